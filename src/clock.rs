@@ -1,0 +1,114 @@
+//! The clock: the only ambient time and the only ambient randomness of the crate.
+//!
+//! Everything that asks "what time is it" holds an `Arc<dyn Clock>`. The daemon runs on [`SystemClock`];
+//! tests and simulations run on [`TokioClock`], which follows tokio's own time and so stands still, jumps
+//! and runs ahead with `tokio::time::pause` and `advance`.
+//!
+//! **Invariant 2 (never early)** leans on this contract: a sleep may end early or late, whatever the reason
+//! (a clock step, a suspend, a coarse timer), so whoever sleeps reads `now` again before acting.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+
+/// A sleep on a [`Clock`].
+pub type Sleep<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Wall-clock time and sleeping, as a dependency.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock, in milliseconds of UTC.
+    fn now(&self) -> Timestamp;
+
+    /// Sleeps for about `duration`; the caller reads [`Clock::now`] afterwards.
+    fn sleep(&self, duration: Duration) -> Sleep<'_>;
+
+    /// Monotonic milliseconds since some fixed point; only differences mean anything.
+    fn monotonic_ms(&self) -> u64;
+}
+
+/// The machine's clock.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: std::time::Instant,
+}
+
+impl SystemClock {
+    /// A clock on the machine's wall and monotonic time.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[must_use]
+    pub fn new() -> Self {
+        Self { started: std::time::Instant::now() }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock before 1970 is read as 1970: nothing can have been due by then.
+        Timestamp::from_millis(since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that sleeps on the machine's clock")]
+    fn sleep(&self, duration: Duration) -> Sleep<'_> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A clock that follows tokio's time: virtual where tokio's clock is paused.
+#[derive(Debug)]
+pub struct TokioClock {
+    origin: Timestamp,
+    started: tokio::time::Instant,
+}
+
+impl TokioClock {
+    /// A clock that shows `origin` now; must be made inside a tokio runtime.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tokio's own (possibly paused) time is this clock's source"
+    )]
+    #[must_use]
+    pub fn starting_at(origin: Timestamp) -> Self {
+        Self { origin, started: tokio::time::Instant::now() }
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        self.origin.plus(self.started.elapsed())
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tokio's own (possibly paused) time is this clock's source"
+    )]
+    fn sleep(&self, duration: Duration) -> Sleep<'_> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A random UUID, for events that a publisher sends without an id of their own.
+#[expect(clippy::disallowed_methods, reason = "the one source of randomness: ids that others left out")]
+#[must_use]
+pub fn random_id() -> Uuid {
+    Uuid::new_v4()
+}

@@ -1,0 +1,8 @@
+//! reminder-worker: a daemon that never forgets a due date.
+
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod reading;
+pub mod sidecar;
+pub mod telemetry;
