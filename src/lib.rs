@@ -7,3 +7,4 @@ pub mod reading;
 pub mod sidecar;
 pub mod store;
 pub mod telemetry;
+pub mod writer;
