@@ -5,4 +5,6 @@ pub mod config;
 pub mod domain;
 pub mod reading;
 pub mod sidecar;
+pub mod store;
 pub mod telemetry;
+pub mod writer;

@@ -2,9 +2,17 @@
 //!
 //! Never does I/O, never reads a clock, never names a database, a wire format or Dapr.
 
+pub mod decide;
 mod due;
 mod event;
+mod plan;
+mod policy;
+mod record;
+mod reminder;
+mod retry;
+pub mod task;
 mod time;
+mod version;
 
 pub use due::{Due, Moment, Zone};
 pub use event::{
@@ -12,4 +20,11 @@ pub use event::{
     Refusal, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, TaskId,
     USER_ID_MAX_BYTES,
 };
+pub use plan::{Planned, occurrence, plan};
+pub use policy::{Policy, PolicyInForce};
+pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
+pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
+pub use retry::Backoff;
+pub use task::{Outcome, Task};
 pub use time::Timestamp;
+pub use version::{STAMP_AHEAD_MAX, Version, stamp};

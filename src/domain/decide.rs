@@ -1,0 +1,168 @@
+//! What becomes of a record's reminders: when the task changes, when an attempt is about to begin, and when
+//! one has ended.
+//!
+//! Pure: the caller says what time it is and which reminders are in flight, and carries out what comes back.
+//! Owns **invariant 8 (a cancel has an answer)**. The rules, by what is known of earlier attempts:
+//!
+//! | the reminder leaves the plan | it becomes |
+//! |---|---|
+//! | never attempted, or every attempt certainly failed | cancelled (task ended) or superseded (moved) |
+//! | while an attempt is under way | stays pending until the attempt's result decides |
+//! | after an attempt without an answer | published, outcome unknown |
+//!
+//! A confirmed publish is never planned again; all else comes back when the plan calls for it again.
+
+use std::time::Duration;
+
+use super::event::TaskId;
+use super::plan::{Planned, plan};
+use super::policy::PolicyInForce;
+use super::record::Record;
+use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
+use super::retry::Backoff;
+use super::time::Timestamp;
+
+/// Why a reminder is expired from the start.
+pub const REASON_BORN_EXPIRED: &str = "its time was past when it was planned";
+/// Why a reminder is expired that nobody tried to send.
+pub const REASON_TOO_LATE: &str = "not sent within expire_after";
+/// What is said of a reminder that may have gone out.
+pub const REASON_UNKNOWN: &str = "an attempt ended without an answer: it may have gone out";
+
+/// How an attempt to publish ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Attempt {
+    /// The broker has it.
+    Confirmed,
+    /// The broker certainly has it not: 4xx, a refused connection, an entry listed as failed.
+    Failed(String),
+    /// No answer, or one that says nothing: a time-out, a lost connection, 5xx.
+    Ambiguous(String),
+}
+
+/// Brings the record's reminders into line with its plan.
+pub fn replan(
+    task: &TaskId,
+    record: &mut Record,
+    in_force: &PolicyInForce,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) {
+    record.generation = in_force.generation;
+    let planned: Vec<Planned> =
+        plan(&record.task, in_force).into_iter().filter(|p| p.fire_at > record.low_water(p.rule)).collect();
+    let gone = if record.task.is_open() && record.task.due().is_some() {
+        State::Superseded
+    } else {
+        State::Cancelled
+    };
+    for reminder in &mut record.reminders {
+        let called_for =
+            planned.iter().any(|p| p.occurrence == reminder.occurrence && p.rule == reminder.rule);
+        if !called_for && reminder.state == State::Pending {
+            leave(reminder, gone, now, in_flight(&reminder.id(task)));
+        }
+    }
+    for planned in planned {
+        let known = record
+            .reminders
+            .iter_mut()
+            .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
+        match known {
+            Some(reminder) => call_for(reminder, &planned, in_force.policy.expire_after, now),
+            None => {
+                let mut reminder = Reminder::pending(planned.occurrence, planned.rule, planned.fire_at);
+                if planned.is_born_expired() {
+                    reminder.settle(State::Expired, now, Some(REASON_BORN_EXPIRED.into()));
+                } else if is_too_late(planned.fire_at, in_force.policy.expire_after, now) {
+                    reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
+                }
+                record.reminders.push(reminder);
+            }
+        }
+    }
+    record.trim(now);
+}
+
+/// Whether a pending reminder may be attempted now; otherwise it ends as expired, and this says so.
+#[must_use]
+pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Timestamp) -> bool {
+    if !is_too_late(reminder.fire_at, expire_after, now) {
+        return true;
+    }
+    let reason = match reminder.reason.take() {
+        Some(last) => format!("{REASON_TOO_LATE}; last failure: {last}"),
+        None => REASON_TOO_LATE.into(),
+    };
+    reminder.settle(State::Expired, now, Some(reason));
+    false
+}
+
+/// Settles one attempt of a pending reminder.
+pub fn end_attempt(reminder: &mut Reminder, attempt: &Attempt, backoff: &Backoff, seed: u64, now: Timestamp) {
+    let (reason, ambiguous) = match attempt {
+        Attempt::Confirmed => {
+            reminder.maybe_out = false;
+            return reminder.settle(State::Published, now, None);
+        }
+        Attempt::Failed(reason) => (reason, false),
+        Attempt::Ambiguous(reason) => (reason, true),
+    };
+    reminder.maybe_out |= ambiguous;
+    reminder.attempts = reminder.attempts.saturating_add(1);
+    match reminder.leaving {
+        Some(gone) => leave(reminder, gone, now, false),
+        None => {
+            reminder.next_attempt = Some(now.plus(backoff.delay(reminder.attempts, seed)));
+            reminder.reason = Some(cut(reason.clone(), REASON_MAX_BYTES));
+        }
+    }
+}
+
+/// What is known of an attempt that a crash cut off: it may have gone out, and is due again at once.
+pub fn lose_attempt(reminder: &mut Reminder, now: Timestamp) {
+    reminder.maybe_out = true;
+    reminder.attempts = reminder.attempts.saturating_add(1);
+    if let Some(gone) = reminder.leaving {
+        leave(reminder, gone, now, false);
+    }
+}
+
+/// The plan no longer calls for a pending reminder.
+fn leave(reminder: &mut Reminder, gone: State, now: Timestamp, in_flight: bool) {
+    if in_flight {
+        reminder.leaving = Some(gone);
+    } else if reminder.maybe_out {
+        reminder.settle(State::Published, now, Some(REASON_UNKNOWN.into()));
+    } else {
+        reminder.settle(gone, now, None);
+    }
+}
+
+/// The plan calls for a reminder that is known already.
+fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, now: Timestamp) {
+    let too_late = is_too_late(planned.fire_at, expire_after, now);
+    match reminder.state {
+        State::Pending => {
+            // A birth that rises later never expires what is pending: in doubt it fires.
+            reminder.leaving = None;
+            if reminder.fire_at != planned.fire_at {
+                reminder.fire_at = planned.fire_at;
+                reminder.next_attempt = None;
+            }
+        }
+        State::Published if !reminder.maybe_out => {}
+        State::Published | State::Cancelled | State::Superseded | State::Expired => {
+            if planned.is_born_expired() || too_late {
+                return;
+            }
+            // Back again. What is known of earlier attempts stays with it.
+            let again = Reminder::pending(reminder.occurrence, reminder.rule, planned.fire_at);
+            *reminder = Reminder { maybe_out: reminder.maybe_out, attempts: reminder.attempts, ..again };
+        }
+    }
+}
+
+fn is_too_late(fire_at: Timestamp, expire_after: Duration, now: Timestamp) -> bool {
+    now.since(fire_at) > expire_after
+}

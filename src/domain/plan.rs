@@ -1,0 +1,100 @@
+//! The plan: which reminders a task has, and when.
+//!
+//! A pure function of the task and the policy; it knows nothing of what was planned, sent or refused before
+//! (that is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
+//! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
+
+use super::due::Moment;
+use super::event::Field;
+use super::policy::PolicyInForce;
+use super::reminder::Rule;
+use super::task::Task;
+use super::time::Timestamp;
+
+/// A reminder that the task calls for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Planned {
+    /// The due date it is for; `None` for explicit times, which no due date moves.
+    pub occurrence: Option<Moment>,
+    /// What makes it.
+    pub rule: Rule,
+    /// When it is to fire.
+    pub fire_at: Timestamp,
+    /// The latest instant at which anything it depends on came to be so.
+    pub birth: Timestamp,
+}
+
+impl Planned {
+    /// Whether its instant was past already when it came to be.
+    #[must_use]
+    pub fn is_born_expired(&self) -> bool {
+        self.fire_at <= self.birth
+    }
+}
+
+/// Everything the task calls for, explicit times last. A task that has ended calls for nothing.
+#[must_use]
+pub fn plan(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
+    if !task.is_open() {
+        return Vec::new();
+    }
+    let mut planned = by_offset(task, in_force);
+    planned.extend(by_time(task, in_force));
+    planned
+}
+
+/// The due date of the task as an occurrence.
+#[must_use]
+pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
+    task.due().map(|due| Moment::new(due, task.zone().unwrap_or(in_force.policy.default_zone)))
+}
+
+fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
+    let Some(due) = occurrence(task, in_force) else { return Vec::new() };
+    let due_at = due.instant(in_force.policy.date_only);
+    // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
+    let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
+        (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
+        (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
+        (None, _) => (in_force.policy.default_offsets.as_slice(), in_force.since),
+    };
+    let birth = [task.since(Field::Due), zone_since(task, due), task.open_since(), rule_since]
+        .into_iter()
+        .max()
+        .unwrap_or(Timestamp::MIN);
+    let mut planned: Vec<Planned> = offsets
+        .iter()
+        .map(|minutes| {
+            let fire_at = due_at.minus(std::time::Duration::from_secs(u64::from(*minutes) * 60));
+            Planned { occurrence: Some(due), rule: Rule::Offset(*minutes), fire_at, birth }
+        })
+        .collect();
+    // A task due sooner than all its offsets is still reminded of, when it is due.
+    if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
+        planned.push(Planned { occurrence: Some(due), rule: Rule::Offset(0), fire_at: due_at, birth });
+    }
+    planned
+}
+
+fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
+    let zone = task.zone().unwrap_or(in_force.policy.default_zone);
+    task.remind_at()
+        .unwrap_or_default()
+        .iter()
+        .map(|time| {
+            let moment = Moment::new(*time, zone);
+            let birth = task.since(Field::RemindAt).max(zone_since(task, moment)).max(task.open_since());
+            Planned {
+                occurrence: None,
+                rule: Rule::At(moment),
+                fire_at: moment.instant(in_force.policy.date_only),
+                birth,
+            }
+        })
+        .collect()
+}
+
+/// A zone matters to wall times only.
+fn zone_since(task: &Task, moment: Moment) -> Timestamp {
+    if moment.zone().is_some() { task.since(Field::Zone) } else { Timestamp::MIN }
+}

@@ -1,0 +1,46 @@
+//! The rules that hold where a task does not say otherwise.
+//!
+//! Owns the values that a plan is made with and the digest that tells one set of them from another. Knows
+//! no configuration file; `app` fills it in.
+
+use std::time::Duration;
+
+use chrono::NaiveTime;
+
+use super::due::Zone;
+use super::time::Timestamp;
+use super::version::short_digest;
+
+/// What a plan depends on besides the task.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Minutes before due at which a task without rules of its own is reminded of.
+    pub default_offsets: Vec<u32>,
+    /// The zone of naive times of tasks that state none.
+    pub default_zone: Zone,
+    /// The time of day that a date alone means.
+    pub date_only: NaiveTime,
+    /// How long after its instant a reminder is still worth sending.
+    pub expire_after: Duration,
+}
+
+impl Policy {
+    /// Tells policies apart whose plans differ, the tz database included: when it changes, every task is
+    /// planned anew.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let date_only = self.date_only.signed_duration_since(NaiveTime::MIN).num_milliseconds();
+        short_digest(&(&self.default_offsets, self.default_zone, date_only, chrono_tz::IANA_TZDB_VERSION))
+    }
+}
+
+/// A policy as the store knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyInForce {
+    /// Its values.
+    pub policy: Policy,
+    /// Counts the policies this store has had; a task planned under an older one is planned anew.
+    pub generation: u32,
+    /// When it was first committed: nothing that depends on it is born earlier.
+    pub since: Timestamp,
+}

@@ -1,0 +1,156 @@
+//! A task's record: its merged state and all that became of its plan.
+//!
+//! Owns how many settled reminders a record keeps, and the low-water marks that make forgetting safe: at or
+//! below a rule's mark nothing is planned again. Knows no encoding.
+
+use super::reminder::{Reminder, Rule, State};
+use super::task::Task;
+use super::time::Timestamp;
+
+/// How many settled reminders an open task keeps for answers and against planning them again. Above it the
+/// oldest go, behind a low-water mark; a record stays far below what one value of the store may be.
+pub const SETTLED_MAX: usize = 32;
+/// How many rules keep a low-water mark; twice what a task can state at once.
+pub const LOW_WATER_MAX: usize = 64;
+
+/// What the store keeps of a task.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Record {
+    /// The join of its events.
+    pub task: Task,
+    /// The policy it was last planned under; 0 means never.
+    pub generation: u32,
+    /// Its reminders, in the order in which they were first planned.
+    pub reminders: Vec<Reminder>,
+    /// Per rule, the instant at or below which nothing is planned any more.
+    pub low_water: Vec<(Rule, Timestamp)>,
+}
+
+impl Record {
+    /// The mark of `rule`.
+    #[must_use]
+    pub fn low_water(&self, rule: Rule) -> Timestamp {
+        self.low_water.iter().find(|(r, _)| *r == rule).map_or(Timestamp::MIN, |(_, at)| *at)
+    }
+
+    /// The latest instant of any reminder.
+    #[must_use]
+    pub fn last_planned(&self) -> Timestamp {
+        self.reminders.iter().map(|r| r.fire_at).max().unwrap_or(Timestamp::MIN)
+    }
+
+    /// When the task ended, by its events; `None` while it is open.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        if self.task.is_open() {
+            return None;
+        }
+        let completed =
+            self.task.cell(super::event::Field::Status).map(|c| Timestamp::from_millis(c.version.ms));
+        [completed, Some(self.task.deleted_at()), self.task.transport].into_iter().flatten().max()
+    }
+
+    /// Forgets settled reminders above [`SETTLED_MAX`], oldest first, and marks what must not come back.
+    /// Reminders still ahead, or not behind every pending one of their rule, are kept: the mark must never
+    /// cover what is yet to fire.
+    pub(super) fn trim(&mut self, now: Timestamp) {
+        while self.reminders.iter().filter(|r| r.state != State::Pending).count() > SETTLED_MAX {
+            let Some(at) = self.oldest_forgettable(now) else { return };
+            let gone = self.reminders.remove(at);
+            if gone.fire_at <= now {
+                self.raise_low_water(gone.rule, gone.fire_at);
+            }
+        }
+    }
+
+    fn oldest_forgettable(&self, now: Timestamp) -> Option<usize> {
+        let forgettable = |r: &Reminder| match r.state {
+            State::Pending => false,
+            // Taken back before it was due: planned again it is simply new.
+            State::Cancelled | State::Superseded if r.fire_at > now => true,
+            _ => {
+                r.fire_at <= now
+                    && self
+                        .reminders
+                        .iter()
+                        .filter(|p| p.state == State::Pending && p.rule == r.rule)
+                        .all(|p| p.fire_at > r.fire_at)
+            }
+        };
+        (0..self.reminders.len())
+            .filter(|at| forgettable(&self.reminders[*at]))
+            .min_by_key(|at| self.reminders[*at].fire_at)
+    }
+
+    fn raise_low_water(&mut self, rule: Rule, to: Timestamp) {
+        if let Some((_, at)) = self.low_water.iter_mut().find(|(r, _)| *r == rule) {
+            *at = to.max(*at);
+            return;
+        }
+        if self.low_water.len() == LOW_WATER_MAX
+            && let Some(oldest) = (0..LOW_WATER_MAX).min_by_key(|at| self.low_water[*at].1)
+        {
+            self.low_water.remove(oldest);
+        }
+        self.low_water.push((rule, to));
+    }
+}
+
+/// How many reminders are in each state, in the order of [`State::ALL`]; signed, so that it is also the
+/// difference that a change makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally([i64; State::ALL.len()]);
+
+impl Tally {
+    /// How many are in `state`.
+    #[must_use]
+    pub fn of(&self, state: State) -> i64 {
+        self.0[slot(state)]
+    }
+
+    /// Ever planned: the sum over all states (**invariant 5**).
+    #[must_use]
+    pub fn planned(&self) -> i64 {
+        self.0.iter().sum()
+    }
+
+    /// The counts in the order of [`State::ALL`].
+    #[must_use]
+    pub fn counts(&self) -> [i64; State::ALL.len()] {
+        self.0
+    }
+
+    /// A tally of given counts.
+    #[must_use]
+    pub fn from_counts(counts: [i64; State::ALL.len()]) -> Self {
+        Self(counts)
+    }
+
+    /// Adds `other`.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// What going from `before` to `after` changes. Reminders that are forgotten stay counted where they were.
+    #[must_use]
+    pub fn difference(before: &[Reminder], after: &[Reminder]) -> Self {
+        let mut tally = Self::default();
+        for new in after {
+            let old = before.iter().find(|r| r.occurrence == new.occurrence && r.rule == new.rule);
+            if old.map(|r| r.state) == Some(new.state) {
+                continue;
+            }
+            if let Some(old) = old {
+                tally.0[slot(old.state)] -= 1;
+            }
+            tally.0[slot(new.state)] += 1;
+        }
+        tally
+    }
+}
+
+fn slot(state: State) -> usize {
+    State::ALL.iter().position(|s| *s == state).unwrap_or(0)
+}

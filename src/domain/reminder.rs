@@ -1,0 +1,218 @@
+//! A planned reminder: what it is for, what identifies it, and where it stands.
+//!
+//! Owns **invariant 3 (one identity)**: the id is UUIDv5 of the length-prefixed task id, occurrence and
+//! rule, so the same cause has the same id in every life of the worker. Knows no envelope and no store.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::due::Moment;
+use super::event::TaskId;
+use super::time::Timestamp;
+
+/// Longest reason kept with a reminder, in bytes.
+pub const REASON_MAX_BYTES: usize = 256;
+
+/// The namespace of reminder ids: UUIDv5 of the DNS name `reminder-worker`, fixed for ever.
+const NAMESPACE: Uuid = Uuid::from_bytes([
+    0x8f, 0x1d, 0x5b, 0x0e, 0x2a, 0x67, 0x5c, 0x3b, 0x9d, 0x41, 0x6e, 0x0b, 0x7c, 0x52, 0xa4, 0x19,
+]);
+
+/// A reminder's identity, also the `event_id` it is published under.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReminderId(Uuid);
+
+impl ReminderId {
+    /// The id of the reminder that `rule` makes for `occurrence` of `task`: RFC 9562 UUID version 5 over
+    /// each part's length (u32, big-endian) and bytes.
+    #[must_use]
+    pub fn of(task: &TaskId, occurrence: Option<Moment>, rule: Rule) -> Self {
+        let occurrence = occurrence.map_or_else(String::new, |o| o.to_string());
+        let rule = rule.to_string();
+        let mut name = Vec::with_capacity(12 + task.as_str().len() + occurrence.len() + rule.len());
+        for part in [task.as_str(), &occurrence, &rule] {
+            // Each part is bounded far below 4 GiB.
+            name.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            name.extend_from_slice(part.as_bytes());
+        }
+        Self(Uuid::new_v5(&NAMESPACE, &name))
+    }
+
+    /// The id from its 16 bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The id's 16 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<Uuid> for ReminderId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
+    }
+}
+
+impl fmt::Display for ReminderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What made a reminder. The parameter is part of it: another parameter is another reminder.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Rule {
+    /// So many minutes before the occurrence's due date.
+    Offset(u32),
+    /// At a stated time, whatever the due date is.
+    At(Moment),
+}
+
+impl fmt::Display for Rule {
+    /// `offset:15` or `at:2026-11-24T09:00:00.000Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offset(minutes) => write!(f, "offset:{minutes}"),
+            Self::At(moment) => write!(f, "at:{moment}"),
+        }
+    }
+}
+
+/// Where a reminder stands; each is in exactly one state at any time (**invariant 5**).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum State {
+    /// It will fire.
+    Pending,
+    /// It went out; or it may have, and will not be tried again.
+    Published,
+    /// Its task ended, or lost its due date.
+    Cancelled,
+    /// Its task's due date or rules changed.
+    Superseded,
+    /// Its time was past when it came to be, or it could not be sent within `expire_after`.
+    Expired,
+}
+
+impl State {
+    /// Every state, in the order of the counters.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Published, Self::Cancelled, Self::Superseded, Self::Expired];
+
+    /// Its name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Published => "published",
+            Self::Cancelled => "cancelled",
+            Self::Superseded => "superseded",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl std::str::FromStr for State {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|s| s.name() == name).ok_or_else(|| {
+            format!("`{name}` is no state; use one of pending, published, cancelled, superseded, expired")
+        })
+    }
+}
+
+/// One planned reminder of a task.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reminder {
+    /// The due date it is for, as the task stated it; `None` for explicit times.
+    pub occurrence: Option<Moment>,
+    /// What made it.
+    pub rule: Rule,
+    /// When it is to fire.
+    pub fire_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+    /// When it got into its final state; for a published one, when that was known.
+    pub settled_at: Option<Timestamp>,
+    /// An attempt ended without an answer: it may have gone out.
+    pub maybe_out: bool,
+    /// Decided while an attempt was under way: what it becomes unless the attempt turns out to have succeeded.
+    pub leaving: Option<State>,
+    /// Failed attempts so far.
+    pub attempts: u32,
+    /// When the next attempt is due, after a failed one.
+    pub next_attempt: Option<Timestamp>,
+    /// Why it is where it is, at most [`REASON_MAX_BYTES`].
+    pub reason: Option<String>,
+    /// When it came back through the broker.
+    pub received_at: Option<Timestamp>,
+}
+
+impl Reminder {
+    /// A reminder that will fire at `fire_at`.
+    #[must_use]
+    pub fn pending(occurrence: Option<Moment>, rule: Rule, fire_at: Timestamp) -> Self {
+        Self {
+            occurrence,
+            rule,
+            fire_at,
+            state: State::Pending,
+            settled_at: None,
+            maybe_out: false,
+            leaving: None,
+            attempts: 0,
+            next_attempt: None,
+            reason: None,
+            received_at: None,
+        }
+    }
+
+    /// Its identity within `task`.
+    #[must_use]
+    pub fn id(&self, task: &TaskId) -> ReminderId {
+        ReminderId::of(task, self.occurrence, self.rule)
+    }
+
+    /// When the tick looks at it: its next attempt, else its instant.
+    #[must_use]
+    pub fn wakes_at(&self) -> Timestamp {
+        self.next_attempt.unwrap_or(self.fire_at)
+    }
+
+    /// How late it went out; `None` while it has not.
+    #[must_use]
+    pub fn lateness(&self) -> Option<Duration> {
+        (self.state == State::Published).then_some(self.settled_at?.since(self.fire_at))
+    }
+
+    /// Ends in `state` at `now`.
+    pub fn settle(&mut self, state: State, now: Timestamp, reason: Option<String>) {
+        self.state = state;
+        self.settled_at = Some(now);
+        self.leaving = None;
+        self.next_attempt = None;
+        self.reason = reason.map(|text| cut(text, REASON_MAX_BYTES));
+    }
+}
+
+/// `text`, or as much of it as fits into `max` bytes with a mark `…` that says so.
+#[must_use]
+pub fn cut(mut text: String, max: usize) -> String {
+    const MARK: &str = "…";
+    if text.len() > max {
+        let mut end = max.saturating_sub(MARK.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(MARK);
+    }
+    text
+}

@@ -1,0 +1,325 @@
+//! A task as the join of its events.
+//!
+//! Owns the merge: each field keeps the greatest version that stated it, creation and deletion keep theirs,
+//! and applying an event takes the maximum. So any order and any repetition of the same events ends in the
+//! same task (**invariant 4**). Knows no plan and no clock.
+//!
+//! Deviations that are accepted: a stamp taken from the arrival depends on the arrival, and of the values
+//! a field once had only the last [`PAST_MAX`] keep the instant since when they were stated. Both err towards
+//! firing.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, Field, Kind, Statement, Status};
+use super::time::Timestamp;
+use super::version::{Version, short_digest, stamp};
+
+mod fields;
+#[cfg(test)]
+mod tests;
+
+/// How many arrival-stamped events a task remembers: redeliveries come within a handful of events.
+pub const ARRIVALS_MAX: usize = 16;
+/// How many former values a task remembers the first statement of: enough for a date moved to and fro.
+pub const PAST_MAX: usize = 16;
+
+/// What an event did to a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outcome {
+    /// It wrote at least one field.
+    Applied,
+    /// Its own version was there already.
+    Duplicate,
+    /// All that it says is older than what is kept.
+    Stale,
+    /// It says nothing that the worker keeps.
+    Ignored,
+}
+
+/// One field's present value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cell {
+    /// What was stated.
+    pub statement: Statement,
+    /// By which version.
+    pub version: Version,
+    /// Since when this value has been stated; only for fields on which a reminder's birth depends.
+    pub since: Option<Timestamp>,
+}
+
+/// A value that a field had, or that came too late, and the first statement of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Past {
+    /// The field.
+    pub field: Field,
+    /// 64-bit digest of the value.
+    pub value: u64,
+    /// The least of version and arrival over its statements.
+    pub since: Timestamp,
+}
+
+/// The chain and trace that a statement belongs to.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// The event's correlation id.
+    pub correlation_id: Option<String>,
+    /// The event's trace.
+    pub trace_id: Option<[u8; 16]>,
+}
+
+/// The merged state of a task.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Task {
+    /// The greatest creation above the deletion.
+    pub created: Option<Version>,
+    /// The least statement of any creation.
+    pub born: Option<Timestamp>,
+    /// The greatest deletion.
+    pub deleted: Option<Version>,
+    /// The fields stated above the deletion, sorted by field.
+    pub cells: Vec<Cell>,
+    /// Former values, sorted.
+    pub past: Vec<Past>,
+    /// Digests of arrival-stamped events, oldest first.
+    pub arrivals: Vec<u64>,
+    /// Where the present due date comes from.
+    pub due_origin: Origin,
+    /// The newest transport stamp seen: what the horizon moves to when the task is purged.
+    pub transport: Option<Timestamp>,
+}
+
+/// What [`Task::apply`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Applied {
+    /// How the event counts.
+    pub outcome: Outcome,
+    /// The task is no longer what it was: it must be kept and planned anew. A stale event can change it too,
+    /// by showing that the present value was stated earlier.
+    pub changed: bool,
+    /// A stamp of the event was too far ahead to be believed.
+    pub ahead: bool,
+}
+
+impl Task {
+    /// Folds `event`, which arrived at `arrival`, into the task.
+    pub fn apply(&mut self, event: &Event, arrival: Timestamp) -> Applied {
+        let stamped = stamp(event, arrival);
+        let version = stamped.version;
+        let done = |outcome, changed| Applied { outcome, changed, ahead: stamped.ahead };
+        let states = self.states_of(event);
+        if states.is_empty() && matches!(event.kind, Kind::Updated) {
+            return done(Outcome::Ignored, false);
+        }
+        if stamped.from_arrival {
+            if self.arrivals.contains(&version.digest) {
+                return done(Outcome::Duplicate, false);
+            }
+            self.arrivals.push(version.digest);
+            if self.arrivals.len() > ARRIVALS_MAX {
+                self.arrivals.remove(0);
+            }
+        }
+        let known = self.holds(version);
+        let since = Timestamp::from_millis(version.ms).min(arrival);
+        let mut changed = stamped.from_arrival | self.note_transport(event.stamps.transport());
+        let mut wrote = false;
+        match event.kind {
+            Kind::Created => wrote |= self.create(version, since, &mut changed),
+            Kind::Deleted => wrote |= self.delete(version),
+            Kind::Updated | Kind::Completed => {}
+        }
+        for statement in states {
+            wrote |= self.state(statement, version, since, event, &mut changed);
+        }
+        let outcome = match (wrote, known) {
+            (true, _) => Outcome::Applied,
+            (false, true) => Outcome::Duplicate,
+            (false, false) => Outcome::Stale,
+        };
+        done(outcome, changed | wrote)
+    }
+
+    /// Not deleted, or created again since.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.deleted.is_none_or(|deleted| self.created.is_some_and(|created| created > deleted))
+    }
+
+    /// Alive and not done: reminders make sense.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.is_alive() && self.status().is_open()
+    }
+
+    /// Since when the task has been open, as far as is known.
+    #[must_use]
+    pub fn open_since(&self) -> Timestamp {
+        let stated = self.cell(Field::Status).and_then(|cell| cell.since);
+        let open = [self.born, stated].into_iter().flatten().min().unwrap_or(Timestamp::MIN);
+        open.max(self.deleted_at())
+    }
+
+    /// The instant of the last deletion: nothing stated before it counts.
+    #[must_use]
+    pub fn deleted_at(&self) -> Timestamp {
+        self.deleted.map_or(Timestamp::MIN, |v| Timestamp::from_millis(v.ms))
+    }
+
+    /// What the event states, by its kind: a completion only the status, a deletion nothing.
+    fn states_of(&self, event: &Event) -> Vec<Statement> {
+        match event.kind {
+            Kind::Created | Kind::Updated => event.statements.clone(),
+            Kind::Completed => vec![Statement::Status(Some(Status::Done))],
+            Kind::Deleted => Vec::new(),
+        }
+    }
+
+    fn holds(&self, version: Version) -> bool {
+        self.created == Some(version)
+            || self.deleted == Some(version)
+            || self.cells.iter().any(|cell| cell.version == version)
+    }
+
+    fn note_transport(&mut self, at: Option<Timestamp>) -> bool {
+        let newer = at > self.transport;
+        if newer {
+            self.transport = at;
+        }
+        newer
+    }
+
+    fn create(&mut self, version: Version, since: Timestamp, changed: &mut bool) -> bool {
+        if self.born.is_none_or(|born| since < born) {
+            self.born = Some(since);
+            *changed = true;
+        }
+        let wins = Some(version) > self.created && Some(version) > self.deleted;
+        if wins {
+            self.created = Some(version);
+        }
+        wins
+    }
+
+    fn delete(&mut self, version: Version) -> bool {
+        if Some(version) <= self.deleted {
+            return false;
+        }
+        self.deleted = Some(version);
+        if self.created < self.deleted {
+            self.created = None;
+        }
+        let (void, kept) = std::mem::take(&mut self.cells).into_iter().partition(|c| c.version <= version);
+        self.cells = kept;
+        let void: Vec<Cell> = void;
+        for cell in void {
+            self.forget(&cell);
+        }
+        true
+    }
+
+    /// Merges one statement; true if it was written.
+    fn state(
+        &mut self,
+        statement: Statement,
+        version: Version,
+        since: Timestamp,
+        event: &Event,
+        changed: &mut bool,
+    ) -> bool {
+        let field = statement.field();
+        let dated = dated_value(&statement);
+        let found = self.cells.binary_search_by_key(&field, |cell| cell.statement.field());
+        let current = found.ok().map(|at| &self.cells[at]);
+        let wins = Some(version) > self.deleted && current.is_none_or(|cell| version > cell.version);
+        let earliest = dated.map(|value| since.min(self.past_since(field, value).unwrap_or(since)));
+        if !wins {
+            return self.note_late(found.ok(), field, dated, since, changed);
+        }
+        let same = current.is_some_and(|cell| dated.is_some() && dated_value(&cell.statement) == dated);
+        let since = if same { earliest.min(current.and_then(|c| c.since).or(earliest)) } else { earliest };
+        let cell = Cell { statement, version, since };
+        if field == Field::Due {
+            self.due_origin =
+                Origin { correlation_id: event.correlation_id.clone(), trace_id: event.trace_id };
+        }
+        match found {
+            Ok(at) => {
+                let former = std::mem::replace(&mut self.cells[at], cell);
+                if !same {
+                    self.forget(&former);
+                }
+            }
+            Err(at) => self.cells.insert(at, cell),
+        }
+        if let Some(value) = dated {
+            self.past.retain(|p| (p.field, p.value) != (field, value));
+        }
+        true
+    }
+
+    /// An older statement writes nothing, but may show that its value was stated earlier than known.
+    fn note_late(
+        &mut self,
+        at: Option<usize>,
+        field: Field,
+        dated: Option<u64>,
+        since: Timestamp,
+        changed: &mut bool,
+    ) -> bool {
+        let Some(value) = dated else { return false };
+        if let Some(cell) = at.map(|at| &mut self.cells[at])
+            && dated_value(&cell.statement) == Some(value)
+        {
+            if cell.since.is_none_or(|known| since < known) {
+                cell.since = Some(since);
+                *changed = true;
+            }
+        } else if self.past_since(field, value).is_none_or(|known| since < known) {
+            self.remember(Past { field, value, since });
+            *changed = true;
+        }
+        false
+    }
+
+    fn past_since(&self, field: Field, value: u64) -> Option<Timestamp> {
+        self.past.iter().find(|p| (p.field, p.value) == (field, value)).map(|p| p.since)
+    }
+
+    fn forget(&mut self, cell: &Cell) {
+        if let (Some(value), Some(since)) = (dated_value(&cell.statement), cell.since) {
+            self.remember(Past { field: cell.statement.field(), value, since });
+        }
+        if cell.statement.field() == Field::Due && self.cell(Field::Due).is_none() {
+            self.due_origin = Origin::default();
+        }
+    }
+
+    fn remember(&mut self, past: Past) {
+        let since = self.past_since(past.field, past.value).map_or(past.since, |known| known.min(past.since));
+        self.past.retain(|p| (p.field, p.value) != (past.field, past.value));
+        self.past.push(Past { since, ..past });
+        if self.past.len() > PAST_MAX
+            && let Some(oldest) = (0..self.past.len()).min_by_key(|at| self.past[*at].since)
+        {
+            self.past.remove(oldest);
+        }
+        self.past.sort_unstable();
+    }
+}
+
+/// The digest of a value on which a reminder's birth depends; `None` for all other statements. Open statuses
+/// are one value: going from TODO to IN_PROGRESS gives birth to nothing.
+fn dated_value(statement: &Statement) -> Option<u64> {
+    match statement {
+        Statement::Status(status) => {
+            status.unwrap_or_default().is_open().then(|| short_digest(&Statement::Status(None)))
+        }
+        Statement::Due(None) | Statement::RemindAt(None) => None,
+        Statement::Due(_)
+        | Statement::Zone(_)
+        | Statement::Offsets(_)
+        | Statement::RemindAt(_)
+        | Statement::Recurrence(_) => Some(short_digest(statement)),
+        Statement::User(_) | Statement::Title(_) | Statement::Priority(_) | Statement::Tags(_) => None,
+    }
+}

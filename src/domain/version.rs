@@ -1,0 +1,89 @@
+//! Versions: the total order in which a task's events count, whatever order they arrive in.
+//!
+//! Owns which of an event's stamps is believed and how ties break. Knows no record. The one thing that
+//! depends on the arrival is a stamp that had to be taken from it; the record remembers the digests of
+//! such events, so that their redelivery is still seen as a duplicate.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::event::{Event, Kind, Stamp};
+use super::time::Timestamp;
+
+/// How far ahead of the arrival a stamp may be and still be believed: well above what NTP leaves, well below
+/// what would block later changes of the same field for long.
+pub const STAMP_AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// The place of an event in a task's history; greater wins, field by field.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Version {
+    /// The believed stamp, milliseconds of UTC.
+    pub ms: i64,
+    /// Created < updated < completed < deleted within one stamp.
+    pub kind: Kind,
+    /// The broker's stamp, 0 where absent.
+    pub broker: i64,
+    /// The broker's offset, 0 where absent.
+    pub offset: u64,
+    /// The first 64 bits of SHA-256 of the normalised event: the last tie-break, and what makes two versions equal.
+    pub digest: u64,
+}
+
+/// An event's version and how it was come by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamped {
+    /// The version.
+    pub version: Version,
+    /// No stamp could be believed: `version.ms` is the arrival.
+    pub from_arrival: bool,
+    /// Some stamp was too far ahead of the arrival.
+    pub ahead: bool,
+}
+
+/// The version of `event`, which arrived at `arrival`.
+#[must_use]
+pub fn stamp(event: &Event, arrival: Timestamp) -> Stamped {
+    let latest = arrival.plus(STAMP_AHEAD_MAX);
+    let stamps = [
+        event.stamps.event.map(|s| within_second(s, event.kind)),
+        event.stamps.broker,
+        event.stamps.envelope.map(|s| within_second(s, event.kind)),
+    ];
+    let ahead = stamps.iter().flatten().any(|at| *at > latest);
+    let believed = stamps.into_iter().flatten().find(|at| *at <= latest);
+    let version = Version {
+        ms: believed.unwrap_or(arrival).millis(),
+        kind: event.kind,
+        broker: event.stamps.broker.map_or(0, Timestamp::millis),
+        offset: event.offset,
+        digest: digest(event),
+    };
+    Stamped { version, from_arrival: believed.is_none(), ahead }
+}
+
+/// A stamp of whole seconds says only that the event lies in that second: a creation counts from its
+/// start and everything else from its end, so that a change in the same second is never older than it.
+fn within_second(stamp: Stamp, kind: Kind) -> Timestamp {
+    if stamp.whole_second && kind != Kind::Created {
+        stamp.at.plus(Duration::from_millis(999))
+    } else {
+        stamp.at
+    }
+}
+
+fn digest(event: &Event) -> u64 {
+    let normalised = (event.kind, event.task_id.as_str(), &event.message_id, &event.statements);
+    short_digest(&normalised)
+}
+
+/// The first 64 bits of SHA-256 over the stable encoding of `value`.
+pub(super) fn short_digest(value: &impl Serialize) -> u64 {
+    // Encoding plain values into a growing buffer has no way to fail; an empty text would still be a digest.
+    let bytes = postcard::to_stdvec(value).unwrap_or_default();
+    let hash = Sha256::digest(&bytes);
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    u64::from_be_bytes(first)
+}

@@ -1,0 +1,102 @@
+//! A batch: everything one commit writes, in order.
+//!
+//! Owns how a change of a record moves its reminders between the indexes, so that no caller can change one
+//! without the other.
+
+use std::collections::BTreeMap;
+
+use super::{Claim, IndexKey, Meta, OutboxEntry, Quarantined};
+use crate::domain::{Record, State, TaskId};
+
+/// One write.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Op {
+    /// Counters, marks and numbers.
+    PutMeta(Box<Meta>),
+    /// A record.
+    PutRecord(TaskId, Box<Record>),
+    /// A record goes.
+    RemoveRecord(TaskId),
+    /// A pending reminder's place.
+    PutPending(IndexKey, TaskId),
+    /// It is no longer there.
+    RemovePending(IndexKey),
+    /// A settled reminder's place.
+    PutSettled(IndexKey, TaskId),
+    /// It is no longer there.
+    RemoveSettled(IndexKey),
+    /// An attempt begins.
+    PutClaim(Claim),
+    /// It has ended.
+    RemoveClaim(u64),
+    /// An event is dropped.
+    PutQuarantined(u64, Quarantined, Vec<u8>),
+    /// Its place is needed.
+    RemoveQuarantined(u64),
+    /// An event is accepted for publishing.
+    PutOutbox(u64, OutboxEntry, Vec<u8>),
+    /// An attempt failed; the body stays as it is.
+    UpdateOutbox(u64, OutboxEntry),
+    /// It is published.
+    RemoveOutbox(u64),
+}
+
+/// What one commit writes; a later write of the same key wins.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Batch {
+    ops: Vec<Op>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    /// The writes.
+    #[must_use]
+    pub fn ops(&self) -> &[Op] {
+        &self.ops
+    }
+
+    /// Adds a write.
+    pub fn push(&mut self, op: Op) {
+        self.ops.push(op);
+    }
+
+    /// Replaces the record of `task`, moving its reminders in the indexes; `after` of `None` removes it.
+    pub fn replace(&mut self, task: &TaskId, before: Option<&Record>, after: Option<&Record>) {
+        let old = places(task, before);
+        let new = places(task, after);
+        for (place, pending) in &old {
+            if new.get(place) != Some(pending) {
+                self.push(if *pending { Op::RemovePending(*place) } else { Op::RemoveSettled(*place) });
+            }
+        }
+        for (place, pending) in &new {
+            if old.get(place) != Some(pending) {
+                let task = task.clone();
+                self.push(if *pending { Op::PutPending(*place, task) } else { Op::PutSettled(*place, task) });
+            }
+        }
+        self.push(match after {
+            Some(record) => Op::PutRecord(task.clone(), Box::new(record.clone())),
+            None => Op::RemoveRecord(task.clone()),
+        });
+    }
+}
+
+/// Where a record's reminders stand in the indexes, and whether that is the index of pending ones.
+fn places(task: &TaskId, record: Option<&Record>) -> BTreeMap<IndexKey, bool> {
+    record
+        .map(|record| record.reminders.as_slice())
+        .unwrap_or_default()
+        .iter()
+        .map(|reminder| {
+            let pending = reminder.state == State::Pending;
+            let at = if pending { reminder.wakes_at() } else { reminder.fire_at };
+            ((at, reminder.id(task)), pending)
+        })
+        .collect()
+}

@@ -1,0 +1,211 @@
+//! The store: every due date, durably.
+//!
+//! Owns the verbs by which the commit loop reads and writes, and what a batch does to the indexes. Only this
+//! room names a database. It decides nothing about tasks: `domain` decides, the commit loop carries out.
+//!
+//! **Invariant 1 (durable before acknowledged)** rests on [`Store::commit`]: when it returns `Ok`, the batch
+//! and everything committed before it is on the disk, whole.
+
+mod batch;
+mod meta;
+
+use crate::domain::{Record, ReminderId, TaskId, Timestamp};
+
+pub use batch::{Batch, Op};
+pub use meta::{EventTally, Meta, PolicyMark, Usage};
+
+/// A place in one of the two reminder indexes: the instant first, then the id.
+pub type IndexKey = (Timestamp, ReminderId);
+
+/// An entry of a reminder index.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IndexEntry {
+    /// When it wakes (pending) or was to fire (settled), and whose id it is.
+    pub key: IndexKey,
+    /// The task whose record holds the reminder.
+    pub task: TaskId,
+}
+
+/// The reminders of one batch whose attempt is under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Claim {
+    /// Its number, never used twice.
+    pub number: u64,
+    /// The reminders it names.
+    pub reminders: Vec<ReminderId>,
+}
+
+/// An event that was dropped, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quarantined {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The topic it came on.
+    pub topic: String,
+    /// A stable code of the reason.
+    pub code: String,
+    /// The reason for a person.
+    pub reason: String,
+    /// Its length in bytes as it came; the body kept may be shorter.
+    pub length: u64,
+}
+
+/// An event that an app asked the worker to publish.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutboxEntry {
+    /// The topic it goes to.
+    pub topic: String,
+    /// The task it is about: entries of one task go out one after another.
+    pub task: TaskId,
+    /// Its `event_id`.
+    pub event_id: String,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// Failed attempts so far.
+    pub attempts: u32,
+    /// When the next attempt is due, after a failed one.
+    pub next_attempt: Option<Timestamp>,
+    /// The last failure.
+    pub reason: Option<String>,
+    /// Refused for good: it stays listed and lets the next one through.
+    pub dead: bool,
+    /// The length of its body in bytes.
+    pub length: u64,
+}
+
+/// A durable store of records and what surrounds them.
+///
+/// One commit loop writes; reads see every committed batch whole. Lists are in key order and return keys
+/// strictly greater than `after`, at most `limit` of them.
+pub trait Store: Send + Sync + 'static {
+    /// Commits `batch`: all of it or nothing, on the disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`]; after one the same batch may be committed again.
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Counters, marks and numbers.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn meta(&self) -> Result<Meta, StoreError>;
+
+    /// The record of `task`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError>;
+
+    /// Records in the order of their task ids.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn records(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<(TaskId, Record)>, StoreError>;
+
+    /// Pending reminders in the order in which they wake.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError>;
+
+    /// Settled reminders in the order of the instants at which they were to fire.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn settled(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError>;
+
+    /// Attempts under way, or cut off by a crash.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn claims(&self) -> Result<Vec<Claim>, StoreError>;
+
+    /// Quarantined events, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn quarantined(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError>;
+
+    /// The kept body of a quarantined event; empty if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn quarantined_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// Outbox entries, oldest first, dead ones included.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn outbox(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, OutboxEntry)>, StoreError>;
+
+    /// The body of an outbox entry; empty if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// How many times this store has forced the disk.
+    fn syncs(&self) -> u64;
+}
+
+/// A read or a commit that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the engine refused; the same call may succeed later (space freed, descriptors freed).
+    #[error("the store cannot be reached: {0}")]
+    Unavailable(String),
+    /// The disk took a write and could not say that it is durable. What is on it is unknown until the store
+    /// is opened again, so the process must end.
+    #[error(
+        "the store could not force its writes to the disk ({0}); the process must restart to know what is kept"
+    )]
+    Unsynced(String),
+    /// A value cannot be read.
+    #[error("the store holds a value that cannot be read ({0}); restore a backup or set the directory aside")]
+    Corrupt(String),
+}
+
+/// A store that did not open: exit code 74. Nothing was moved or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds it.
+    #[error("the store {path} is held by {holder}; stop that process, or give this one another store.path")]
+    Held {
+        /// The directory.
+        path: String,
+        /// What is known of the holder, `process 4711` at best.
+        holder: String,
+    },
+    /// The directory or a file in it cannot be reached.
+    #[error("the store {path} cannot be opened: {reason}; {advice}")]
+    Unreachable {
+        /// The directory.
+        path: String,
+        /// The system's reason.
+        reason: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// What is in it is not what was put there.
+    #[error(
+        "the store {path} is damaged: {reason}; set the directory aside and restore a backup, or start with an empty one"
+    )]
+    Damaged {
+        /// The directory.
+        path: String,
+        /// How that shows.
+        reason: String,
+    },
+    /// A newer release wrote it.
+    #[error(
+        "the store {path} has format {found}, this release reads up to {known}; run the release that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The directory.
+        path: String,
+        /// Its format.
+        found: u32,
+        /// The newest format known.
+        known: u32,
+    },
+}

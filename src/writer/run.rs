@@ -1,0 +1,3 @@
+//! (being written)
+/// The loop.
+pub struct CommitLoop;
