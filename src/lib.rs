@@ -4,6 +4,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod reading;
+pub mod shutdown;
 pub mod sidecar;
 pub mod store;
 pub mod telemetry;
