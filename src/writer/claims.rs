@@ -47,14 +47,16 @@ impl Group<'_> {
 
     /// Settles a claim, entry by entry. One that is settled already stays so.
     pub(super) fn settle(&mut self, claim: u64, settlements: Vec<Settlement>) -> Result<(), StoreError> {
-        let Some(named) = self.core.claims.get(&claim).filter(|_| !self.effects.settled.contains(&claim)) else {
+        let Some(named) = self.core.claims.get(&claim).filter(|_| !self.effects.settled.contains(&claim))
+        else {
             return Ok(());
         };
         let mut ended: HashMap<ReminderId, Attempt> =
             settlements.into_iter().map(|settlement| (settlement.id, settlement.attempt)).collect();
         for (id, task) in named {
-            let attempt =
-                ended.remove(id).unwrap_or_else(|| Attempt::Ambiguous("the attempt ended without a result".into()));
+            let attempt = ended
+                .remove(id)
+                .unwrap_or_else(|| Attempt::Ambiguous("the attempt ended without a result".into()));
             let (now, backoff) = (self.now, self.core.settings.backoff);
             self.change(task, |record| {
                 if let Some(reminder) = pending(record, task, id) {
@@ -121,7 +123,11 @@ impl Group<'_> {
 }
 
 /// The pending reminder `id` of a record.
-pub(super) fn pending<'r>(record: &'r mut Record, task: &TaskId, id: &ReminderId) -> Option<&'r mut Reminder> {
+pub(super) fn pending<'r>(
+    record: &'r mut Record,
+    task: &TaskId,
+    id: &ReminderId,
+) -> Option<&'r mut Reminder> {
     record.reminders.iter_mut().find(|r| r.state == State::Pending && r.id(task) == *id)
 }
 

@@ -6,11 +6,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
+use super::group::Group;
 use super::{STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{PolicyInForce, ReminderId, TaskId, Timestamp};
 use crate::store::{Batch, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
-use crate::writer::group::Group;
 
 /// State of the loop.
 pub(super) struct Core {
@@ -29,14 +31,22 @@ pub(super) struct Core {
     pub(super) receipts: Vec<(TaskId, ReminderId, Timestamp)>,
     pub(super) purged_to: Option<TaskId>,
     pub(super) counters_unwritten: bool,
+    // What other loops look at.
+    pub(super) next_wake: watch::Sender<Timestamp>,
+    pub(super) outbox_waiting: watch::Sender<u64>,
 }
 
 impl Core {
     /// Reads what the store knows, takes back the attempts that a crash cut off and commits the policy.
-    pub(super) fn open(store: Arc<dyn Store>, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let mut meta = store.meta()?;
         let mark = mark_policy(&mut meta, &settings, now, store.records(None, 1)?.is_empty());
-        let policy = PolicyInForce { policy: settings.policy.clone(), generation: mark.generation, since: mark.since };
+        let policy =
+            PolicyInForce { policy: settings.policy.clone(), generation: mark.generation, since: mark.since };
         let mut core = Self {
             store,
             settings,
@@ -49,11 +59,14 @@ impl Core {
             receipts: Vec::new(),
             purged_to: None,
             counters_unwritten: false,
+            next_wake: watch::Sender::new(Timestamp::MAX),
+            outbox_waiting: watch::Sender::new(0),
         };
         let mut batch = Batch::default();
         batch.push(Op::PutMeta(Box::new(core.meta.clone())));
         core.store.commit(&batch)?;
         core.take_back_claims(now)?;
+        core.tell_what_waits()?;
         Ok(core)
     }
 
@@ -67,8 +80,15 @@ impl Core {
         }
     }
 
+    /// Shows the other loops when the earliest reminder wakes.
+    pub(super) fn tell_what_waits(&mut self) -> Result<(), StoreError> {
+        let next = self.earliest()?;
+        self.next_wake.send_if_modified(|known| std::mem::replace(known, next) != next);
+        Ok(())
+    }
+
     /// When the earliest pending reminder wakes that is not in flight.
-    pub(super) fn next_wake(&self) -> Result<Timestamp, StoreError> {
+    fn earliest(&self) -> Result<Timestamp, StoreError> {
         let mut after = self.scanned_to;
         loop {
             // Rarely more than one is read: those in flight lie at or before `scanned_to`.

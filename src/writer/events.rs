@@ -6,7 +6,7 @@ use super::group::Group;
 use super::{Content, Delivery, Verdict};
 use crate::domain::{Event, Outcome, Record, Timestamp};
 use crate::store::{Op, Quarantined, StoreError};
-use crate::telemetry;
+use crate::telemetry::{self, EventOutcome};
 
 /// Longest body kept in quarantine, in bytes: what Dapr delivers at most. A longer one is cut.
 pub(super) const QUARANTINED_BODY_MAX: usize = 4 * 1024 * 1024;
@@ -23,7 +23,7 @@ impl Group<'_> {
         match content {
             Content::Ignored => {
                 self.meta.events.count(Outcome::Ignored);
-                telemetry::event("other", "ignored");
+                telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
                 Ok(Verdict::Success)
             }
             Content::Refused { code, reason, body } => self.quarantine(at, topic, code, reason, &body),
@@ -58,7 +58,7 @@ impl Group<'_> {
     fn fold_into(&mut self, mut record: Record, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
         let applied = record.task.apply(event, at);
         self.meta.events.count(applied.outcome);
-        telemetry::event(event.kind.name(), outcome_name(applied.outcome));
+        telemetry::event(Some(event.kind), EventOutcome::Merged(applied.outcome));
         if applied.ahead {
             telemetry::stamp_ahead(event.producer.as_deref());
         }
@@ -79,7 +79,7 @@ impl Group<'_> {
         body: &Bytes,
     ) -> Result<Verdict, StoreError> {
         self.meta.events.quarantined += 1;
-        telemetry::event("unread", "quarantined");
+        telemetry::event(None, EventOutcome::Quarantined);
         let kept = &body[..body.len().min(QUARANTINED_BODY_MAX)];
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let entry = Quarantined { at, topic, code: code.into(), reason, length };
@@ -98,27 +98,19 @@ impl Group<'_> {
         let committed_next = self.core.meta.next_quarantined;
         loop {
             let usage = self.meta.quarantine;
-            let full = usage.entries > settings.quarantine_max_entries || usage.bytes > settings.quarantine_max_bytes;
+            let full = usage.entries > settings.quarantine_max_entries
+                || usage.bytes > settings.quarantine_max_bytes;
             let oldest = newest + 1 - usage.entries;
             // What this very group put in is left alone: a group is far smaller than the bound.
             if !full || oldest >= committed_next {
                 return Ok(());
             }
             let found = self.core.store.quarantined(oldest.checked_sub(1), 1)?;
-            let bytes = found.first().filter(|(number, _)| *number == oldest).map_or(0, |(_, entry)| entry.length);
+            let bytes =
+                found.first().filter(|(number, _)| *number == oldest).map_or(0, |(_, entry)| entry.length);
             self.batch.push(Op::RemoveQuarantined(oldest));
             self.meta.quarantine.entries -= 1;
-            self.meta.quarantine.bytes =
-                usage.bytes.saturating_sub(bytes.min(QUARANTINED_BODY_MAX as u64));
+            self.meta.quarantine.bytes = usage.bytes.saturating_sub(bytes.min(QUARANTINED_BODY_MAX as u64));
         }
-    }
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Applied => "applied",
-        Outcome::Duplicate => "duplicate",
-        Outcome::Stale => "stale",
-        Outcome::Ignored => "ignored",
     }
 }

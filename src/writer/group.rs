@@ -100,7 +100,10 @@ impl<'a> Group<'a> {
         }
         self.core.in_flight.contains(reminder)
             && !self.effects.settled.iter().any(|number| {
-                self.core.claims.get(number).is_some_and(|claimed| claimed.iter().any(|(id, _)| id == reminder))
+                self.core
+                    .claims
+                    .get(number)
+                    .is_some_and(|claimed| claimed.iter().any(|(id, _)| id == reminder))
             })
     }
 
@@ -146,11 +149,12 @@ impl Core {
             scanned_to,
             outbox_taken,
             outbox_settled,
-            outbox_grew: _,
+            outbox_grew,
             purged_to,
             receipts_written,
         } = folded.effects;
-        self.counters_unwritten = folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
+        self.counters_unwritten =
+            folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
         self.meta = folded.meta;
         for number in settled {
             for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
@@ -173,6 +177,9 @@ impl Core {
             self.purged_to = to;
         }
         self.receipts.drain(..receipts_written);
+        if outbox_grew {
+            self.outbox_waiting.send_modify(|turn| *turn += 1);
+        }
     }
 }
 

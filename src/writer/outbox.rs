@@ -48,7 +48,10 @@ impl Group<'_> {
                     continue;
                 }
                 let waits = entry.next_attempt.is_some_and(|at| at > self.now);
-                if waits || self.core.outbox_taken.contains_key(&number) || self.effects.outbox_taken.contains_key(&number) {
+                if waits
+                    || self.core.outbox_taken.contains_key(&number)
+                    || self.effects.outbox_taken.contains_key(&number)
+                {
                     continue;
                 }
                 let body = self.core.store.outbox_body(number)?;

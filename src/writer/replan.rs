@@ -1,7 +1,7 @@
 //! Planning anew under a new policy, a step at a time behind a durable cursor.
 
-use super::group::Group;
 use super::STEP_MAX;
+use super::group::Group;
 use crate::store::StoreError;
 
 impl Group<'_> {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, answer_all, refuse};
@@ -39,8 +39,6 @@ pub struct CommitLoop {
     /// Taken from the queue while a commit was failing, to be carried out first.
     held: VecDeque<Command>,
     clock: Arc<dyn Clock>,
-    next_wake: watch::Sender<Timestamp>,
-    outbox_waiting: watch::Sender<u64>,
     work_put_off: bool,
 }
 
@@ -57,8 +55,6 @@ enum Turn {
 /// What a turn that is done leaves to be told.
 struct Turned {
     wrote: bool,
-    next_wake: Timestamp,
-    outbox_grew: bool,
     work_put_off: bool,
 }
 
@@ -74,13 +70,14 @@ impl CommitLoop {
     ) -> Result<(Writer, Self), StoreError> {
         let core = Core::open(store, settings, clock.now())?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
-        let (next_wake, wakes) = watch::channel(core.next_wake()?);
-        let (outbox_waiting, outbox) = watch::channel(0);
-        let writer = Writer { commands: sender, next_wake: wakes, outbox_waiting: outbox };
+        let writer = Writer {
+            commands: sender,
+            next_wake: core.next_wake.subscribe(),
+            outbox_waiting: core.outbox_waiting.subscribe(),
+        };
         let work_put_off = core.has_work_put_off();
         let core = Arc::new(Mutex::new(core));
-        let held = VecDeque::new();
-        Ok((writer, Self { core, commands, held, clock, next_wake, outbox_waiting, work_put_off }))
+        Ok((writer, Self { core, commands, held: VecDeque::new(), clock, work_put_off }))
     }
 
     /// Runs until `stop`, then carries out what still waits. `turned` is called at every turn.
@@ -130,6 +127,7 @@ impl CommitLoop {
     async fn turn(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
         let now = self.clock.now();
         let started = self.clock.monotonic_ms();
+        let count = commands.len();
         let turn = self.blocking(move |core| take_turn(core, commands, now)).await?;
         let turned = match turn {
             Turn::Done(turned) => turned,
@@ -143,13 +141,12 @@ impl CommitLoop {
             Turn::Stuck(error, folded, answers) => self.persist(error, folded, answers).await?,
         };
         if turned.wrote {
-            telemetry::commit(Duration::from_millis(self.clock.monotonic_ms().saturating_sub(started)));
+            telemetry::commit(
+                count,
+                Duration::from_millis(self.clock.monotonic_ms().saturating_sub(started)),
+            );
         }
         self.work_put_off = turned.work_put_off;
-        self.next_wake.send_if_modified(|known| std::mem::replace(known, turned.next_wake) != turned.next_wake);
-        if turned.outbox_grew {
-            self.outbox_waiting.send_modify(|turn| *turn += 1);
-        }
         Ok(())
     }
 
@@ -161,7 +158,6 @@ impl CommitLoop {
         mut answers: Vec<Answer>,
     ) -> Result<Turned, StoreError> {
         tracing::error!(%error, "the store can't commit; nothing is acknowledged until it can");
-        telemetry::store_failing(true);
         let since = self.clock.monotonic_ms();
         loop {
             let waited = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(since));
@@ -178,7 +174,6 @@ impl CommitLoop {
             match self.blocking(move |core| conclude(core, folded, answers)).await? {
                 Turn::Done(turned) => {
                     tracing::info!("the store commits again");
-                    telemetry::store_failing(false);
                     return Ok(turned);
                 }
                 Turn::Stuck(again, kept, waiting) => (error, folded, answers) = (again, kept, waiting),
@@ -220,13 +215,11 @@ fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Turn 
     if wrote && let Err(error) = core.store.commit(&folded.batch) {
         return Turn::Stuck(error, folded, answers);
     }
-    let outbox_grew = folded.effects.outbox_grew;
     core.apply(*folded);
-    answer_all(core, answers);
-    match core.next_wake() {
-        Ok(next_wake) => {
-            Turn::Done(Turned { wrote, next_wake, outbox_grew, work_put_off: core.has_work_put_off() })
-        }
-        Err(error) => Turn::Unread(error, Vec::new(), Vec::new()),
+    // Before the answers: who is answered looks at these next.
+    if let Err(error) = core.tell_what_waits() {
+        return Turn::Unread(error, answers, Vec::new());
     }
+    answer_all(core, answers);
+    Turn::Done(Turned { wrote, work_put_off: core.has_work_put_off() })
 }
