@@ -1,5 +1,6 @@
 //! reminder-worker: a daemon that never forgets a due date.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

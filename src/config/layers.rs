@@ -85,12 +85,12 @@ pub struct Loaded {
 }
 
 /// One setting as it came out.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Setting {
     /// `section.key`
     pub key: &'static str,
-    /// The value as TOML, `"***"` for a secret that is set.
-    pub value: String,
+    /// The value, `***` for a secret that is set.
+    pub value: Value,
     /// Who decided it.
     pub source: Source,
 }
@@ -205,7 +205,7 @@ impl Layers {
         if key.allowed.accepts(&value) {
             self.leaves.insert(key.name, Leaf { value, source });
         } else {
-            let (value, allowed) = (shown(key, &value), key.allowed.to_string());
+            let (value, allowed) = (shown(key, &value).to_string(), key.allowed.to_string());
             self.problems.push(Problem::Value { origin: source, key: key.name, value, allowed });
         }
     }
@@ -238,7 +238,7 @@ impl Layers {
 
     fn refuse(&mut self, name: &str, allowed: &str) {
         if let (Some(key), Some(leaf)) = (keys::find(name), self.leaves.get(name)) {
-            let (origin, value) = (leaf.source.clone(), shown(key, &leaf.value));
+            let (origin, value) = (leaf.source.clone(), shown(key, &leaf.value).to_string());
             self.problems.push(Problem::Value { origin, key: key.name, value, allowed: allowed.to_owned() });
         }
     }
@@ -271,11 +271,11 @@ impl Layers {
     }
 }
 
-/// `value` as TOML, a secret that is set as `"***"`.
-fn shown(key: &Key, value: &Value) -> String {
+/// `value` as it may be shown: a secret that is set as `***`.
+fn shown(key: &Key, value: &Value) -> Value {
     let is_set = value.as_str() != Some("");
     match key.allowed {
-        Allowed::Secret if is_set => Value::String(REDACTED.to_owned()).to_string(),
-        _ => value.to_string(),
+        Allowed::Secret if is_set => Value::String(REDACTED.to_owned()),
+        _ => value.clone(),
     }
 }
