@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod dapr;
 pub mod domain;
 pub mod reading;
 pub mod shutdown;
