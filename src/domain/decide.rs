@@ -128,6 +128,20 @@ pub fn lose_attempt(reminder: &mut Reminder, now: Timestamp) {
     }
 }
 
+/// A reminder came back through the broker at `at`: true if that is news. It settles one whose attempts all
+/// ended without an answer; one that is in flight is left to its own result.
+pub fn receive(reminder: &mut Reminder, at: Timestamp, in_flight: bool) -> bool {
+    if reminder.received_at.is_some() {
+        return false;
+    }
+    reminder.received_at = Some(at);
+    if reminder.maybe_out && !in_flight && reminder.state != State::Expired {
+        reminder.maybe_out = false;
+        reminder.settle(State::Published, at, None);
+    }
+    true
+}
+
 /// The plan no longer calls for a pending reminder.
 fn leave(reminder: &mut Reminder, gone: State, now: Timestamp, in_flight: bool) {
     if in_flight {

@@ -10,6 +10,7 @@
 //! Races it accepts: a caller that goes away (Dapr drops the request on a time-out) leaves its command in the
 //! queue; the command is carried out whole and its answer goes nowhere, and the redelivery is a duplicate.
 
+mod answer;
 mod claims;
 mod core;
 mod events;

@@ -1,1 +1,22 @@
-//! (being written)
+//! Planning anew under a new policy, a step at a time behind a durable cursor.
+
+use super::STEP_MAX;
+use super::group::Group;
+use crate::store::StoreError;
+
+impl Group<'_> {
+    /// Plans the next [`STEP_MAX`] tasks that were planned under an older policy.
+    pub(super) fn replan_step(&mut self) -> Result<(), StoreError> {
+        let Some(after) = self.meta.replanning_after.clone() else { return Ok(()) };
+        let page = self.core.store.records(after.as_ref(), STEP_MAX)?;
+        let last = page.last().map(|(task, _)| task.clone());
+        self.meta.replanning_after = if page.len() < STEP_MAX { None } else { Some(last) };
+        for (task, mut record) in page {
+            if record.generation != self.core.policy.generation {
+                self.replan(&task, &mut record);
+                self.put(&task, record)?;
+            }
+        }
+        Ok(())
+    }
+}
