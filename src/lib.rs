@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dapr;
 pub mod domain;
 pub mod reading;
 pub mod shutdown;
