@@ -7,6 +7,7 @@ pub mod dapr;
 pub mod domain;
 pub mod http;
 pub mod intake;
+pub mod outbox;
 pub mod reading;
 pub mod shutdown;
 pub mod sidecar;
