@@ -20,23 +20,34 @@ static TASKS: AtomicU64 = AtomicU64::new(0);
 
 /// One event a call.
 pub async fn single(port: u16, connections: usize, length: Duration) -> Seen {
-    drive(connections, length, move |mut client| async move {
-        let body = cloud_event(&created(far()));
-        let answer = client.post("/events/task-events", "application/cloudevents+json", body.as_bytes()).await;
-        assert!(answer.windows(7).any(|w| w == b"SUCCESS"), "{}", String::from_utf8_lossy(&answer));
-        (client, 1)
-    }, port)
+    drive(
+        connections,
+        length,
+        move |mut client| async move {
+            let body = cloud_event(&created(far()));
+            let answer =
+                client.post("/events/task-events", "application/cloudevents+json", body.as_bytes()).await;
+            assert!(answer.windows(7).any(|w| w == b"SUCCESS"), "{}", String::from_utf8_lossy(&answer));
+            (client, 1)
+        },
+        port,
+    )
     .await
 }
 
 /// Many events a call.
 pub async fn bulk(port: u16, connections: usize, events: usize, length: Duration) -> Seen {
-    drive(connections, length, move |mut client| async move {
-        let body = bulk_body((0..events).map(|_| created(far())));
-        let answer = client.post("/events/task-events", "application/json", body.as_bytes()).await;
-        assert_eq!(answer.windows(9).filter(|w| w == b"\"SUCCESS\"").count(), events);
-        (client, events)
-    }, port)
+    drive(
+        connections,
+        length,
+        move |mut client| async move {
+            let body = bulk_body((0..events).map(|_| created(far())));
+            let answer = client.post("/events/task-events", "application/json", body.as_bytes()).await;
+            assert_eq!(answer.windows(9).filter(|w| w == b"\"SUCCESS\"").count(), events);
+            (client, events)
+        },
+        port,
+    )
     .await
 }
 
@@ -46,9 +57,9 @@ pub async fn fill(port: u16, count: usize, first: Duration, every: Duration) -> 
     let step = i64::try_from(every.as_micros()).unwrap();
     let mut client = Client::connect(port).await;
     for chunk in (0..count).collect::<Vec<_>>().chunks(500) {
-        let events = chunk.iter().map(|n| {
-            created(Timestamp::from_millis(first + i64::try_from(*n).unwrap() * step / 1_000))
-        });
+        let events = chunk
+            .iter()
+            .map(|n| created(Timestamp::from_millis(first + i64::try_from(*n).unwrap() * step / 1_000)));
         let body = bulk_body(events);
         client.post("/events/task-events", "application/json", body.as_bytes()).await;
     }

@@ -61,11 +61,19 @@ async fn ingest() {
     let sink = Sink::start().await;
     let worker = Worker::start(sink.port).await;
     let single = load::single(worker.app_port, CONNECTIONS, LOAD).await;
-    println!("{:44} {:>12.0} events/s", format!("durable ingest, single, {CONNECTIONS} connections"), single.rate);
+    println!(
+        "{:44} {:>12.0} events/s",
+        format!("durable ingest, single, {CONNECTIONS} connections"),
+        single.rate
+    );
     println!("{:44} {:>12.2} / {:.2} ms", "  answered after, median / p99", single.median_ms, single.p99_ms);
     let worker = Worker::start(sink.port).await;
     let bulk = load::bulk(worker.app_port, BULK_CONNECTIONS, BULK_EVENTS, LOAD).await;
-    println!("{:44} {:>12.0} events/s", format!("durable ingest, bulk of {BULK_EVENTS}, {BULK_CONNECTIONS} connections"), bulk.rate);
+    println!(
+        "{:44} {:>12.0} events/s",
+        format!("durable ingest, bulk of {BULK_EVENTS}, {BULK_CONNECTIONS} connections"),
+        bulk.rate
+    );
     println!("{:44} {:>12.2} / {:.2} ms", "  answered after, median / p99", bulk.median_ms, bulk.p99_ms);
 }
 

@@ -75,7 +75,9 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, policy: 
     let due_at = due.map(|due| due.instant(policy.policy.date_only));
     let (offset, own) = match reminder.rule {
         Rule::Offset(minutes) => (Some(i64::from(minutes)), due),
-        Rule::At(time) => (due_at.map(|due| whole_minutes(due.millis(), reminder.fire_at.millis())), Some(time)),
+        Rule::At(time) => {
+            (due_at.map(|due| whole_minutes(due.millis(), reminder.fire_at.millis())), Some(time))
+        }
     };
     let event = Event {
         event_id: &id,

@@ -21,8 +21,8 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use reqwest::header::CONTENT_TYPE;
 
-pub use super::request::{REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES};
 use super::request::{self, Answer};
+pub use super::request::{REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES};
 use super::sidecar::{TOKEN_HEADER, bounded_body, client};
 use crate::clock::Clock;
 use crate::config;
@@ -85,7 +85,10 @@ enum Path {
 impl Path {
     /// From the stored number; anything unknown starts the search anew.
     fn from_number(number: u8) -> Self {
-        [Self::Bulk, Self::BulkAlpha, Self::Single].into_iter().find(|p| *p as u8 == number).unwrap_or(Self::Bulk)
+        [Self::Bulk, Self::BulkAlpha, Self::Single]
+            .into_iter()
+            .find(|p| *p as u8 == number)
+            .unwrap_or(Self::Bulk)
     }
 
     fn older(self) -> Option<Self> {
@@ -244,7 +247,8 @@ impl Publisher {
 impl Publish for Publisher {
     fn publish<'a>(&'a self, topic: &'a str, batch: &'a [Outgoing]) -> Publishing<'a> {
         Box::pin(async move {
-            let parts = request::split(batch).into_iter().map(|range| self.publish_part(topic, &batch[range]));
+            let parts =
+                request::split(batch).into_iter().map(|range| self.publish_part(topic, &batch[range]));
             let settled: Vec<_> = stream::iter(parts).buffered(REQUESTS_AT_ONCE).collect().await;
             settled.into_iter().flatten().collect()
         })

@@ -33,10 +33,8 @@ pub fn bulk_reply(verdicts: &[(String, Verdict)]) -> Vec<u8> {
     struct Reply<'a> {
         statuses: Vec<Status<'a>>,
     }
-    let statuses = verdicts
-        .iter()
-        .map(|(entry_id, verdict)| Status { entry_id, status: word(*verdict) })
-        .collect();
+    let statuses =
+        verdicts.iter().map(|(entry_id, verdict)| Status { entry_id, status: word(*verdict) }).collect();
     // Plain text written into memory: there is nothing that can fail.
     serde_json::to_vec(&Reply { statuses }).unwrap_or_default()
 }

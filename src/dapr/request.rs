@@ -32,7 +32,10 @@ pub(super) fn split(batch: &[Outgoing]) -> Vec<Range<usize>> {
         let alone = !survives_bulk(&outgoing.event);
         match ranges.last_mut() {
             Some(last)
-                if open && !alone && last.len() < REQUEST_MAX_ENTRIES && bytes + size <= REQUEST_MAX_BYTES =>
+                if open
+                    && !alone
+                    && last.len() < REQUEST_MAX_ENTRIES
+                    && bytes + size <= REQUEST_MAX_BYTES =>
             {
                 last.end = at + 1;
                 bytes += size;
@@ -75,7 +78,9 @@ pub(super) fn bulk_body(batch: &[Outgoing]) -> Vec<u8> {
         body.extend_from_slice(if at == 0 { b"[" } else { b"," });
         body.extend_from_slice(format!(r#"{{"entryId":"{at}","event":"#).as_bytes());
         body.extend_from_slice(&outgoing.event);
-        body.extend_from_slice(format!(r#","contentType":"{CONTENT_TYPE}","metadata":{{"partitionKey":"#).as_bytes());
+        body.extend_from_slice(
+            format!(r#","contentType":"{CONTENT_TYPE}","metadata":{{"partitionKey":"#).as_bytes(),
+        );
         body.extend_from_slice(serde_json::Value::from(outgoing.key.as_str()).to_string().as_bytes());
         body.extend_from_slice(b"}}");
     }

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, answer_all, refuse};
@@ -39,6 +39,7 @@ pub struct CommitLoop {
     /// Taken from the queue while a commit was failing, to be carried out first.
     held: VecDeque<Command>,
     clock: Arc<dyn Clock>,
+    usable: watch::Sender<bool>,
     work_put_off: bool,
 }
 
@@ -70,14 +71,16 @@ impl CommitLoop {
     ) -> Result<(Writer, Self), StoreError> {
         let core = Core::open(store, settings, clock.now())?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
+        let usable = watch::Sender::new(true);
         let writer = Writer {
             commands: sender,
+            usable: usable.subscribe(),
             next_wake: core.next_wake.subscribe(),
             outbox_waiting: core.outbox_waiting.subscribe(),
         };
         let work_put_off = core.has_work_put_off();
         let core = Arc::new(Mutex::new(core));
-        Ok((writer, Self { core, commands, held: VecDeque::new(), clock, work_put_off }))
+        Ok((writer, Self { core, commands, held: VecDeque::new(), clock, usable, work_put_off }))
     }
 
     /// Runs until `stop`, then carries out what still waits. `turned` is called at every turn.
@@ -158,6 +161,7 @@ impl CommitLoop {
         mut answers: Vec<Answer>,
     ) -> Result<Turned, StoreError> {
         tracing::error!(%error, "the store can't commit; nothing is acknowledged until it can");
+        self.usable.send_replace(false);
         let since = self.clock.monotonic_ms();
         loop {
             let waited = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(since));
@@ -174,6 +178,7 @@ impl CommitLoop {
             match self.blocking(move |core| conclude(core, folded, answers)).await? {
                 Turn::Done(turned) => {
                     tracing::info!("the store commits again");
+                    self.usable.send_replace(true);
                     return Ok(turned);
                 }
                 Turn::Stuck(again, kept, waiting) => (error, folded, answers) = (again, kept, waiting),
