@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, answer_all, refuse};
 use super::core::Core;
@@ -83,23 +82,17 @@ impl CommitLoop {
         Ok((writer, Self { core, commands, held: VecDeque::new(), clock, usable, work_put_off }))
     }
 
-    /// Runs until `stop`, then carries out what still waits. `turned` is called at every turn.
+    /// Runs until the last [`Writer`] is gone and all it sent is carried out. `turned` is called at every turn.
     ///
     /// # Errors
     /// [`StoreError`]: the store has been failing for [`STUCK_MAX`], or what is on the disk is unknown. The
     /// process must end.
-    pub async fn run(mut self, stop: CancellationToken, turned: impl Fn() + Send) -> Result<(), StoreError> {
-        let mut stopping = false;
+    pub async fn run(mut self, turned: impl Fn() + Send) -> Result<(), StoreError> {
         loop {
             turned();
             let idle = if self.work_put_off { Duration::ZERO } else { IDLE_TURN };
             let first = tokio::select! {
                 biased;
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    self.commands.close();
-                    continue;
-                }
                 command = next(&mut self.held, &mut self.commands) => command,
                 () = self.clock.sleep(idle) => {
                     self.turn(Vec::new()).await?;
