@@ -5,6 +5,8 @@ pub mod clock;
 pub mod config;
 pub mod dapr;
 pub mod domain;
+pub mod http;
+pub mod intake;
 pub mod reading;
 pub mod shutdown;
 pub mod sidecar;
