@@ -123,7 +123,7 @@ pub async fn start(
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
     let up = spawn_sidecar_watch(&sidecar, &clock, &shutdown);
     spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
-    spawn_background(&writer, &clock, &health, &shutdown);
+    spawn_background(&writer, &clock, &health, &metrics, &shutdown);
 
     let ops_router = ops_router(api.clone(), health.clone(), metrics, config.ops.token.clone());
     let app_router = app_router(App { config, intake, sidecar, health, api, clock: Arc::clone(&clock) });
@@ -219,7 +219,7 @@ fn spawn_senders(
         wait_for_sidecar(answers, &time, &heart, &stop).await;
         scheduler.run(stop, move || heart.beat()).await;
     });
-    let sender = outbox::Sender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
+    let sender = outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
     let (stop, time, heart) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("outbox"));
     shutdown.spawn("outbox", async move {
         wait_for_sidecar(up, &time, &heart, &stop).await;
@@ -227,15 +227,22 @@ fn spawn_senders(
     });
 }
 
-fn spawn_background(writer: &Writer, clock: &Arc<dyn Clock>, health: &Health, shutdown: &Shutdown) {
+fn spawn_background(
+    writer: &Writer,
+    clock: &Arc<dyn Clock>,
+    health: &Health,
+    metrics: &Metrics,
+    shutdown: &Shutdown,
+) {
     let (commands, stop) = (writer.clone(), shutdown.soft().clone());
     shutdown.spawn("housekeeping", async move {
         if let Err(error) = housekeeping::run(commands, stop).await {
             tracing::error!(%error, "housekeeping could not start; old tasks are not forgotten until a restart");
         }
     });
-    let (reads, time, health, stop) = (writer.clone(), Arc::clone(clock), health.clone(), shutdown.soft().clone());
-    shutdown.spawn("gauges", async move { gauges::run(reads, time, health, stop).await });
+    let (reads, time, stop) = (writer.clone(), Arc::clone(clock), shutdown.soft().clone());
+    let (health, metrics) = (health.clone(), metrics.clone());
+    shutdown.spawn("gauges", async move { gauges::run(reads, time, health, metrics, stop).await });
 }
 
 async fn wait_for_sidecar(

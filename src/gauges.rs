@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::domain::{State, Timestamp};
 use crate::http::Health;
 use crate::store::{Meta, StoreError};
-use crate::telemetry::{self, OutboxState};
+use crate::telemetry::{self, Metrics, OutboxState};
 use crate::writer::Writer;
 
 /// How old a gauge may be.
@@ -25,8 +25,15 @@ struct Look {
 }
 
 /// Looks until `stop`.
-pub async fn run(writer: Writer, clock: Arc<dyn Clock>, health: Health, stop: CancellationToken) {
+pub async fn run(
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
     while !stop.is_cancelled() {
+        metrics.upkeep();
         let usable = writer.is_usable();
         health.store_usable(usable);
         // A loop that can't commit answers no reads: waiting for it would hide that.

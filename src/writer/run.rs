@@ -124,7 +124,7 @@ impl CommitLoop {
         let now = self.clock.now();
         let started = self.clock.monotonic_ms();
         let count = commands.len();
-        let turn = self.blocking(move |core| take_turn(core, commands, now)).await?;
+        let turn = blocking(&self.core, move |core| take_turn(core, commands, now)).await?;
         let turned = match turn {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
@@ -168,7 +168,7 @@ impl CommitLoop {
                 }
             }
             self.clock.sleep(RETRY_EVERY).await;
-            match self.blocking(move |core| conclude(core, folded, answers)).await? {
+            match blocking(&self.core, move |core| conclude(core, folded, answers)).await? {
                 Turn::Done(turned) => {
                     tracing::info!("the store commits again");
                     self.usable.send_replace(true);
@@ -179,17 +179,17 @@ impl CommitLoop {
             }
         }
     }
+}
 
-    /// Runs `work` where blocking is allowed: the engine blocks on the disk.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Core) -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let core = Arc::clone(&self.core);
-        tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)))
-            .await
-            .map_err(|panic| StoreError::Corrupt(format!("the commit loop broke off: {panic}")))
-    }
+/// Runs `work` where blocking is allowed: the engine blocks on the disk.
+async fn blocking<T: Send + 'static>(
+    core: &Arc<Mutex<Core>>,
+    work: impl FnOnce(&mut Core) -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let core = Arc::clone(core);
+    tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)))
+        .await
+        .map_err(|panic| StoreError::Corrupt(format!("the commit loop broke off: {panic}")))
 }
 
 /// The next command; `None` when none will come any more.
