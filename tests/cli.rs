@@ -233,8 +233,9 @@ fn reminders_are_fetched_page_by_page_up_to_the_limit() {
         json!({"reminders": ids.iter().map(|id| reminder(id, "Water")).collect::<Vec<_>>(), "next": next})
             .to_string()
     };
-    let (first, second) = (page(&["a", "b"], Some("c 1")), page(&["c", "d"], Some("c 2")));
-    let (requests, output) = asked(&[(200, &first), (200, &second)], |address| {
+    let (first, empty) = (page(&["a", "b"], Some("c 1")), page(&[], Some("c 2")));
+    let last = page(&["c", "d"], Some("c 3"));
+    let (requests, output) = asked(&[(200, &first), (200, &empty), (200, &last)], |address| {
         command(&["reminders", "list", "--limit", "3", "--user", "u", "--json"])
             .args(["--ops-port", &address.port().to_string()])
             .env("REMINDER_WORKER__OPS__TOKEN", "hunter2")
@@ -248,7 +249,18 @@ fn reminders_are_fetched_page_by_page_up_to_the_limit() {
     assert_eq!(ids, ["a", "b", "c"]);
     assert!(requests[0].starts_with("GET /api/v1/reminders?user=u&limit=3 HTTP/1.1\r\n"), "{}", requests[0]);
     assert!(requests[1].starts_with("GET /api/v1/reminders?user=u&after=c+1&limit=1 HTTP/1.1\r\n"));
+    assert!(requests[2].starts_with("GET /api/v1/reminders?user=u&after=c+2&limit=1 HTTP/1.1\r\n"));
     assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
+}
+
+#[test]
+fn an_api_whose_cursor_does_not_move_is_left() {
+    let page = json!({"reminders": [], "next": "c"}).to_string();
+    let (_, output) = asked(&[(200, &page), (200, &page)], |address| {
+        run(&["reminders", "list", "--ops-port", &address.port().to_string()])
+    });
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("goes round in circles"), "{}", err(&output));
 }
 
 #[test]

@@ -3,8 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::process::Command;
+use std::time::Duration;
 
+use chrono::NaiveTime;
 use jsonschema::Validator;
+use reminder_worker::dapr::reminder_due;
+use reminder_worker::domain::{
+    Due, Event, Kind, Moment, Policy, PolicyInForce, Reminder, Rule, Stamps, Statement, Task, TaskId,
+    Timestamp, Zone,
+};
 use serde_json::{Value, json};
 
 fn schemas() -> serde_json::Map<String, Value> {
@@ -52,6 +59,7 @@ fn example(kind: &str) -> Value {
     let mut event = envelope(kind, &payload);
     if kind == "reminder_due" {
         event["producer"] = json!("reminder-worker");
+        event["correlation_id"] = json!("c-1");
     }
     event
 }
@@ -102,6 +110,53 @@ fn each_schema_refuses_an_event_that_lacks_any_field_it_must_have() {
                 assert!(!validator.is_valid(&event), "{name} without {path}/{field}");
             }
         }
+    }
+}
+
+/// The data of the CloudEvent that is published for `task`.
+fn published(task: &Task, reminder: &Reminder) -> Value {
+    let policy = Policy {
+        default_offsets: vec![0],
+        default_zone: Zone::UTC,
+        date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+        expire_after: Duration::from_secs(60),
+    };
+    let policy = PolicyInForce { policy, generation: 1, since: Timestamp::from_millis(0) };
+    let bytes = reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &policy);
+    let mut event: Value = serde_json::from_slice(&bytes).unwrap();
+    event["data"].take()
+}
+
+#[test]
+fn what_the_worker_publishes_keeps_its_schema_whether_it_knows_all_or_nothing() {
+    let due = Due::Instant(Timestamp::from_millis(1_764_000_000_000));
+    let at = Moment::new(due, Zone::UTC);
+    let mut known = Task::default();
+    let event = Event {
+        kind: Kind::Created,
+        task_id: TaskId::new("t-1").unwrap(),
+        stamps: Stamps::default(),
+        offset: 0,
+        message_id: None,
+        producer: None,
+        correlation_id: Some("c-1".to_owned()),
+        trace_id: None,
+        statements: vec![
+            Statement::User(Some("u-1".to_owned())),
+            Statement::Title(Some("Water".to_owned())),
+            Statement::Due(Some(due)),
+            Statement::Tags(Some(vec!["home".to_owned()])),
+        ],
+        refused: vec![],
+    };
+    known.apply(&event, Timestamp::from_millis(0));
+    let by_offset = Reminder::pending(Some(at), Rule::Offset(15), Timestamp::from_millis(1_763_999_100_000));
+    let stated = Reminder::pending(None, Rule::At(at), Timestamp::from_millis(1_764_000_000_000));
+    let validator = validator("reminder_due");
+    for (task, reminder) in [(&known, &by_offset), (&known, &stated), (&Task::default(), &stated)] {
+        let event = published(task, reminder);
+        let errors: Vec<String> = validator.iter_errors(&event).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{event:#}: {errors:?}");
     }
 }
 

@@ -119,13 +119,16 @@ async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>,
         let page: Page = serde_json::from_str(&answer.body).map_err(|error| {
             Failure::failed(format!("{base} is no reminder-worker of this release: {error}"))
         })?;
-        let progress = !page.reminders.is_empty();
         found.extend(page.reminders);
-        after = page.next;
-        if after.is_none() || !progress || found.len() >= query.limit {
+        if page.next.is_none() || found.len() >= query.limit {
             found.truncate(query.limit);
             return Ok(Some(found));
         }
+        // A page may be empty while its cursor goes on: the worker bounds what it reads for one answer.
+        if page.next == after {
+            return Err(Failure::failed(format!("{base} goes round in circles; is it a reminder-worker?")));
+        }
+        after = page.next;
     }
 }
 

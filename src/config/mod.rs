@@ -1,6 +1,6 @@
 //! Configuration: typed and closed, the last of defaults, file, environment and flags to name a setting wins.
 //!
-//! The defaults are `config/default.toml`, compiled in; the table in [`keys`] says what each setting may be.
+//! The defaults are `config/default.toml`, compiled in; the table in `keys` says what each setting may be.
 //! A setting outside the table, or a value outside what it allows, is an error that names where it was
 //! written. Nothing here reads the environment or the arguments itself: both are handed in.
 

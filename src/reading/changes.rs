@@ -110,7 +110,7 @@ impl<'a> Claims<'a> {
             let same = |a: &Claim<'_>| before.iter().any(|b| b.says == a.says && b.value == a.value);
             let changed =
                 after.iter().filter(|claim| !same(claim)).map(|claim| (claim.says.field(), claim.key));
-            self.listed.get_or_insert_default().extend(changed);
+            self.add_listed(changed);
         }
         self.after.push(after);
     }
@@ -128,8 +128,18 @@ impl<'a> Claims<'a> {
         for claim in &mut claims {
             claim.value = claim.value.and_then(newer);
         }
-        self.listed.get_or_insert_default().extend(claims.iter().map(|c| (c.says.field(), c.key)));
+        self.add_listed(claims.iter().map(|claim| (claim.says.field(), claim.key)));
         self.changes.push(claims);
+    }
+
+    /// Lists `fields`, each once: a list may name one field a million times.
+    fn add_listed(&mut self, fields: impl Iterator<Item = (Field, &'a str)>) {
+        let listed = self.listed.get_or_insert_default();
+        for (field, key) in fields {
+            if listed.iter().all(|(known, _)| *known != field) {
+                listed.push((field, key));
+            }
+        }
     }
 
     /// Takes the names of what changed.
@@ -138,10 +148,11 @@ impl<'a> Claims<'a> {
             let Value::String(name) = item else {
                 return Err(Reason::ChangesUnreadable { key: key.to_owned() });
             };
-            let listed = self.listed.get_or_insert_default();
-            if let Some((Name::Field(says), _)) = lookup(name) {
-                listed.push((says.field(), name));
-            }
+            let field = match lookup(name) {
+                Some((Name::Field(says), _)) => Some((says.field(), name.as_str())),
+                _ => None,
+            };
+            self.add_listed(field.into_iter());
         }
         Ok(())
     }

@@ -29,6 +29,9 @@ const STATUSES: [(Status, &[&str]); 3] = [
     (Status::Done,       &["done", "completed", "complete", "finished", "closed", "cancelled", "canceled"]),
 ];
 
+/// Longest word looked up, in bytes: no word of the tables comes near it.
+const WORD_MAX_BYTES: usize = 32;
+
 /// Units of offsets, in seconds.
 #[rustfmt::skip]
 const UNITS: [(u64, &[&str]); 5] = [
@@ -38,6 +41,8 @@ const UNITS: [(u64, &[&str]); 5] = [
     (86_400,  &["d", "day", "days"]),
     (604_800, &["w", "wk", "wks", "week", "weeks"]),
 ];
+/// Longest text read as an offset, in bytes: `1 week, 2 days and 3 hours before due` has 38.
+const OFFSET_TEXT_MAX_BYTES: usize = 64;
 /// Words that offsets end in or hold, which say nothing more.
 const OFFSET_FILLERS: [&str; 6] = ["before", "prior", "due", "earlier", "and", "to"];
 
@@ -48,15 +53,14 @@ fn word<T: Copy>(value: &Value, table: &[(T, &[&str])], allowed: &str) -> Result
         Value::String(text) => text,
         other => return Err(format!("it is {}; write {allowed}", type_name(other))),
     };
-    let normal: String = text
-        .chars()
-        .take(LIST_MAX * 2)
-        .filter(|c| c.is_ascii_alphanumeric())
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
     if text.trim().is_empty() {
         return Ok(None);
     }
+    if text.len() > WORD_MAX_BYTES {
+        return Err(format!("it is longer than {WORD_MAX_BYTES} bytes; write {allowed}"));
+    }
+    let normal: String =
+        text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let found = table.iter().find(|(_, words)| words.contains(&normal.as_str())).map(|(meant, _)| *meant);
     found.map(Some).ok_or_else(|| format!("`{}` is unknown; write {allowed}", excerpt(text)))
 }
@@ -188,9 +192,8 @@ fn whole(n: &serde_json::Number) -> Option<u64> {
 
 /// The seconds that `text` says: `15`, `15min`, `1 hour 30 minutes before`, `PT15M`, `P1DT2H`.
 fn duration_s(text: &str, unit_s: u64) -> Option<u64> {
-    const TEXT_MAX_BYTES: usize = 64;
     let text = text.trim().to_ascii_lowercase();
-    if text.len() > TEXT_MAX_BYTES {
+    if text.len() > OFFSET_TEXT_MAX_BYTES {
         return None;
     }
     if let Some(iso) = text.strip_prefix('p') {

@@ -6,11 +6,14 @@
 //!
 //! One file a noun: `wrapping` (envelopes), `names` (the table of keys), `kind`, `task` (where the task is and its
 //! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `stamp` (dates), `origin` (ids,
+//! stamps, trace), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
 //!
 //! Must never know: a store, a clock, HTTP, or what the worker makes of an event.
 
 mod bulk;
 mod changes;
+mod checks;
+mod contract;
 mod extras;
 mod kind;
 mod names;
@@ -26,6 +29,7 @@ use uuid::Uuid;
 use crate::domain::{Event, Kind, TaskId};
 
 pub use bulk::{BulkEntry, read_bulk};
+pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
 pub use reason::{EXCERPT_MAX_BYTES, Reason};
 pub use wrapping::WRAPPINGS_MAX;
 

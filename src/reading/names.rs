@@ -13,6 +13,10 @@ use crate::domain::Field;
 /// Longest key looked at, in bytes: no name comes near it, and a longer key would only cost time.
 const KEY_MAX_BYTES: usize = 48;
 
+/// Most known keys of one object that are looked at: more than there are spellings, and few enough that comparing
+/// all with all stays cheap. Only spelling one name over and over (`t_ask_id`, `ta_sk_id`) gets there.
+pub(super) const KNOWN_KEYS_MAX: usize = 96;
+
 /// What a key names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Name {
@@ -80,7 +84,7 @@ const HOURS: Name = Name::Field(Says::OffsetsOf(3600));
 const DAYS: Name = Name::Field(Says::OffsetsOf(86_400));
 
 #[rustfmt::skip]
-const SPELLINGS: [(Name, &[&str]); 28] = [
+pub(super) const SPELLINGS: [(Name, &[&str]); 28] = [
     (Name::EventType,           &["event_type"]),
     (Name::Action,              &["type", "action", "update_type", "change_type"]),
     (Name::Metadata,            &["metadata", "meta", "headers", "header"]),
@@ -155,6 +159,7 @@ impl<'a> Layer<'a> {
                 let (name, rank) = lookup(key)?;
                 Some(Said { name, key, value, rank })
             })
+            .take(KNOWN_KEYS_MAX)
             .collect();
         // Stable: among equal spellings such as `taskId` and `task_id` the order of the keys themselves decides.
         said.sort_by_key(|said| said.rank);

@@ -66,9 +66,10 @@ pub(super) fn message_id(told: &Told<'_>, envelopes: &[Object]) -> Option<String
     super::task::id_text(id).ok().filter(|id| (1..=MESSAGE_ID_MAX_BYTES).contains(&id.len()))
 }
 
-/// Who made the event.
+/// Who made the event. A task's own `source` is where the task came from, not the event.
 pub(super) fn producer(told: &Told<'_>) -> Option<String> {
-    let name = layers(told).find_map(|layer| layer.text(Name::Producer))?;
+    let mut layers = std::iter::once(&told.body).chain(&told.metadata).chain(&told.envelopes);
+    let name = layers.find_map(|layer| layer.text(Name::Producer))?;
     (name.len() <= PRODUCER_MAX_BYTES).then(|| name.to_owned())
 }
 

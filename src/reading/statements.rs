@@ -136,7 +136,6 @@ fn status(claims: &Claims<'_>) -> Result<Option<Statement>, Refusal> {
 }
 
 /// The due date, in which all keys that state one must agree. The outer `None` is "nothing stated".
-#[expect(clippy::option_option, reason = "nothing stated, cleared and stated are three outcomes")]
 fn due(claims: &Claims<'_>, zone_trouble: Option<&str>) -> Result<Option<Option<Due>>, Reason> {
     let mut believed: Option<(Claim<'_>, Option<Due>)> = None;
     for claim in claims.field(Field::Due) {

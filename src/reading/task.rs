@@ -117,10 +117,15 @@ fn read_id(said: &Said<'_>, exact_numbers: bool) -> Result<TaskId, Reason> {
     if !exact_numbers && said.value.as_number().is_some_and(changed) {
         return Err(refuse("an integer this large does not survive bulk delivery; send it as text"));
     }
+    task_id(text).map_err(|why| refuse(&why))
+}
+
+/// `text` as a task id, if it is one for certain.
+pub(super) fn task_id(text: String) -> Result<TaskId, String> {
     if text.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
-        return Err(refuse("it was damaged on the way, or holds control characters"));
+        return Err("it was damaged on the way, or holds control characters".to_owned());
     }
-    TaskId::new(text).ok_or_else(|| refuse(&format!("it is empty or longer than {TASK_ID_MAX_BYTES} bytes")))
+    TaskId::new(text).ok_or_else(|| format!("it is empty or longer than {TASK_ID_MAX_BYTES} bytes"))
 }
 
 /// Text as it is and an integer as text; anything else identifies nothing.

@@ -8,6 +8,7 @@
 
 mod batch;
 mod meta;
+pub mod sled;
 
 use crate::domain::{Record, ReminderId, TaskId, Timestamp};
 

@@ -15,6 +15,7 @@ pub struct Writer {
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) next_wake: watch::Receiver<Timestamp>,
     pub(super) outbox_waiting: watch::Receiver<u64>,
+    pub(super) usable: watch::Receiver<bool>,
 }
 
 impl Writer {
@@ -126,6 +127,12 @@ impl Writer {
     #[must_use]
     pub fn outbox_waiting(&self) -> watch::Receiver<u64> {
         self.outbox_waiting.clone()
+    }
+
+    /// Whether the store takes commits.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        *self.usable.borrow()
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, NotCommitted> {

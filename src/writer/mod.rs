@@ -23,6 +23,7 @@ mod replan;
 mod run;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +32,11 @@ use tokio::sync::oneshot;
 
 use crate::domain::decide::Attempt;
 use crate::domain::{Backoff, Event, Policy, PolicyInForce, Reminder, ReminderId, Task, TaskId, Timestamp};
-use crate::store::{Meta, OutboxEntry, Store};
+use crate::store::OutboxEntry;
 
 pub use handle::Writer;
 pub use run::CommitLoop;
+pub use view::View;
 
 /// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small
 /// enough that the engine's memory stays flat.
@@ -154,18 +156,6 @@ pub enum Acceptance {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the store could not commit; try again")]
 pub struct NotCommitted;
-
-/// What a read sees: the store and what the loop keeps beside it, between two commits.
-pub struct View<'a> {
-    /// The store.
-    pub store: &'a dyn Store,
-    /// Counters, marks and numbers.
-    pub meta: &'a Meta,
-    /// The policy in force.
-    pub policy: &'a PolicyInForce,
-    /// Reminders whose attempt is under way.
-    pub in_flight: usize,
-}
 
 /// What the loop needs to know.
 #[derive(Clone, Debug)]

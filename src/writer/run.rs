@@ -9,8 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
 
 use super::answer::{Answer, answer_all, refuse};
 use super::core::Core;
@@ -39,6 +38,7 @@ pub struct CommitLoop {
     /// Taken from the queue while a commit was failing, to be carried out first.
     held: VecDeque<Command>,
     clock: Arc<dyn Clock>,
+    usable: watch::Sender<bool>,
     work_put_off: bool,
 }
 
@@ -70,33 +70,29 @@ impl CommitLoop {
     ) -> Result<(Writer, Self), StoreError> {
         let core = Core::open(store, settings, clock.now())?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
+        let usable = watch::Sender::new(true);
         let writer = Writer {
             commands: sender,
+            usable: usable.subscribe(),
             next_wake: core.next_wake.subscribe(),
             outbox_waiting: core.outbox_waiting.subscribe(),
         };
         let work_put_off = core.has_work_put_off();
         let core = Arc::new(Mutex::new(core));
-        Ok((writer, Self { core, commands, held: VecDeque::new(), clock, work_put_off }))
+        Ok((writer, Self { core, commands, held: VecDeque::new(), clock, usable, work_put_off }))
     }
 
-    /// Runs until `stop`, then carries out what still waits. `turned` is called at every turn.
+    /// Runs until the last [`Writer`] is gone and all it sent is carried out. `turned` is called at every turn.
     ///
     /// # Errors
     /// [`StoreError`]: the store has been failing for [`STUCK_MAX`], or what is on the disk is unknown. The
     /// process must end.
-    pub async fn run(mut self, stop: CancellationToken, turned: impl Fn() + Send) -> Result<(), StoreError> {
-        let mut stopping = false;
+    pub async fn run(mut self, turned: impl Fn() + Send) -> Result<(), StoreError> {
         loop {
             turned();
             let idle = if self.work_put_off { Duration::ZERO } else { IDLE_TURN };
             let first = tokio::select! {
                 biased;
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    self.commands.close();
-                    continue;
-                }
                 command = next(&mut self.held, &mut self.commands) => command,
                 () = self.clock.sleep(idle) => {
                     self.turn(Vec::new()).await?;
@@ -128,7 +124,7 @@ impl CommitLoop {
         let now = self.clock.now();
         let started = self.clock.monotonic_ms();
         let count = commands.len();
-        let turn = self.blocking(move |core| take_turn(core, commands, now)).await?;
+        let turn = blocking(&self.core, move |core| take_turn(core, commands, now)).await?;
         let turned = match turn {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
@@ -158,6 +154,7 @@ impl CommitLoop {
         mut answers: Vec<Answer>,
     ) -> Result<Turned, StoreError> {
         tracing::error!(%error, "the store can't commit; nothing is acknowledged until it can");
+        self.usable.send_replace(false);
         let since = self.clock.monotonic_ms();
         loop {
             let waited = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(since));
@@ -171,9 +168,10 @@ impl CommitLoop {
                 }
             }
             self.clock.sleep(RETRY_EVERY).await;
-            match self.blocking(move |core| conclude(core, folded, answers)).await? {
+            match blocking(&self.core, move |core| conclude(core, folded, answers)).await? {
                 Turn::Done(turned) => {
                     tracing::info!("the store commits again");
+                    self.usable.send_replace(true);
                     return Ok(turned);
                 }
                 Turn::Stuck(again, kept, waiting) => (error, folded, answers) = (again, kept, waiting),
@@ -181,17 +179,17 @@ impl CommitLoop {
             }
         }
     }
+}
 
-    /// Runs `work` where blocking is allowed: the engine blocks on the disk.
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Core) -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let core = Arc::clone(&self.core);
-        tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)))
-            .await
-            .map_err(|panic| StoreError::Corrupt(format!("the commit loop broke off: {panic}")))
-    }
+/// Runs `work` where blocking is allowed: the engine blocks on the disk.
+async fn blocking<T: Send + 'static>(
+    core: &Arc<Mutex<Core>>,
+    work: impl FnOnce(&mut Core) -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let core = Arc::clone(core);
+    tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)))
+        .await
+        .map_err(|panic| StoreError::Corrupt(format!("the commit loop broke off: {panic}")))
 }
 
 /// The next command; `None` when none will come any more.

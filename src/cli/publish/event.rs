@@ -248,4 +248,33 @@ mod tests {
         assert_eq!(event["payload"]["changed_fields"], json!(["due_date", "title"]));
         assert_eq!(event["payload"]["changes"], json!({"title": {"new": "b"}, "due_date": {"new": null}}));
     }
+
+    #[test]
+    fn events_of_flags_keep_the_published_schemas() {
+        let created = Created {
+            task: "t".to_owned(),
+            title: "Water".to_owned(),
+            user: "u".to_owned(),
+            due: Some("in 10m".to_owned()),
+            timezone: Some("Europe/Berlin".to_owned()),
+            priority: Some("HIGH".to_owned()),
+            offset: vec![0, 15],
+            remind_at: vec!["5m".to_owned()],
+            tag: vec!["home".to_owned()],
+            recurrence: Some("FREQ=DAILY".to_owned()),
+        };
+        let set = FIELDS.map(|(field, _)| (field.to_owned(), "null".to_owned())).to_vec();
+        let updated = Updated { task: "t".to_owned(), user: Some("u".to_owned()), set };
+        let ended = || Ended { task: "t".to_owned(), user: Some("u".to_owned()) };
+        for (event, schema) in [
+            (created.event(NOW).unwrap(), include_str!("../schemas/task_created.json")),
+            (updated.event(NOW).unwrap(), include_str!("../schemas/task_updated.json")),
+            (ended().event("task_completed"), include_str!("../schemas/task_completed.json")),
+            (ended().event("task_deleted"), include_str!("../schemas/task_deleted.json")),
+        ] {
+            let schema: Value = serde_json::from_str(schema).unwrap();
+            let checked = jsonschema::validate(&schema, &event);
+            assert!(checked.is_ok(), "{event:#}: {}", checked.unwrap_err());
+        }
+    }
 }

@@ -48,7 +48,7 @@ impl Query {
 /// One page of `GET /api/v1/reminders`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub(crate) struct Page {
-    /// In the order of their instants.
+    /// In the order of their instants; may be empty although there are more.
     pub(crate) reminders: Vec<Reminder>,
     /// The cursor of the next page.
     pub(crate) next: Option<String>,
@@ -78,7 +78,7 @@ pub(crate) struct Reminder {
     /// When it was published.
     pub(crate) published_at: Option<String>,
     /// How late that was, in milliseconds.
-    pub(crate) late_by_ms: Option<i64>,
+    pub(crate) late_by_ms: Option<u64>,
     /// Why it is in its state.
     pub(crate) reason: Option<String>,
 }

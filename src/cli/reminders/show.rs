@@ -39,8 +39,7 @@ pub(super) fn table(reminders: &[Reminder], now: Timestamp, paint: Paint) -> Str
 fn row(reminder: &Reminder, now: Timestamp) -> [String; 6] {
     let when = match (reminder.late_by_ms, reminder.fires_at()) {
         (Some(late), _) => {
-            let late = Duration::from_millis(u64::try_from(late).unwrap_or(0));
-            format!("{} late", humantime::format_duration(late))
+            format!("{} late", humantime::format_duration(Duration::from_millis(late)))
         }
         (None, Some(at)) => when::distance(at, now),
         (None, None) => String::new(),

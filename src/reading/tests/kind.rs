@@ -100,6 +100,8 @@ fn a_verb_beside_another_noun_is_not_certain() {
     // The key made for it is certain whatever a task's own `type` says.
     let body = json!({"event_type": "created", "type": "chore", "task_id": 1});
     assert_eq!(event(&body).kind, Kind::Created);
+    let body = json!({"event_type": "task_archived", "action": "created", "task_id": 1});
+    assert_eq!(ignored(&body), Ignored::Unrelated("task_archived".to_owned()));
     let body = json!({"specversion": "1.0", "type": "task.created", "data": {"id": 1, "type": "chore"}});
     assert_eq!(event(&body).kind, Kind::Created);
 }

@@ -1,6 +1,15 @@
 //! Claims about reading, a file a concern; what they share stands here.
 
+mod bulk;
+mod changes;
+mod contract;
+mod extras;
 mod kind;
+mod laws;
+mod names;
+mod origin;
+mod reminders;
+mod statements;
 
 mod stamp;
 mod task;

@@ -1,0 +1,39 @@
+//! The numbers that stand for the domain's words on the disk. They are fixed for ever: a number is never given
+//! to another word, and 0 always means "none".
+
+use super::wire::Malformed;
+use crate::domain::{Field, Kind, Priority, State, Status};
+
+/// A word with a number.
+pub(super) trait Coded: Sized {
+    /// Its number, from 1 to 31: it shares a byte with flags.
+    fn code(self) -> u8;
+    /// The word of a number.
+    fn from_code(code: u8) -> Result<Self, Malformed>;
+}
+
+macro_rules! coded {
+    ($word:ident { $($code:literal => $variant:ident,)+ }) => {
+        impl Coded for $word {
+            fn code(self) -> u8 {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            fn from_code(code: u8) -> Result<Self, Malformed> {
+                match code {
+                    $($code => Ok(Self::$variant),)+
+                    _ => Err(Malformed(concat!("a number stands for no ", stringify!($word)))),
+                }
+            }
+        }
+    };
+}
+
+coded!(Kind { 1 => Created, 2 => Updated, 3 => Completed, 4 => Deleted, });
+coded!(Priority { 1 => Low, 2 => Medium, 3 => High, });
+coded!(Status { 1 => Todo, 2 => InProgress, 3 => Done, });
+coded!(State { 1 => Pending, 2 => Published, 3 => Cancelled, 4 => Superseded, 5 => Expired, });
+coded!(Field {
+    1 => User, 2 => Title, 3 => Priority, 4 => Status, 5 => Due, 6 => Zone, 7 => Offsets, 8 => RemindAt,
+    9 => Tags, 10 => Recurrence,
+});

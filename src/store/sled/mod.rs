@@ -1,0 +1,297 @@
+//! The store on sled, in one directory held by one process.
+//!
+//! Owns the layout: which keys there are ([`keys`]), what their values mean ([`records`], [`values`]), that a
+//! commit is one atomic write made durable before it returns, and what must hold before a directory is trusted
+//! ([`open`]). The engine stays behind [`disk::Disk`].
+//!
+//! After a commit that failed, reads may show the batch though it is not durable, or a part of it. So nothing
+//! else is committed until that batch is: the same batch again, or a new process.
+
+mod codes;
+mod disk;
+mod engine;
+mod keys;
+mod memory;
+mod migrations;
+mod open;
+mod panics;
+mod parts;
+mod records;
+mod values;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use disk::{Bytes, Disk, Writes};
+use parts::{Parts, Value};
+use wire::Malformed;
+
+use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Store, StoreError};
+use crate::domain::{Record, TaskId};
+
+/// A store whose entries are keys and values on a disk.
+pub struct SledStore {
+    disk: Box<dyn Disk>,
+    /// Held for writing while a batch is applied, so that a read of several keys sees all of it or nothing.
+    gate: RwLock<()>,
+    committing: Mutex<Committing>,
+    syncs: AtomicU64,
+}
+
+#[derive(Default)]
+struct Committing {
+    parts: Parts,
+    /// The batch whose commit failed, and its writes.
+    failed: Option<(Batch, Writes)>,
+    /// Why nothing can be committed any more.
+    unsynced: Option<String>,
+}
+
+/// A store that lasts as long as the process and forces nothing: for tests and simulations.
+///
+/// # Errors
+/// [`StoreError`], though a map has no reason to fail.
+pub fn in_memory() -> Result<SledStore, StoreError> {
+    SledStore::on(Box::new(memory::MemoryDisk::default()))
+}
+
+impl SledStore {
+    fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
+        let committing = Committing { parts: Parts::of(disk.as_ref())?, ..Committing::default() };
+        Ok(Self { disk, gate: RwLock::new(()), committing: Mutex::new(committing), syncs: AtomicU64::new(0) })
+    }
+
+    /// Lets go of the directory. Dropping does the same; all that was acknowledged is durable already.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get<T>(
+        &self,
+        key: &[u8],
+        what: &str,
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, StoreError> {
+        let _whole = self.reading();
+        let value = parts::get(self.disk.as_ref(), key)?;
+        value.map(|value| decode(&value)).transpose().map_err(|why| corrupt(what, why))
+    }
+
+    fn body(&self, key: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let _whole = self.reading();
+        let value = parts::get(self.disk.as_ref(), key)?;
+        Ok(value.map_or_else(Vec::new, |value| match value {
+            Value::Joined(bytes) => bytes,
+            whole @ Value::Whole(_) => whole.to_vec(),
+        }))
+    }
+
+    /// The entries of `space` after the key `after`, at most `limit`.
+    fn list<K, T>(
+        &self,
+        space: u8,
+        after: Option<Vec<u8>>,
+        limit: usize,
+        what: &str,
+        entry: impl Fn(&[u8], &[u8]) -> Result<(K, T), Malformed>,
+    ) -> Result<Vec<(K, T)>, StoreError> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        let from = after.map_or_else(|| vec![space], |key| keys::above(&key));
+        let _whole = self.reading();
+        self.disk.range(&from, &[space + 1], &mut |key, stored: &Bytes| {
+            let value = parts::value(self.disk.as_ref(), key, stored)?;
+            found.push(entry(key, &value).map_err(|why| corrupt(what, why))?);
+            Ok(found.len() < limit)
+        })?;
+        Ok(found)
+    }
+
+    fn numbered<T>(
+        &self,
+        space: u8,
+        after: Option<u64>,
+        limit: usize,
+        what: &str,
+        decode: impl Fn(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Vec<(u64, T)>, StoreError> {
+        let after = after.map(|number| keys::numbered(space, number));
+        self.list(space, after, limit, what, |key, value| {
+            Ok((keys::number_of(key).ok_or(BAD_KEY)?, decode(value)?))
+        })
+    }
+
+    fn index(&self, space: u8, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        let after = after.map(|key| keys::index(space, &key));
+        let entries = self.list(space, after, limit, "a reminder index", |key, value| {
+            Ok((keys::index_of(key).ok_or(BAD_KEY)?, values::decode_task(value)?))
+        })?;
+        Ok(entries.into_iter().map(|(key, task)| IndexEntry { key, task }).collect())
+    }
+
+    fn committing(&self) -> MutexGuard<'_, Committing> {
+        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn force(&self, writes: &Writes) -> Result<(), StoreError> {
+        {
+            let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+            self.disk.apply(writes)?;
+        }
+        self.disk.flush()?;
+        self.disk.sync()
+    }
+}
+
+/// What `batch` writes, in the order of its keys.
+fn writes_of(batch: &Batch, disk: &dyn Disk, parts: &mut Parts) -> Result<Writes, StoreError> {
+    let mut writes = Writes::new();
+    let out = &mut writes;
+    for op in batch.ops() {
+        match op {
+            Op::PutMeta(meta) => {
+                parts.put(disk, out, keys::single(keys::META), &values::encode_meta(meta))?;
+            }
+            Op::PutRecord(task, record) => {
+                parts.put(disk, out, keys::record(task), &records::encode(record))?;
+            }
+            Op::RemoveRecord(task) => parts.remove(disk, out, keys::record(task))?,
+            Op::PutPending(key, task) => {
+                parts.put(disk, out, keys::index(keys::PENDING, key), task.as_str().as_bytes())?;
+            }
+            Op::RemovePending(key) => parts.remove(disk, out, keys::index(keys::PENDING, key))?,
+            Op::PutSettled(key, task) => {
+                parts.put(disk, out, keys::index(keys::SETTLED, key), task.as_str().as_bytes())?;
+            }
+            Op::RemoveSettled(key) => parts.remove(disk, out, keys::index(keys::SETTLED, key))?,
+            Op::PutClaim(claim) => {
+                let key = keys::numbered(keys::CLAIM, claim.number);
+                parts.put(disk, out, key, &values::encode_claim(claim))?;
+            }
+            Op::RemoveClaim(number) => parts.remove(disk, out, keys::numbered(keys::CLAIM, *number))?,
+            Op::PutQuarantined(number, event, body) => {
+                let key = keys::numbered(keys::QUARANTINED, *number);
+                parts.put(disk, out, key, &values::encode_quarantined(event))?;
+                parts.put(disk, out, keys::numbered(keys::QUARANTINED_BODY, *number), body)?;
+            }
+            Op::RemoveQuarantined(number) => {
+                parts.remove(disk, out, keys::numbered(keys::QUARANTINED, *number))?;
+                parts.remove(disk, out, keys::numbered(keys::QUARANTINED_BODY, *number))?;
+            }
+            Op::PutOutbox(number, entry, body) => {
+                let key = keys::numbered(keys::OUTBOX, *number);
+                parts.put(disk, out, key, &values::encode_outbox(entry))?;
+                parts.put(disk, out, keys::numbered(keys::OUTBOX_BODY, *number), body)?;
+            }
+            Op::UpdateOutbox(number, entry) => {
+                let key = keys::numbered(keys::OUTBOX, *number);
+                parts.put(disk, out, key, &values::encode_outbox(entry))?;
+            }
+            Op::RemoveOutbox(number) => {
+                parts.remove(disk, out, keys::numbered(keys::OUTBOX, *number))?;
+                parts.remove(disk, out, keys::numbered(keys::OUTBOX_BODY, *number))?;
+            }
+        }
+    }
+    Ok(writes)
+}
+
+const BAD_KEY: Malformed = Malformed("its key cannot be read");
+
+fn corrupt(what: &str, why: Malformed) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {}", why.0))
+}
+
+impl Store for SledStore {
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        let mut committing = self.committing();
+        if let Some(reason) = &committing.unsynced {
+            return Err(StoreError::Unsynced(reason.clone()));
+        }
+        let writes = match committing.failed.take() {
+            Some((failed, writes)) if failed == *batch => writes,
+            Some(failed) => {
+                committing.failed = Some(failed);
+                return Err(StoreError::Unavailable(
+                    "a commit failed and must be repeated before anything else is committed".into(),
+                ));
+            }
+            None if batch.is_empty() => return Ok(()),
+            None => writes_of(batch, self.disk.as_ref(), &mut committing.parts)?,
+        };
+        match self.force(&writes) {
+            Ok(()) => {
+                self.syncs.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(StoreError::Unsynced(reason)) => {
+                committing.unsynced = Some(reason.clone());
+                Err(StoreError::Unsynced(reason))
+            }
+            Err(error) => {
+                committing.failed = Some((batch.clone(), writes));
+                Err(error)
+            }
+        }
+    }
+
+    fn meta(&self) -> Result<Meta, StoreError> {
+        let meta = self.get(&keys::single(keys::META), "the counters", values::decode_meta)?;
+        Ok(meta.unwrap_or_default())
+    }
+
+    fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        self.get(&keys::record(task), "a task", records::decode)
+    }
+
+    fn records(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<(TaskId, Record)>, StoreError> {
+        self.list(keys::RECORD, after.map(keys::record), limit, "a task", |key, value| {
+            Ok((keys::task_of(key).ok_or(BAD_KEY)?, records::decode(value)?))
+        })
+    }
+
+    fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        self.index(keys::PENDING, after, limit)
+    }
+
+    fn settled(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        self.index(keys::SETTLED, after, limit)
+    }
+
+    fn claims(&self) -> Result<Vec<Claim>, StoreError> {
+        let claims = self.list(keys::CLAIM, None, usize::MAX, "a claim", |key, value| {
+            Ok(((), values::decode_claim(keys::number_of(key).ok_or(BAD_KEY)?, value)?))
+        })?;
+        Ok(claims.into_iter().map(|((), claim)| claim).collect())
+    }
+
+    fn quarantined(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        self.numbered(keys::QUARANTINED, after, limit, "a quarantined event", values::decode_quarantined)
+    }
+
+    fn quarantined_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.body(&keys::numbered(keys::QUARANTINED_BODY, number))
+    }
+
+    fn outbox(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, OutboxEntry)>, StoreError> {
+        self.numbered(keys::OUTBOX, after, limit, "an outbox entry", values::decode_outbox)
+    }
+
+    fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.body(&keys::numbered(keys::OUTBOX_BODY, number))
+    }
+
+    fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+}

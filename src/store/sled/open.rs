@@ -1,0 +1,197 @@
+//! Opening a directory: who holds it, whether it can be reached, whether it is what it was.
+//!
+//! Beside the directory `DIR` stand `DIR.lock`, held as long as the store is open, and `DIR.marker`. The marker
+//! says that a store stood here and was durable: sled's way of failing is to open empty. Creation goes
+//!
+//! 1. the directory, and in it sled's files;
+//! 2. the number of the format, committed as any batch is;
+//! 3. `conf`, `db`, `DIR` and the directory that holds it, forced to the disk, since sled forces none of them;
+//! 4. the marker, forced;
+//! 5. only then does anybody get to commit.
+//!
+//! A crash before 4 leaves no marker and nothing acknowledged, and the next start goes on from wherever it
+//! was; after 4 the number is durable, so a store that has a marker and no number has lost something. There is
+//! no moment at which the marker says more than the disk holds, or less than was acknowledged.
+//!
+//! Nothing is moved, deleted or created where a marker stands and the store does not: that is for a person.
+//! (sled itself writes while it recovers; what can be seen to be missing is therefore looked for first.)
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::engine::{self, SledDisk};
+use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
+use super::panics::caught;
+use super::{SledStore, StoreError};
+use crate::store::OpenError;
+
+mod advice;
+
+use advice::{damaged, unreachable};
+
+impl SledStore {
+    /// Opens the store in the directory `dir`, or creates it, with `cache_mb` MiB of cache.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was moved or deleted then.
+    pub fn open(dir: &Path, cache_mb: u64) -> Result<Self, OpenError> {
+        let place = Place::new(dir)?;
+        let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
+        place.create_parents().map_err(io)?;
+        let lock = place.hold()?;
+        let marked = place.marker.try_exists().map_err(io)?;
+        place.inspect(marked)?;
+        let db = caught(|| engine::open(&place.dir, cache_mb << 20));
+        let db = db.map_err(|panic| advice::of_text(&place.dir, &panic))?;
+        let db = db.map_err(|error| advice::of_engine(&place.dir, &error))?;
+        let recovered = db.was_recovered();
+        let data = OpenOptions::new().read(true).write(true).open(place.dir.join("db")).map_err(io)?;
+        let disk = Box::new(SledDisk::new(db, data, lock));
+        let of_format = |error| of_format(&place.dir, error);
+        if marked && (!recovered || format(disk.as_ref()).map_err(of_format)?.is_none()) {
+            return Err(damaged(&place.dir, &format!("it opened empty, though {LOST}")));
+        }
+        migrate(disk.as_ref(), MIGRATIONS, FORMAT).map_err(of_format)?;
+        if !marked {
+            place.force().and_then(|()| place.mark()).map_err(io)?;
+        }
+        Self::on(disk).map_err(|error| of_store(&place.dir, error))
+    }
+}
+
+/// What a marker says.
+const LOST: &str = "the marker beside it says that it held a store (whoever sets the directory aside on \
+                    purpose sets the marker aside with it)";
+
+fn of_format(dir: &Path, error: FormatError) -> OpenError {
+    match error {
+        FormatError::Newer(found) => {
+            OpenError::Newer { path: dir.display().to_string(), found, known: FORMAT }
+        }
+        FormatError::Foreign => damaged(dir, "it holds keys, but no store of this program"),
+        FormatError::Store(error) => of_store(dir, error),
+    }
+}
+
+fn of_store(dir: &Path, error: StoreError) -> OpenError {
+    match error {
+        StoreError::Corrupt(reason) => damaged(dir, &reason),
+        StoreError::Unavailable(reason) | StoreError::Unsynced(reason) => advice::of_text(dir, &reason),
+    }
+}
+
+/// A store's directory and what stands beside it.
+struct Place {
+    dir: PathBuf,
+    parent: PathBuf,
+    lock: PathBuf,
+    marker: PathBuf,
+}
+
+impl Place {
+    fn new(dir: &Path) -> Result<Self, OpenError> {
+        let dir = std::path::absolute(dir).map_err(|error| unreachable(dir, &error.to_string()))?;
+        let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
+            return Err(unreachable(
+                &dir,
+                "it is the root of a file system, and a store needs room beside it",
+            ));
+        };
+        let beside = |suffix: &str| {
+            let mut beside = OsString::from(name);
+            beside.push(suffix);
+            parent.join(beside)
+        };
+        let (parent, lock, marker) = (parent.to_owned(), beside(".lock"), beside(".marker"));
+        Ok(Self { dir, parent, lock, marker })
+    }
+
+    /// Makes the directories above, each forced into the one that holds it.
+    fn create_parents(&self) -> io::Result<()> {
+        let missing: Vec<&Path> = self.parent.ancestors().take_while(|dir| !dir.is_dir()).collect();
+        std::fs::create_dir_all(&self.parent)?;
+        for made in missing.iter().rev() {
+            force(made.parent().unwrap_or(made))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock and writes into it who has it.
+    fn hold(&self) -> Result<File, OpenError> {
+        let io = |error: io::Error| unreachable(&self.lock, &error.to_string());
+        let mut options = OpenOptions::new();
+        let mut lock =
+            options.read(true).write(true).create(true).truncate(false).open(&self.lock).map_err(io)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(io(error)),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Not yet written, or no text: then there is less to say.
+                let _ = lock.read_to_string(&mut holder);
+                let holder = holder.trim();
+                let holder = if holder.is_empty() { "another process" } else { holder };
+                return Err(OpenError::Held {
+                    path: self.dir.display().to_string(),
+                    holder: holder.to_owned(),
+                });
+            }
+        }
+        lock.set_len(0).map_err(io)?;
+        lock.write_all(myself().as_bytes()).map_err(io)?;
+        Ok(lock)
+    }
+
+    /// Finds what sled would paper over: it creates what is missing.
+    fn inspect(&self, marked: bool) -> Result<(), OpenError> {
+        match std::fs::metadata(&self.dir) {
+            Ok(found) if !found.is_dir() => return Err(unreachable(&self.dir, "it is not a directory")),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
+        }
+        for file in ["conf", "db"].iter().filter(|_| marked) {
+            match std::fs::metadata(self.dir.join(file)) {
+                Ok(found) if found.len() > 0 => {}
+                Ok(_) => {
+                    return Err(damaged(&self.dir, &format!("its file `{file}` is empty, though {LOST}")));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Err(damaged(&self.dir, &format!("it has no file `{file}`, though {LOST}")));
+                }
+                Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forces what sled has created and never forces.
+    fn force(&self) -> io::Result<()> {
+        for path in [self.dir.join("conf"), self.dir.join("db"), self.dir.clone(), self.parent.clone()] {
+            force(&path)?;
+        }
+        Ok(())
+    }
+
+    fn mark(&self) -> io::Result<()> {
+        let mut marker = File::create(&self.marker)?;
+        writeln!(marker, "A store of reminder-worker stands beside this file; the two belong together.")?;
+        marker.sync_all()?;
+        force(&self.parent)
+    }
+}
+
+fn force(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// This process, as it is named to one that finds the store held.
+fn myself() -> String {
+    let process = std::process::id();
+    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
+        Ok(host) => format!("process {process} on host {}", host.trim()),
+        Err(_) => format!("process {process}"),
+    }
+}

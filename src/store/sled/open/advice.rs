@@ -1,0 +1,77 @@
+//! What a failure to open means and what to do about it, by what the system and the engine say of it.
+
+use std::io;
+use std::path::Path;
+
+use crate::store::OpenError;
+
+/// A cause outside of the store: the words that give it away, and what to do.
+///
+/// sled hands on the text of an error and not the error, and panics with it at some places, so text is all
+/// there is to go by.
+const CAUSES: [(&[&str], &str); 6] = [
+    (
+        &["Permission denied", "PermissionDenied", "Operation not permitted"],
+        "give this user read and write access to the directory, what is in it and the directory above",
+    ),
+    (
+        &["No space left", "StorageFull", "code: 28", "Disk quota", "QuotaExceeded"],
+        "free space on its file system, then start again",
+    ),
+    (
+        &["Too many open files", "code: 24", "code: 23"],
+        "raise the limit of open files (ulimit -n), then start again",
+    ),
+    (&["Read-only file system", "ReadOnlyFilesystem"], "mount its file system writable"),
+    (
+        &[
+            "not a directory",
+            "Not a directory",
+            "NotADirectory",
+            "Is a directory",
+            "File exists",
+            "the root of",
+        ],
+        "set store.path to a directory that is its own",
+    ),
+    (&["Input/output error", "code: 5,"], "look after the disk: it does not answer"),
+];
+
+/// A store out of reach for `reason`.
+pub(super) fn unreachable(path: &Path, reason: &str) -> OpenError {
+    let advice = cause(reason).unwrap_or("see to the cause, then start again");
+    OpenError::Unreachable { path: path.display().to_string(), reason: reason.to_owned(), advice }
+}
+
+/// A damaged store.
+pub(super) fn damaged(path: &Path, reason: &str) -> OpenError {
+    OpenError::Damaged { path: path.display().to_string(), reason: reason.to_owned() }
+}
+
+/// What the engine's words mean where it has no more to say: out of reach for a cause that they name, else
+/// damaged.
+pub(super) fn of_text(path: &Path, reason: &str) -> OpenError {
+    if cause(reason).is_some() { unreachable(path, reason) } else { damaged(path, reason) }
+}
+
+/// What the engine's error means.
+pub(super) fn of_engine(path: &Path, error: &sled::Error) -> OpenError {
+    match error {
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => OpenError::Held {
+            path: path.display().to_string(),
+            holder: "a process that does not hold the lock file beside it".into(),
+        },
+        sled::Error::Io(error) if is_of_data(error) => damaged(path, &error.to_string()),
+        sled::Error::Io(error) => unreachable(path, &format!("{error} ({:?})", error.kind())),
+        error => of_text(path, &error.to_string()),
+    }
+}
+
+/// The file is there and too short for, or unlike, what is said to be in it.
+fn is_of_data(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+}
+
+fn cause(reason: &str) -> Option<&'static str> {
+    CAUSES.iter().find(|(words, _)| words.iter().any(|word| reason.contains(word))).map(|(_, advice)| *advice)
+}

@@ -1,0 +1,5 @@
+//! Tests of the store below its interface: what values look like, and what failing disks leave.
+
+mod codec;
+
+mod strategies;

@@ -1,0 +1,202 @@
+//! The other values in bytes, each with the number of its encoding first: counters and marks, claims, and what
+//! is known of quarantined events and outbox entries. Bodies are kept as they are.
+
+use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
+use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
+use crate::store::{Claim, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+
+/// The number of these encodings.
+const FORMAT: u8 = 1;
+
+/// The states in the order of their counters here, whatever their order in the domain is.
+const STATES: [State; State::ALL.len()] =
+    [State::Pending, State::Published, State::Cancelled, State::Superseded, State::Expired];
+
+const META_HAS_HORIZON: u8 = 0x01;
+const META_HAS_POLICY: u8 = 0x02;
+const META_REPLANNING: u8 = 0x04;
+const META_REPLANNED_SOME: u8 = 0x08;
+
+pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    out.push(flags(&[
+        (META_HAS_HORIZON, meta.horizon.is_some()),
+        (META_HAS_POLICY, meta.policy.is_some()),
+        (META_REPLANNING, meta.replanning_after.is_some()),
+        (META_REPLANNED_SOME, matches!(meta.replanning_after, Some(Some(_)))),
+    ]));
+    let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
+    for count in [applied, duplicate, stale, ignored, quarantined] {
+        put_uint(&mut out, count);
+    }
+    for state in STATES {
+        put_int(&mut out, meta.reminders.of(state));
+    }
+    for number in [meta.next_claim, meta.next_quarantined, meta.next_outbox] {
+        put_uint(&mut out, number);
+    }
+    for usage in [meta.quarantine, meta.outbox, meta.outbox_dead] {
+        put_uint(&mut out, usage.entries);
+        put_uint(&mut out, usage.bytes);
+    }
+    if let Some(horizon) = meta.horizon {
+        put_int(&mut out, horizon.millis());
+    }
+    if let Some(policy) = meta.policy {
+        out.extend_from_slice(&policy.digest.to_be_bytes());
+        put_uint(&mut out, policy.generation.into());
+        put_int(&mut out, policy.since.millis());
+    }
+    if let Some(Some(task)) = &meta.replanning_after {
+        put_text(&mut out, task.as_str());
+    }
+    out
+}
+
+pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
+    let mut reader = begin(bytes)?;
+    let present = reader.byte()?;
+    let has = |flag| present & flag != 0;
+    let events = EventTally {
+        applied: reader.uint()?,
+        duplicate: reader.uint()?,
+        stale: reader.uint()?,
+        ignored: reader.uint()?,
+        quarantined: reader.uint()?,
+    };
+    let mut counts = [0; State::ALL.len()];
+    for state in STATES {
+        let count = reader.int()?;
+        State::ALL.iter().zip(&mut counts).filter(|(s, _)| **s == state).for_each(|(_, c)| *c = count);
+    }
+    let meta = Meta {
+        events,
+        reminders: Tally::from_counts(counts),
+        next_claim: reader.uint()?,
+        next_quarantined: reader.uint()?,
+        next_outbox: reader.uint()?,
+        quarantine: usage(&mut reader)?,
+        outbox: usage(&mut reader)?,
+        outbox_dead: usage(&mut reader)?,
+        horizon: reader.when(has(META_HAS_HORIZON), instant)?,
+        policy: reader.when(has(META_HAS_POLICY), policy)?,
+        replanning_after: match (has(META_REPLANNING), has(META_REPLANNED_SOME)) {
+            (false, _) => None,
+            (true, false) => Some(None),
+            (true, true) => Some(Some(task(&mut reader)?)),
+        },
+    };
+    reader.end()?;
+    Ok(meta)
+}
+
+pub(super) fn encode_claim(claim: &Claim) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    put_count(&mut out, claim.reminders.len());
+    claim.reminders.iter().for_each(|id| out.extend_from_slice(id.as_bytes()));
+    out
+}
+
+pub(super) fn decode_claim(number: u64, bytes: &[u8]) -> Result<Claim, Malformed> {
+    let mut reader = begin(bytes)?;
+    let reminders = reader.list(|r| r.array().map(ReminderId::from_bytes))?;
+    reader.end()?;
+    Ok(Claim { number, reminders })
+}
+
+/// The value of a reminder index.
+pub(super) fn decode_task(bytes: &[u8]) -> Result<TaskId, Malformed> {
+    std::str::from_utf8(bytes).ok().and_then(TaskId::new).ok_or(Malformed("it is no task id"))
+}
+
+pub(super) fn encode_quarantined(event: &Quarantined) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    put_int(&mut out, event.at.millis());
+    for text in [&event.topic, &event.code, &event.reason] {
+        put_text(&mut out, text);
+    }
+    put_uint(&mut out, event.length);
+    out
+}
+
+pub(super) fn decode_quarantined(bytes: &[u8]) -> Result<Quarantined, Malformed> {
+    let mut reader = begin(bytes)?;
+    let event = Quarantined {
+        at: instant(&mut reader)?,
+        topic: reader.text()?.to_owned(),
+        code: reader.text()?.to_owned(),
+        reason: reader.text()?.to_owned(),
+        length: reader.uint()?,
+    };
+    reader.end()?;
+    Ok(event)
+}
+
+const OUTBOX_DEAD: u8 = 0x01;
+const OUTBOX_HAS_NEXT_ATTEMPT: u8 = 0x02;
+const OUTBOX_HAS_REASON: u8 = 0x04;
+
+pub(super) fn encode_outbox(entry: &OutboxEntry) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    out.push(flags(&[
+        (OUTBOX_DEAD, entry.dead),
+        (OUTBOX_HAS_NEXT_ATTEMPT, entry.next_attempt.is_some()),
+        (OUTBOX_HAS_REASON, entry.reason.is_some()),
+    ]));
+    put_int(&mut out, entry.at.millis());
+    for text in [entry.topic.as_str(), entry.task.as_str(), &entry.event_id] {
+        put_text(&mut out, text);
+    }
+    put_uint(&mut out, entry.attempts.into());
+    put_uint(&mut out, entry.length);
+    if let Some(at) = entry.next_attempt {
+        put_int(&mut out, at.millis());
+    }
+    if let Some(reason) = &entry.reason {
+        put_text(&mut out, reason);
+    }
+    out
+}
+
+pub(super) fn decode_outbox(bytes: &[u8]) -> Result<OutboxEntry, Malformed> {
+    let mut reader = begin(bytes)?;
+    let present = reader.byte()?;
+    let entry = OutboxEntry {
+        at: instant(&mut reader)?,
+        topic: reader.text()?.to_owned(),
+        task: task(&mut reader)?,
+        event_id: reader.text()?.to_owned(),
+        attempts: reader.uint32()?,
+        length: reader.uint()?,
+        next_attempt: reader.when(present & OUTBOX_HAS_NEXT_ATTEMPT != 0, instant)?,
+        reason: reader.when(present & OUTBOX_HAS_REASON != 0, |r| r.text().map(str::to_owned))?,
+        dead: present & OUTBOX_DEAD != 0,
+    };
+    reader.end()?;
+    Ok(entry)
+}
+
+fn begin(bytes: &[u8]) -> Result<Reader<'_>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    if reader.byte()? == FORMAT { Ok(reader) } else { Err(Malformed("its format is unknown")) }
+}
+
+fn instant(reader: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
+    reader.int().map(Timestamp::from_millis)
+}
+
+fn task(reader: &mut Reader<'_>) -> Result<TaskId, Malformed> {
+    decode_task(reader.bytes()?)
+}
+
+fn usage(reader: &mut Reader<'_>) -> Result<Usage, Malformed> {
+    Ok(Usage { entries: reader.uint()?, bytes: reader.uint()? })
+}
+
+fn policy(reader: &mut Reader<'_>) -> Result<PolicyMark, Malformed> {
+    Ok(PolicyMark {
+        digest: u64::from_be_bytes(reader.array()?),
+        generation: reader.uint32()?,
+        since: instant(reader)?,
+    })
+}
