@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    CORRELATION_MAX_BYTES, Due, Event, Kind, LIST_MAX, Moment, Policy, Priority, Stamp, Stamps, Statement,
-    TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Timestamp, USER_ID_MAX_BYTES,
+    CORRELATION_MAX_BYTES, Due, Event, Kind, LIST_MAX, Policy, Priority, Stamp, Stamps, Statement,
+    TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, USER_ID_MAX_BYTES,
 };
 
 /// Kafka's limit for a record, key and headers included.
