@@ -33,11 +33,14 @@ const RETRY: Answer = Answer::Says(500, "");
 /// A delivery: when, to which app and path, and the `data` of the event (of each event of a batch).
 type Seen = (u64, String, Value);
 
-/// Apps in place of the network: answers in turn per path, the last one repeated.
+/// What an app answers at a path, having been called there so many times before.
+type Answers = Box<dyn Fn(&str, usize) -> Answer + Send + Sync>;
+
+/// Apps in place of the network.
 struct Script {
     clock: Arc<dyn Clock>,
     subscribe: Mutex<VecDeque<Answer>>,
-    answers: Box<dyn Fn(&str, usize) -> Answer + Send + Sync>,
+    answers: Answers,
     seen: Mutex<Vec<Seen>>,
     asked: Mutex<Vec<String>>,
     opens_at: u64,
@@ -98,7 +101,7 @@ struct Parts {
     profile: Profile,
     apps: &'static [&'static str],
     subscriptions: Vec<Answer>,
-    answers: Box<dyn Fn(&str, usize) -> Answer + Send + Sync>,
+    answers: Answers,
     resiliency: Option<InboundRetry>,
     opens_at: u64,
 }
