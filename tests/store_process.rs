@@ -170,3 +170,21 @@ fn a_process_out_of_descriptors_says_so() {
     assert!(refused > 0);
     SledStore::open(&path, CACHE_MB).unwrap();
 }
+
+#[test]
+fn damage_on_which_the_engine_panics_is_told_in_its_words_and_as_one_error() {
+    const SEGMENT: usize = 4 * 1024 * 1024;
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store");
+    SledStore::open(&path, CACHE_MB).unwrap().close();
+    // The same segment twice.
+    let mut bytes = std::fs::read(path.join("db")).unwrap();
+    bytes.resize(SEGMENT, 0);
+    std::fs::write(path.join("db"), bytes.repeat(2)).unwrap();
+    let output = child("child_opens_and_reports", &path).stderr(Stdio::piped()).output().unwrap();
+    let (output, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (_, report) = output.split_once("report: ").unwrap();
+    assert!(report.contains("is damaged: the engine panicked: "), "{report}");
+    assert!(report.contains("duplicate segment"), "{report}");
+    assert!(!errors.contains("panicked"), "{errors}");
+}

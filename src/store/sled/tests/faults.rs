@@ -4,7 +4,7 @@ use super::disks::{Step, TestDisk};
 use super::strategies::plain_record;
 use crate::domain::{ReminderId, TaskId, Timestamp};
 use crate::store::sled::disk::{Disk, Writes};
-use crate::store::sled::{SledStore, keys, parts::VALUE_MAX};
+use crate::store::sled::{SledStore, engine, keys, parts::VALUE_MAX};
 use crate::store::{Batch, Claim, Meta, Op, Quarantined, Store, StoreError};
 
 fn task(name: &str) -> TaskId {
@@ -165,4 +165,18 @@ fn a_body_that_misses_a_part_is_corrupt() {
     let body = keys::numbered(keys::QUARANTINED_BODY, 1);
     disk.write(&[(keys::part(&keys::parts(&body), 1), None)].into()).unwrap();
     assert!(matches!(store.quarantined_body(1), Err(StoreError::Corrupt(_))));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_data_file_that_cannot_be_forced_is_unsynced() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let db = engine::open(&dir.path().join("store"), 1 << 20).unwrap();
+    let lock = tempfile::tempfile().unwrap();
+    // A device that takes everything and knows no fdatasync.
+    let data = std::fs::File::open("/dev/null").unwrap();
+    let store = SledStore::on(Box::new(engine::SledDisk::new(db, data, lock))).unwrap();
+    let error = store.commit(&batch(1)).unwrap_err();
+    assert!(matches!(error, StoreError::Unsynced(_)), "{error}");
+    assert_eq!(store.syncs(), 0);
 }
