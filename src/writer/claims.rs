@@ -8,25 +8,29 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::group::{Group, claim_record};
-use super::{Claimed, ClaimedBatch, Settlement};
+use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
 use crate::domain::decide::{self, Attempt};
 use crate::domain::{Record, Reminder, ReminderId, State, TaskId};
 use crate::store::{IndexEntry, Op, StoreError};
 
 impl Group<'_> {
-    /// Claims the earliest reminders that are due, at most `limit`, in time order.
+    /// Claims the earliest reminders that are due, at most `limit`, in time order. Those that have come too late
+    /// end here and are not claimed, so no more than [`STEP_MAX`] are looked at: after a long outage there are
+    /// as many as there are tasks.
     pub(super) fn claim(&mut self, limit: usize) -> Result<Option<ClaimedBatch>, StoreError> {
         let mut reminders: Vec<Claimed> = Vec::new();
         let mut mark = self.effects.scanned_to.or(self.core.scanned_to);
+        let mut looked_at = 0;
         'scan: while reminders.len() < limit {
             let entries = self.core.store.pending(mark, limit)?;
             if entries.is_empty() {
                 break;
             }
             for entry in entries {
-                if entry.key.0 > self.now || reminders.len() == limit {
+                if entry.key.0 > self.now || reminders.len() == limit || looked_at == STEP_MAX {
                     break 'scan;
                 }
+                looked_at += 1;
                 mark = Some(entry.key);
                 if !self.is_in_flight(&entry.key.1) {
                     reminders.extend(self.attempt(&entry)?);
@@ -58,11 +62,14 @@ impl Group<'_> {
                 .remove(id)
                 .unwrap_or_else(|| Attempt::Ambiguous("the attempt ended without a result".into()));
             let (now, backoff) = (self.now, self.core.settings.backoff);
-            self.change(task, |record| {
-                if let Some(reminder) = pending(record, task, id) {
-                    decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
+            let Some(mut record) = self.readable(task)? else { continue };
+            if let Some(reminder) = pending(&mut record, task, id) {
+                decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
+                if reminder.state == State::Pending {
+                    self.effects.freed.push((reminder.wakes_at(), *id));
                 }
-            })?;
+                self.put(task, record)?;
+            }
         }
         self.effects.settled.insert(claim);
         self.batch.push(Op::RemoveClaim(claim));

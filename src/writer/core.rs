@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::claims::pending;
 use super::group::Group;
 use super::{STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
@@ -66,7 +67,7 @@ impl Core {
         batch.push(Op::PutMeta(Box::new(core.meta.clone())));
         core.store.commit(&batch)?;
         core.take_back_claims(now)?;
-        core.tell_what_waits()?;
+        core.tell_what_waits();
         Ok(core)
     }
 
@@ -80,11 +81,14 @@ impl Core {
         }
     }
 
-    /// Shows the other loops when the earliest reminder wakes.
-    pub(super) fn tell_what_waits(&mut self) -> Result<(), StoreError> {
-        let next = self.earliest()?;
+    /// Shows the other loops when the earliest reminder wakes. Where the store can't say, it is time to look: the
+    /// commit before has succeeded all the same, and must be answered.
+    pub(super) fn tell_what_waits(&mut self) {
+        let next = self.earliest().unwrap_or_else(|error| {
+            tracing::error!(%error, "the store can't say when the next reminder wakes");
+            Timestamp::MIN
+        });
         self.next_wake.send_if_modified(|known| std::mem::replace(known, next) != next);
-        Ok(())
     }
 
     /// When the earliest pending reminder wakes that is not in flight.
@@ -113,11 +117,11 @@ impl Core {
             after = Some(last.key);
             let mut group = Group::begin(self, now);
             for entry in entries.iter().filter(|e| lost.remove(&e.key.1)) {
-                group.change(&entry.task, |record| {
-                    for reminder in record.reminders.iter_mut().filter(|r| r.id(&entry.task) == entry.key.1) {
-                        lose_attempt(reminder, now);
-                    }
-                })?;
+                let Some(mut record) = group.readable(&entry.task)? else { continue };
+                if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
+                    lose_attempt(reminder, now);
+                    group.put(&entry.task, record)?;
+                }
             }
             let staged = group.finish();
             self.store.commit(&staged.batch)?;

@@ -95,22 +95,31 @@ impl Group<'_> {
     /// Entries are numbered without gaps, so the oldest is the newest's number less the count.
     fn make_room_in_quarantine(&mut self, newest: u64) -> Result<(), StoreError> {
         let settings = &self.core.settings;
-        let committed_next = self.core.meta.next_quarantined;
         loop {
             let usage = self.meta.quarantine;
             let full = usage.entries > settings.quarantine_max_entries
                 || usage.bytes > settings.quarantine_max_bytes;
-            let oldest = newest + 1 - usage.entries;
-            // What this very group put in is left alone: a group is far smaller than the bound.
-            if !full || oldest >= committed_next {
+            if !full || usage.entries == 0 {
                 return Ok(());
             }
-            let found = self.core.store.quarantined(oldest.checked_sub(1), 1)?;
-            let bytes =
-                found.first().filter(|(number, _)| *number == oldest).map_or(0, |(_, entry)| entry.length);
+            let oldest = newest + 1 - usage.entries;
+            let bytes = self.quarantined_length(oldest)?.min(QUARANTINED_BODY_MAX as u64);
             self.batch.push(Op::RemoveQuarantined(oldest));
             self.meta.quarantine.entries -= 1;
-            self.meta.quarantine.bytes = usage.bytes.saturating_sub(bytes.min(QUARANTINED_BODY_MAX as u64));
+            self.meta.quarantine.bytes = usage.bytes.saturating_sub(bytes);
         }
+    }
+
+    /// The length of a quarantined event, which this very group may have put there.
+    fn quarantined_length(&self, number: u64) -> Result<u64, StoreError> {
+        if number >= self.core.meta.next_quarantined {
+            let put = self.batch.ops().iter().find_map(|op| match op {
+                Op::PutQuarantined(at, entry, _) if *at == number => Some(entry.length),
+                _ => None,
+            });
+            return Ok(put.unwrap_or(0));
+        }
+        let found = self.core.store.quarantined(number.checked_sub(1), 1)?;
+        Ok(found.first().filter(|(at, _)| *at == number).map_or(0, |(_, entry)| entry.length))
     }
 }

@@ -31,9 +31,12 @@ pub(super) struct Group<'a> {
 pub(super) struct Effects {
     pub(super) claimed: Vec<(u64, Vec<(ReminderId, TaskId)>)>,
     pub(super) settled: HashSet<u64>,
+    /// Where reminders stand that are pending still after their attempt.
+    pub(super) freed: Vec<IndexKey>,
     pub(super) scanned_to: Option<IndexKey>,
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
-    pub(super) outbox_settled: HashSet<u64>,
+    /// By number, whether the entry behind it may go out.
+    pub(super) outbox_settled: HashMap<u64, bool>,
     pub(super) outbox_grew: bool,
     pub(super) purged_to: Option<Option<TaskId>>,
     pub(super) receipts_written: usize,
@@ -64,15 +67,36 @@ impl<'a> Group<'a> {
         Ok(self.load(task)?.after.as_ref())
     }
 
-    /// Changes the record of `task`, making one if there is none.
+    /// The record of `task`; `None` where there is none or it can't be read, which is logged. For work that
+    /// comes back to the same record again and again: one that is damaged must not hold up the others.
+    pub(super) fn readable(&mut self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        match self.record(task) {
+            Ok(record) => Ok(record.cloned()),
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(%task, why, "the record of a task can't be read; it is passed over");
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Changes the record of `task`, making one if there is none. Step by step the change is counted, and only
+    /// then what the record need not keep is forgotten: it stays counted in the state it was in.
     pub(super) fn change<T>(
         &mut self,
         task: &TaskId,
         change: impl FnOnce(&mut Record) -> T,
     ) -> Result<T, StoreError> {
+        let now = self.now;
         let staged = self.load(task)?;
         staged.dirty = true;
-        Ok(change(staged.after.get_or_insert_default()))
+        let record = staged.after.get_or_insert_default();
+        let before = record.reminders.clone();
+        let changed = change(record);
+        let difference = Tally::difference(&before, &record.reminders);
+        record.trim(now);
+        self.meta.reminders.add(&difference);
+        Ok(changed)
     }
 
     /// Replaces the record of `task` with what the caller made of it.
@@ -115,13 +139,7 @@ impl<'a> Group<'a> {
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.
     pub(super) fn finish(mut self) -> Folded {
         for (task, staged) in self.records.drain().filter(|(_, staged)| staged.dirty) {
-            let before = staged.before.as_ref();
-            let after = staged.after.as_ref();
-            if let Some(after) = after {
-                let rows = before.map(|r| r.reminders.as_slice()).unwrap_or_default();
-                self.meta.reminders.add(&Tally::difference(rows, &after.reminders));
-            }
-            self.batch.replace(&task, before, after);
+            self.batch.replace(&task, staged.before.as_ref(), staged.after.as_ref());
         }
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
@@ -146,6 +164,7 @@ impl Core {
         let Effects {
             claimed,
             settled,
+            freed,
             scanned_to,
             outbox_taken,
             outbox_settled,
@@ -168,10 +187,14 @@ impl Core {
         self.scanned_to = scanned_to.or(self.scanned_to);
         // A reminder that lands before the mark must be found: scan from the start again.
         let behind = |key: &IndexKey| self.scanned_to.is_some_and(|mark| *key <= mark);
-        if folded.batch.ops().iter().any(|op| matches!(op, Op::PutPending(key, _) if behind(key))) {
+        let put = folded.batch.ops().iter().filter_map(|op| match op {
+            Op::PutPending(key, _) => Some(key),
+            _ => None,
+        });
+        if put.chain(&freed).any(behind) {
             self.scanned_to = None;
         }
-        self.outbox_taken.retain(|number, _| !outbox_settled.contains(number));
+        self.outbox_taken.retain(|number, _| !outbox_settled.contains_key(number));
         self.outbox_taken.extend(outbox_taken);
         if let Some(to) = purged_to {
             self.purged_to = to;

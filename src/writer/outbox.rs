@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 
 use super::group::Group;
-use super::{Acceptance, OutboxItem, OutboxResult};
+use super::{Acceptance, OutboxItem, OutboxResult, STEP_MAX};
 use crate::domain::{REASON_MAX_BYTES, TaskId, cut};
 use crate::store::{Op, OutboxEntry, StoreError, Usage};
 
@@ -43,12 +43,16 @@ impl Group<'_> {
             after = Some(*last);
             looked_at += page.len();
             for (number, entry) in page {
-                let ended = entry.dead || self.effects.outbox_settled.contains(&number);
-                if ended || !busy.insert(entry.task.clone()) || items.len() == limit {
+                let settled = self.effects.outbox_settled.get(&number);
+                if entry.dead || settled == Some(&true) {
+                    continue;
+                }
+                if !busy.insert(entry.task.clone()) || items.len() == limit {
                     continue;
                 }
                 let waits = entry.next_attempt.is_some_and(|at| at > self.now);
                 if waits
+                    || settled.is_some()
                     || self.core.outbox_taken.contains_key(&number)
                     || self.effects.outbox_taken.contains_key(&number)
                 {
@@ -66,9 +70,10 @@ impl Group<'_> {
     pub(super) fn settle_outbox(&mut self, results: Vec<(u64, OutboxResult)>) -> Result<(), StoreError> {
         for (number, result) in results {
             let Some(mut entry) = self.core.outbox_taken.get(&number).cloned() else { continue };
-            if !self.effects.outbox_settled.insert(number) {
+            if self.effects.outbox_settled.contains_key(&number) {
                 continue;
             }
+            self.effects.outbox_settled.insert(number, !matches!(result, OutboxResult::Failed(_)));
             entry.attempts = entry.attempts.saturating_add(1);
             match result {
                 OutboxResult::Published => {
@@ -100,19 +105,22 @@ impl Group<'_> {
         if self.meta.outbox_dead.entries <= OUTBOX_DEAD_MAX {
             return Ok(());
         }
-        let oldest = self
-            .core
-            .store
-            .outbox(None, SCAN_MAX)?
-            .into_iter()
-            .find(|(number, entry)| entry.dead && !self.effects.outbox_settled.contains(number));
-        if let Some((number, entry)) = oldest {
-            self.effects.outbox_settled.insert(number);
-            shrink(&mut self.meta.outbox, &entry);
-            shrink(&mut self.meta.outbox_dead, &entry);
-            self.batch.push(Op::RemoveOutbox(number));
+        let mut after = None;
+        loop {
+            let page = self.core.store.outbox(after, STEP_MAX)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            let oldest = page
+                .into_iter()
+                .find(|(number, entry)| entry.dead && !self.effects.outbox_settled.contains_key(number));
+            if let Some((number, entry)) = oldest {
+                self.effects.outbox_settled.insert(number, true);
+                shrink(&mut self.meta.outbox, &entry);
+                shrink(&mut self.meta.outbox_dead, &entry);
+                self.batch.push(Op::RemoveOutbox(number));
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 

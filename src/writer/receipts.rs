@@ -23,7 +23,7 @@ impl Group<'_> {
             by_task.entry(task).or_default().push((*id, *at));
         }
         for (task, receipts) in by_task {
-            let Some(mut record) = self.record(task)?.cloned() else { continue };
+            let Some(mut record) = self.readable(task)? else { continue };
             let mut changed = false;
             for (id, at) in receipts {
                 let in_flight = self.is_in_flight(&id);

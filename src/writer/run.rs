@@ -48,9 +48,12 @@ enum Turn {
     Done(Turned),
     /// A read failed: nothing was done.
     Unread(StoreError, Vec<Answer>, Vec<Command>),
-    /// The commit failed: it must be tried again before anything else.
-    Stuck(StoreError, Box<Folded>, Vec<Answer>),
+    /// The commit failed.
+    Stuck(Stuck),
 }
+
+/// A commit that failed and who waits for it: it must be tried again before anything else.
+type Stuck = (StoreError, Box<Folded>, Vec<Answer>);
 
 /// What a turn that is done leaves to be told.
 struct Turned {
@@ -134,7 +137,7 @@ impl CommitLoop {
                 commands.into_iter().for_each(refuse);
                 return Ok(());
             }
-            Turn::Stuck(error, folded, answers) => self.persist(error, folded, answers).await?,
+            Turn::Stuck(stuck) => self.persist(stuck).await?,
         };
         if turned.wrote {
             telemetry::commit(
@@ -147,12 +150,8 @@ impl CommitLoop {
     }
 
     /// Tries a failed commit again until it succeeds.
-    async fn persist(
-        &mut self,
-        mut error: StoreError,
-        mut folded: Box<Folded>,
-        mut answers: Vec<Answer>,
-    ) -> Result<Turned, StoreError> {
+    async fn persist(&mut self, stuck: Stuck) -> Result<Turned, StoreError> {
+        let (mut error, mut folded, mut answers) = stuck;
         tracing::error!(%error, "the store can't commit; nothing is acknowledged until it can");
         self.usable.send_replace(false);
         let since = self.clock.monotonic_ms();
@@ -169,13 +168,12 @@ impl CommitLoop {
             }
             self.clock.sleep(RETRY_EVERY).await;
             match blocking(&self.core, move |core| conclude(core, folded, answers)).await? {
-                Turn::Done(turned) => {
+                Ok(turned) => {
                     tracing::info!("the store commits again");
                     self.usable.send_replace(true);
                     return Ok(turned);
                 }
-                Turn::Stuck(again, kept, waiting) => (error, folded, answers) = (again, kept, waiting),
-                Turn::Unread(error, ..) => return Err(error),
+                Err(stuck) => (error, folded, answers) = stuck,
             }
         }
     }
@@ -202,22 +200,22 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
 
 fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp) -> Turn {
     match core.fold(commands, now) {
-        Ok((folded, answers)) => conclude(core, Box::new(folded), answers),
+        Ok((folded, answers)) => {
+            conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)
+        }
         Err((error, answers, commands)) => Turn::Unread(error, answers, commands),
     }
 }
 
 /// Commits a folded group, takes over what it changed and answers.
-fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Turn {
+fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Result<Turned, Stuck> {
     let wrote = !folded.batch.is_empty();
     if wrote && let Err(error) = core.store.commit(&folded.batch) {
-        return Turn::Stuck(error, folded, answers);
+        return Err((error, folded, answers));
     }
     core.apply(*folded);
     // Before the answers: who is answered looks at these next.
-    if let Err(error) = core.tell_what_waits() {
-        return Turn::Unread(error, answers, Vec::new());
-    }
+    core.tell_what_waits();
     answer_all(core, answers);
-    Turn::Done(Turned { wrote, work_put_off: core.has_work_put_off() })
+    Ok(Turned { wrote, work_put_off: core.has_work_put_off() })
 }
