@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use axum::http::Request;
 use futures_util::StreamExt as _;
+use reminder_worker::domain::decide::Attempt;
+use reminder_worker::writer::Settlement;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::fixture::{Worker, created, deliver, from_now, get, send, worker, worker_with, wrapped};
+use crate::fixture::{Worker, created, deliver, from_now, get, post, send, worker, worker_with, wrapped};
 
 const EVENTS: &str = "/events/task-events";
 
@@ -140,6 +142,47 @@ async fn pages_of_any_size_make_the_same_list() {
         }
         assert_eq!(found, whole, "pages of {limit}");
     }
+}
+
+#[tokio::test]
+async fn a_reminder_that_was_put_off_is_listed_by_the_instant_it_was_planned_for() {
+    let worker = with_tasks(&[1]).await;
+    let deadline = worker.clock.monotonic_ms() + 10_000;
+    let batch = loop {
+        if let Some(batch) = worker.writer.claim(10).await.unwrap() {
+            break batch;
+        }
+        assert!(worker.clock.monotonic_ms() < deadline);
+        worker.clock.sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let claimed = &batch.reminders[0];
+    let attempt = Attempt::Failed("the broker is away".into());
+    let settlement = Settlement { task_id: claimed.task_id.clone(), id: claimed.id, attempt };
+    worker.writer.settle(batch.number, vec![settlement]).await.unwrap();
+    let fire_at = claimed.reminder.fire_at;
+    let after = fire_at.plus(std::time::Duration::from_millis(1));
+    assert_eq!(tasks_of(&worker, &format!("?from={fire_at}&to={after}")).await, ["0"]);
+    assert!(tasks_of(&worker, &format!("?from={after}")).await.is_empty());
+    assert!(tasks_of(&worker, &format!("?to={fire_at}")).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_filter_that_matches_nothing_does_not_read_the_whole_store_at_once() {
+    /// Sixteen steps of 256 index entries.
+    const SCAN_MAX: usize = 16 * 256;
+    let worker = worker();
+    let due = from_now(3600);
+    let tasks: Vec<usize> = (0..=SCAN_MAX).collect();
+    for some in tasks.chunks(128) {
+        let entry = |n: &usize| json!({"entryId": n.to_string(), "event": created(&n.to_string(), Some(&due), &json!({}))});
+        let batch = json!({"entries": some.iter().map(entry).collect::<Vec<_>>()});
+        assert_eq!(post(&worker.app, EVENTS, batch.to_string()).await.status, 200);
+    }
+    let first = get(&worker.ops, "/api/v1/reminders?user=nobody").await.json();
+    assert_eq!(first["reminders"], json!([]));
+    let next = first["next"].as_str().unwrap();
+    let second = get(&worker.ops, &format!("/api/v1/reminders?user=nobody&after={next}")).await.json();
+    assert_eq!(second, json!({"reminders": [], "next": null}));
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ const REMINDERS: &str = "/events/reminders";
 /// The largest single event taken, and the largest accepted for publishing.
 const EVENT_MAX: usize = 4 * 1024 * 1024 + 64 * 1024;
 const ACCEPTED_MAX: usize = 900 * 1024;
+/// How much of a body that is too large is kept.
+const OVERSIZED_KEPT: usize = 16 * 1024;
 
 async fn events(worker: &Worker) -> Value {
     get(&worker.ops, "/api/v1/stats").await.json()["events"].clone()
@@ -99,6 +101,9 @@ async fn a_body_on_the_limit_is_read_and_one_byte_more_is_dropped_and_not_refuse
     let above = deliver(&worker.app, EVENTS, padded(EVENT_MAX + 1)).await;
     assert_eq!((above.status.as_u16(), above.json()), (404, json!({"status": "DROP"})));
     assert_eq!(quarantined(&worker).await, ["too_large"]);
+    let number = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0]["number"].clone();
+    let kept = get(&worker.ops, &format!("/api/v1/quarantine/{number}")).await.json();
+    assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT, "its beginning");
 }
 
 #[tokio::test]
