@@ -7,6 +7,7 @@ pub mod config;
 pub mod dapr;
 pub mod domain;
 pub mod gauges;
+pub mod health;
 pub mod housekeeping;
 pub mod http;
 pub mod intake;
