@@ -17,8 +17,8 @@ use crate::domain::{Backoff, Policy};
 use crate::gauges;
 use crate::housekeeping;
 use crate::http::{
-    APP_CONNECTIONS_MAX, Api, App, BindError, Health, Heart, Listener, OPS_CONNECTIONS_MAX, Patience, app_router,
-    ops_router,
+    APP_CONNECTIONS_MAX, Api, App, BindError, Health, Heart, Listener, OPS_CONNECTIONS_MAX, Patience,
+    app_router, ops_router,
 };
 use crate::intake::{Intake, Live};
 use crate::outbox;
@@ -207,19 +207,17 @@ fn spawn_senders(
         in_flight_max: config.publish.in_flight_max,
         probe: backoff(config),
     };
-    let tick = Tick::new(
-        writer.clone(),
-        Arc::clone(publisher),
-        Arc::clone(clock),
-        config.topics.reminders.clone(),
-    );
+    let tick =
+        Tick::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), config.topics.reminders.clone());
     let scheduler = Scheduler::new(writer.clone(), tick, Arc::clone(clock), pace);
-    let (stop, time, heart, answers) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
+    let (stop, time, heart, answers) =
+        (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
     shutdown.spawn("scheduler", async move {
         wait_for_sidecar(answers, &time, &heart, &stop).await;
         scheduler.run(stop, move || heart.beat()).await;
     });
-    let sender = outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
+    let sender =
+        outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
     let (stop, time, heart) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("outbox"));
     shutdown.spawn("outbox", async move {
         wait_for_sidecar(up, &time, &heart, &stop).await;

@@ -110,11 +110,14 @@ impl Scheduler {
             }
             Sent::None => {
                 if self.misses == 0 {
-                    tracing::warn!("no reminder of a batch could be published; trying again with growing waits");
+                    tracing::warn!(
+                        "no reminder of a batch could be published; trying again with growing waits"
+                    );
                 }
                 self.misses = self.misses.saturating_add(1);
                 let wait = self.pace.probe.delay(self.misses, 0);
-                self.probe_at_ms = self.clock.monotonic_ms() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                self.probe_at_ms =
+                    self.clock.monotonic_ms() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             }
         }
     }
@@ -127,6 +130,10 @@ impl Scheduler {
             _ => Duration::from_millis(self.probe_at_ms.saturating_sub(self.clock.monotonic_ms())),
         };
         // With every place taken only an end or a wake-up helps: nothing to poll for.
-        if until_due.is_zero() && until_probe.is_zero() { SLEEP_MAX } else { until_due.max(until_probe).min(SLEEP_MAX) }
+        if until_due.is_zero() && until_probe.is_zero() {
+            SLEEP_MAX
+        } else {
+            until_due.max(until_probe).min(SLEEP_MAX)
+        }
     }
 }

@@ -28,7 +28,11 @@ pub(super) async fn run(_args: Args, loaded: Loaded, context: &Context) -> Resul
 }
 
 /// Opens the store and starts the worker on it.
-pub(super) async fn start(config: Config, context: &Context, shutdown: &Shutdown) -> Result<Running, Failure> {
+pub(super) async fn start(
+    config: Config,
+    context: &Context,
+    shutdown: &Shutdown,
+) -> Result<Running, Failure> {
     let (path, cache_mb) = (config.store.path.clone(), config.store.cache_mb);
     // Blocks on the disk.
     let store = tokio::task::spawn_blocking(move || SledStore::open(&path, cache_mb))

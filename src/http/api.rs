@@ -216,7 +216,9 @@ async fn quarantined(
     let found = api
         .read(move |view| {
             let page = view.store.quarantined(number.checked_sub(1), 1)?;
-            let Some((_, kept)) = page.into_iter().find(|(found, _)| *found == number) else { return Ok(None) };
+            let Some((_, kept)) = page.into_iter().find(|(found, _)| *found == number) else {
+                return Ok(None);
+            };
             Ok(Some((kept, view.store.quarantined_body(number)?)))
         })
         .await?;

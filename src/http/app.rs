@@ -12,9 +12,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
+use super::deliver;
 use super::health::Health;
 use super::token::{Demand, guard};
-use super::deliver;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Sidecar, Subscription, route, subscriptions, wants_bulk};
@@ -68,6 +68,10 @@ async fn subscribe(State(app): State<App>) -> Json<Vec<Subscription>> {
     let list = subscriptions(&app.config.dapr, &app.config.topics, bulk);
     app.health.subscriptions_asked();
     telemetry::subscriptions_asked();
-    tracing::info!(component = component.as_deref().unwrap_or("unknown"), bulk, "the sidecar asked for the subscriptions");
+    tracing::info!(
+        component = component.as_deref().unwrap_or("unknown"),
+        bulk,
+        "the sidecar asked for the subscriptions"
+    );
     Json(list)
 }

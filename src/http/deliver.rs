@@ -58,7 +58,12 @@ pub(super) async fn elsewhere(State(app): State<App>, request: Request) -> Respo
 /// How a delivery says that it is one event and not a batch: daprd sends batches as plain JSON.
 fn is_single(headers: &HeaderMap) -> bool {
     text(headers, CONTENT_TYPE.as_str()).is_some_and(|value| {
-        value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/cloudevents+json")
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case("application/cloudevents+json")
     })
 }
 

@@ -137,7 +137,10 @@ impl Health {
         let late_by = inner.clock.now().since(oldest);
         let wrong = |wrong: bool, why: &str| wrong.then(|| why.to_owned());
         Report::of(BTreeMap::from([
-            ("store", wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log")),
+            (
+                "store",
+                wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log"),
+            ),
             (
                 "subscriptions",
                 wrong(

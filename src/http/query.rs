@@ -43,7 +43,10 @@ impl Default for Limit {
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parsed(deserializer, |text| {
-            text.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n)).map(Self)
+            text.parse()
+                .ok()
+                .filter(|n| (1..=LIMIT_MAX).contains(n))
+                .map(Self)
                 .ok_or_else(|| format!("limit={text} is not allowed; use a number from 1 to {LIMIT_MAX}"))
         })
     }
@@ -59,7 +62,9 @@ impl<'de> Deserialize<'de> for Instant {
             DateTime::parse_from_rfc3339(text)
                 .map(|at| Self(Timestamp::from_millis(at.timestamp_millis())))
                 .map_err(|_| {
-                    format!("`{text}` is no instant; write RFC 3339 such as 2026-11-24T09:00:00Z, with + as %2B")
+                    format!(
+                        "`{text}` is no instant; write RFC 3339 such as 2026-11-24T09:00:00Z, with + as %2B"
+                    )
                 })
         })
     }

@@ -40,7 +40,8 @@ impl Streams {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Problem::later(format!("{READERS_MAX} readers follow the stream already; close one of them"))
         })?;
-        let reader = Reader { reminders: self.live.subscribe(), places: self.places.clone(), place: Some(place) };
+        let reader =
+            Reader { reminders: self.live.subscribe(), places: self.places.clone(), place: Some(place) };
         reader.count();
         Ok(reader)
     }

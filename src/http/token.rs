@@ -32,7 +32,9 @@ impl Demand {
             }
             Self::Bearer(secret) => {
                 let shown = headers.get(AUTHORIZATION).map_or(&b""[..], |v| v.as_bytes());
-                let shown = shown.split_at_checked("Bearer ".len()).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+                let shown = shown
+                    .split_at_checked("Bearer ".len())
+                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
                 (!secret.matches(shown.map_or(&b""[..], |(_, token)| token)))
                     .then_some("send `Authorization: Bearer` with the token of ops.token")
             }
