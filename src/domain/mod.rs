@@ -28,3 +28,6 @@ pub use retry::Backoff;
 pub use task::{Outcome, Task};
 pub use time::Timestamp;
 pub use version::{STAMP_AHEAD_MAX, Version, stamp};
+
+#[cfg(test)]
+pub(crate) mod tests;
