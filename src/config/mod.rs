@@ -1,1 +1,271 @@
-//! Configuration: typed and closed.
+//! Configuration: typed and closed, the last of defaults, file, environment and flags to name a setting wins.
+//!
+//! The defaults are `config/default.toml`, compiled in; the table in `keys` says what each setting may be.
+//! A setting outside the table, or a value outside what it allows, is an error that names where it was
+//! written. Nothing here reads the environment or the arguments itself: both are handed in.
+
+mod error;
+mod keys;
+mod layers;
+mod secret;
+mod shapes;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::NaiveTime;
+use serde::Deserialize;
+
+use crate::domain::Zone;
+
+pub use error::{Invalid, Problem};
+pub use layers::{Inputs, Loaded, Override, Setting, Source};
+pub use secret::Secret;
+
+/// The defaults, as text.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Everything that can be set.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The embedded store.
+    pub store: Store,
+    /// The listener Dapr calls.
+    pub app: App,
+    /// The listener people and probes call.
+    pub ops: Ops,
+    /// The sidecar.
+    pub dapr: Dapr,
+    /// Topic names.
+    pub topics: Topics,
+    /// The rules of reminders.
+    pub reminders: Reminders,
+    /// Publishing reminders.
+    pub publish: Publish,
+    /// Events that could not be read.
+    pub quarantine: Quarantine,
+    /// Events accepted by the publishing API.
+    pub outbox: Outbox,
+    /// Limits of health.
+    pub health: Health,
+    /// Stopping.
+    pub shutdown: Shutdown,
+    /// Logs.
+    pub log: Log,
+}
+
+/// The embedded store.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Page cache, in MiB.
+    pub cache_mb: u64,
+}
+
+/// The listener Dapr calls.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Address to bind.
+    pub host: IpAddr,
+    /// Port to bind; 0 lets the system choose.
+    pub port: u16,
+    /// What Dapr must send as `dapr-api-token`.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub api_token: Option<Secret>,
+}
+
+impl App {
+    /// Where to listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// The listener people and probes call.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ops {
+    /// Address to bind.
+    pub host: IpAddr,
+    /// Port to bind; 0 lets the system choose.
+    pub port: u16,
+    /// Bearer token of the API; present wherever `host` is not loopback.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub token: Option<Secret>,
+}
+
+impl Ops {
+    /// Where to listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+/// The sidecar.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dapr {
+    /// Base URL, `http://…`, without a slash at its end.
+    #[serde(deserialize_with = "shapes::base_url")]
+    pub http_endpoint: String,
+    /// What is sent to the sidecar as `dapr-api-token`.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub api_token: Option<Secret>,
+    /// Name of the pub/sub component.
+    pub pubsub: String,
+    /// After this long a publish is ambiguous.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub publish_timeout: Duration,
+    /// Whether deliveries are asked for in bulk.
+    pub bulk_subscribe: BulkSubscribe,
+}
+
+/// Whether deliveries are asked for in bulk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BulkSubscribe {
+    /// Where the component is Kafka.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Topic names, all different.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topics {
+    /// Created, completed and deleted tasks.
+    pub task_events: String,
+    /// Updated tasks.
+    pub task_updates: String,
+    /// Reminders.
+    pub reminders: String,
+    /// Deliveries Dapr gives up on.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub dead_letter: Option<String>,
+}
+
+/// The rules of reminders.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reminders {
+    /// Whole minutes before due for tasks that name none, ascending and distinct; may be empty.
+    #[serde(deserialize_with = "shapes::sorted_set")]
+    pub default_offsets: Vec<u32>,
+    /// Zone of due dates that name none.
+    pub default_timezone: Zone,
+    /// Time of day of a due date without one.
+    #[serde(deserialize_with = "shapes::time_of_day")]
+    pub date_only_time: NaiveTime,
+    /// An overdue reminder older than this expires.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub expire_after: Duration,
+    /// How long an ended task is remembered.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub retention: Duration,
+    /// Whether receipts are recorded.
+    pub receipts: bool,
+}
+
+/// Publishing reminders.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// Most reminders a request.
+    pub batch_max: usize,
+    /// Most requests under way at once.
+    pub in_flight_max: usize,
+    /// Wait after the first failure; at most `backoff_max`.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub backoff_initial: Duration,
+    /// Longest wait between attempts.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub backoff_max: Duration,
+}
+
+/// Events that could not be read.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quarantine {
+    /// Most entries kept.
+    pub max_entries: u64,
+    /// Most MiB kept.
+    pub max_mb: u64,
+}
+
+/// Events accepted by the publishing API.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outbox {
+    /// Most MiB kept.
+    pub max_mb: u64,
+}
+
+/// Limits of health.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Not ready while a reminder is overdue by more.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub overdue_limit: Duration,
+    /// Not alive when a loop is silent for longer.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub heartbeat_limit: Duration,
+}
+
+/// Stopping.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// From the soft to the hard stop.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub grace: Duration,
+}
+
+/// Logs.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// Least level logged, `trace` to `error`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Config {
+    /// Reads the file, if one is named, and lays environment and flags over it.
+    ///
+    /// # Errors
+    /// [`Invalid`] with every problem found, each naming where it is and what is allowed.
+    pub fn load(inputs: &Inputs) -> Result<Loaded, Invalid> {
+        layers::load(inputs)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "compiled in, and proven to load by a test")]
+        Self::load(&Inputs::default()).expect("the compiled-in defaults are valid").config
+    }
+}

@@ -40,7 +40,8 @@ pub enum Attempt {
     Ambiguous(String),
 }
 
-/// Brings the record's reminders into line with its plan.
+/// Brings the record's reminders into line with its plan. What a record need not keep is forgotten later, by
+/// [`Record::trim`], when it has been counted.
 pub fn replan(
     task: &TaskId,
     record: &mut Record,
@@ -51,15 +52,13 @@ pub fn replan(
     record.generation = in_force.generation;
     let planned: Vec<Planned> =
         plan(&record.task, in_force).into_iter().filter(|p| p.fire_at > record.low_water(p.rule)).collect();
-    let gone = if record.task.is_open() && record.task.due().is_some() {
-        State::Superseded
-    } else {
-        State::Cancelled
-    };
+    let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
         let called_for =
             planned.iter().any(|p| p.occurrence == reminder.occurrence && p.rule == reminder.rule);
         if !called_for && reminder.state == State::Pending {
+            let moved = open && (dated || reminder.occurrence.is_none());
+            let gone = if moved { State::Superseded } else { State::Cancelled };
             leave(reminder, gone, now, in_flight(&reminder.id(task)));
         }
     }
@@ -81,7 +80,6 @@ pub fn replan(
             }
         }
     }
-    record.trim(now);
 }
 
 /// Whether a pending reminder may be attempted now; otherwise it ends as expired, and this says so.
@@ -110,6 +108,9 @@ pub fn end_attempt(reminder: &mut Reminder, attempt: &Attempt, backoff: &Backoff
     };
     reminder.maybe_out |= ambiguous;
     reminder.attempts = reminder.attempts.saturating_add(1);
+    if came_back(reminder) {
+        return reminder.settle(State::Published, now, None);
+    }
     match reminder.leaving {
         Some(gone) => leave(reminder, gone, now, false),
         None => {
@@ -123,9 +124,34 @@ pub fn end_attempt(reminder: &mut Reminder, attempt: &Attempt, backoff: &Backoff
 pub fn lose_attempt(reminder: &mut Reminder, now: Timestamp) {
     reminder.maybe_out = true;
     reminder.attempts = reminder.attempts.saturating_add(1);
-    if let Some(gone) = reminder.leaving {
+    if came_back(reminder) {
+        reminder.settle(State::Published, now, None);
+    } else if let Some(gone) = reminder.leaving {
         leave(reminder, gone, now, false);
     }
+}
+
+/// A reminder came back through the broker at `at`: true if that is news. It settles one whose attempts all
+/// ended without an answer; one that is in flight is left to its own result.
+pub fn receive(reminder: &mut Reminder, at: Timestamp, in_flight: bool) -> bool {
+    if reminder.received_at.is_some() {
+        return false;
+    }
+    reminder.received_at = Some(at);
+    if !in_flight && came_back(reminder) {
+        reminder.settle(State::Published, at, None);
+    }
+    true
+}
+
+/// Whether an attempt that ended without an answer is known to have succeeded, by a receipt: then it is
+/// confirmed.
+fn came_back(reminder: &mut Reminder) -> bool {
+    let confirmed = reminder.maybe_out && reminder.received_at.is_some();
+    if confirmed {
+        reminder.maybe_out = false;
+    }
+    confirmed
 }
 
 /// The plan no longer calls for a pending reminder.

@@ -25,7 +25,7 @@ pub enum Due {
 }
 
 impl Due {
-    /// The wall time `local`, or `None` where its milliseconds do not fit.
+    /// The wall time `local`; a part finer than a millisecond is cut.
     #[must_use]
     pub fn wall(local: NaiveDateTime) -> Self {
         Self::Wall(local.and_utc().timestamp_millis())
@@ -57,7 +57,17 @@ impl Zone {
     /// Whether wall times in it are instants: UTC under any of its names.
     #[must_use]
     pub fn is_utc(self) -> bool {
-        matches!(self.0, Tz::UTC | Tz::Etc__UTC | Tz::Etc__UCT | Tz::UCT | Tz::Zulu | Tz::Etc__Zulu)
+        matches!(
+            self.0,
+            Tz::UTC
+                | Tz::UCT
+                | Tz::Universal
+                | Tz::Zulu
+                | Tz::Etc__UTC
+                | Tz::Etc__UCT
+                | Tz::Etc__Universal
+                | Tz::Etc__Zulu
+        )
     }
 }
 

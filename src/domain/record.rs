@@ -53,7 +53,7 @@ impl Record {
     /// Forgets settled reminders above [`SETTLED_MAX`], oldest first, and marks what must not come back.
     /// Reminders still ahead, or not behind every pending one of their rule, are kept: the mark must never
     /// cover what is yet to fire.
-    pub(super) fn trim(&mut self, now: Timestamp) {
+    pub fn trim(&mut self, now: Timestamp) {
         while self.reminders.iter().filter(|r| r.state != State::Pending).count() > SETTLED_MAX {
             let Some(at) = self.oldest_forgettable(now) else { return };
             let gone = self.reminders.remove(at);

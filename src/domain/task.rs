@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Field, Kind, Statement, Status};
+use super::event::{Event, Field, Kind, Stamp, Statement, Status};
 use super::time::Timestamp;
 use super::version::{Version, short_digest, stamp};
 
@@ -18,7 +18,8 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-/// How many arrival-stamped events a task remembers: redeliveries come within a handful of events.
+/// How many events whose version hangs on their arrival a task remembers: redeliveries come within a handful
+/// of events.
 pub const ARRIVALS_MAX: usize = 16;
 /// How many former values a task remembers the first statement of: enough for a date moved to and fro.
 pub const PAST_MAX: usize = 16;
@@ -80,7 +81,8 @@ pub struct Task {
     pub cells: Vec<Cell>,
     /// Former values, sorted.
     pub past: Vec<Past>,
-    /// Digests of arrival-stamped events, oldest first.
+    /// Digests of the events whose version hangs on their arrival, having no stamp or one too far ahead; oldest
+    /// first.
     pub arrivals: Vec<u64>,
     /// Where the present due date comes from.
     pub due_origin: Origin,
@@ -110,18 +112,19 @@ impl Task {
         if states.is_empty() && matches!(event.kind, Kind::Updated) {
             return done(Outcome::Ignored, false);
         }
-        if stamped.from_arrival {
-            if self.arrivals.contains(&version.digest) {
+        let hangs_on_arrival = stamped.from_arrival || stamped.ahead;
+        if hangs_on_arrival || !self.arrivals.is_empty() {
+            let arrived = arrived_digest(event, version.digest);
+            if self.arrivals.contains(&arrived) {
                 return done(Outcome::Duplicate, false);
             }
-            self.arrivals.push(version.digest);
-            if self.arrivals.len() > ARRIVALS_MAX {
-                self.arrivals.remove(0);
+            if hangs_on_arrival {
+                self.remember_arrival(arrived);
             }
         }
         let known = self.holds(version);
         let since = Timestamp::from_millis(version.ms).min(arrival);
-        let mut changed = stamped.from_arrival | self.note_transport(event.stamps.transport());
+        let mut changed = hangs_on_arrival | self.note_transport(event.stamps.transport());
         let mut wrote = false;
         match event.kind {
             Kind::Created => wrote |= self.create(version, since, &mut changed),
@@ -159,10 +162,12 @@ impl Task {
         open.max(self.deleted_at())
     }
 
-    /// The instant of the last deletion: nothing stated before it counts.
+    /// The instant of the last deletion: nothing stated before it counts. A producer's clock may run ahead, so
+    /// it is never later than the transport has come: a birth in the future would swallow reminders.
     #[must_use]
     pub fn deleted_at(&self) -> Timestamp {
-        self.deleted.map_or(Timestamp::MIN, |v| Timestamp::from_millis(v.ms))
+        let Some(deleted) = self.deleted else { return Timestamp::MIN };
+        Timestamp::from_millis(deleted.ms).min(self.transport.unwrap_or(Timestamp::MAX))
     }
 
     /// What the event states, by its kind: a completion only the status, a deletion nothing.
@@ -178,6 +183,13 @@ impl Task {
         self.created == Some(version)
             || self.deleted == Some(version)
             || self.cells.iter().any(|cell| cell.version == version)
+    }
+
+    fn remember_arrival(&mut self, digest: u64) {
+        self.arrivals.push(digest);
+        if self.arrivals.len() > ARRIVALS_MAX {
+            self.arrivals.remove(0);
+        }
     }
 
     fn note_transport(&mut self, at: Option<Timestamp>) -> bool {
@@ -305,6 +317,14 @@ impl Task {
         }
         self.past.sort_unstable();
     }
+}
+
+/// Tells apart events whose version hangs on their arrival: what they say and every stamp they carry, since a
+/// producer may say the same thing twice under one id.
+fn arrived_digest(event: &Event, digest: u64) -> u64 {
+    let stamps = event.stamps;
+    let written = |stamp: Option<Stamp>| stamp.map(|s| (s.at, s.whole_second));
+    short_digest(&(digest, event.offset, written(stamps.event), stamps.broker, written(stamps.envelope)))
 }
 
 /// The digest of a value on which a reminder's birth depends; `None` for all other statements. Open statuses

@@ -1,7 +1,7 @@
 //! Versions: the total order in which a task's events count, whatever order they arrive in.
 //!
 //! Owns which of an event's stamps is believed and how ties break. Knows no record. The one thing that
-//! depends on the arrival is a stamp that had to be taken from it; the record remembers the digests of
+//! depends on the arrival is which stamp is too far ahead of it, or missing; the record remembers the digests of
 //! such events, so that their redelivery is still seen as a duplicate.
 
 use std::time::Duration;

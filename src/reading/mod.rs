@@ -1,1 +1,148 @@
-//! Bytes to events.
+//! Bytes to events, in every wrapping and dialect that producers of tasks send.
+//!
+//! Pure functions from a delivery's bytes and headers to an [`Event`], or to why there is none. An event is
+//! accepted only when its task, its kind and, where it has one, its due date are certain; an extra that cannot be
+//! read is refused alone. Any bytes have an answer: nothing here panics, and the work is linear in the bytes.
+//!
+//! One file a noun: `wrapping` (envelopes), `names` (the table of keys), `kind`, `task` (where the task is and its
+//! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `stamp` (dates), `origin` (ids,
+//! stamps, trace), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
+//!
+//! Must never know: a store, a clock, HTTP, or what the worker makes of an event.
+
+mod bulk;
+mod changes;
+mod checks;
+mod contract;
+mod extras;
+mod kind;
+mod names;
+mod origin;
+mod reason;
+mod stamp;
+mod statements;
+mod task;
+mod wrapping;
+
+use uuid::Uuid;
+
+use crate::domain::{Event, Kind, TaskId};
+
+pub use bulk::{BulkEntry, read_bulk};
+pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
+pub use reason::{EXCERPT_MAX_BYTES, Reason};
+pub use wrapping::WRAPPINGS_MAX;
+
+use kind::Subject;
+use statements::Refused;
+use task::Told;
+
+/// What the transport says of a delivery, from its headers or its bulk entry's metadata.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Transport<'a> {
+    /// The broker's `__timestamp`, in milliseconds.
+    pub broker_timestamp_ms: Option<i64>,
+    /// The broker's `__offset`.
+    pub offset: Option<u64>,
+    /// The header `traceparent`.
+    pub traceparent: Option<&'a str>,
+    /// Whether the event's numbers went through a 64-bit float, as daprd's bulk deliveries do.
+    pub float_numbers: bool,
+}
+
+/// What bytes turned out to be.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reading {
+    /// A task event.
+    Event(Box<Event>),
+    /// Surely not for us: to be acknowledged and counted.
+    Ignored(Ignored),
+    /// No certain event: to be dropped and kept in quarantine with the reason.
+    Refused(Reason),
+}
+
+/// What is surely not for us.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ignored {
+    /// A record without a value: Kafka's mark for "delete this key".
+    Tombstone,
+    /// A `reminder_due`.
+    Reminder,
+    /// Another kind of event, as its producer spelled it (an excerpt).
+    Unrelated(String),
+}
+
+impl Ignored {
+    /// The stable name of the reason, for counters.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Tombstone => "tombstone",
+            Self::Reminder => "reminder_due",
+            Self::Unrelated(_) => "unrelated",
+        }
+    }
+}
+
+/// Reads one delivery.
+#[must_use]
+pub fn read(body: &[u8], transport: &Transport<'_>) -> Reading {
+    match try_read(body, transport) {
+        Ok(reading) => reading,
+        Err(reason) => Reading::Refused(reason),
+    }
+}
+
+fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> {
+    let unwrapped = task::open(bytes)?;
+    let Some(body) = unwrapped.body.as_object() else { return Ok(Reading::Ignored(Ignored::Tombstone)) };
+    let told = Told::of(&unwrapped.envelopes, body);
+    let kind = match told.subject()? {
+        Subject::Task(kind) => kind,
+        Subject::Reminder => return Ok(Reading::Ignored(Ignored::Reminder)),
+        Subject::Foreign(word) => return Ok(Reading::Ignored(Ignored::Unrelated(word))),
+    };
+    let mut refused = Refused::default();
+    let task_id = told.task_id(!transport.float_numbers)?;
+    let statements = match kind {
+        Kind::Created | Kind::Updated => statements::read(&told, &mut refused)?,
+        // The kind says it all. What else is told must not be able to cost a completion or a deletion.
+        Kind::Completed | Kind::Deleted => Vec::new(),
+    };
+    Ok(Reading::Event(Box::new(Event {
+        kind,
+        task_id,
+        stamps: origin::stamps(&told, &unwrapped.envelopes, transport, &mut refused),
+        offset: transport.offset.unwrap_or(0),
+        message_id: origin::message_id(&told, &unwrapped.envelopes),
+        producer: origin::producer(&told),
+        correlation_id: origin::correlation_id(&told, &mut refused),
+        trace_id: origin::trace_id(&unwrapped.envelopes, transport),
+        statements,
+        refused: refused.into_vec(),
+    })))
+}
+
+/// A reminder of ours that came back through the broker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Its `event_id`.
+    pub event_id: Uuid,
+    /// The task it reminds of.
+    pub task_id: TaskId,
+}
+
+/// Reads a `reminder_due` back, in any wrapping; `None` for anything else.
+#[must_use]
+pub fn read_receipt(body: &[u8]) -> Option<Receipt> {
+    let unwrapped = task::open(body).ok()?;
+    let told = Told::of(&unwrapped.envelopes, unwrapped.body.as_object()?);
+    if told.subject() != Ok(Subject::Reminder) {
+        return None;
+    }
+    let event_id = origin::message_id(&told, &unwrapped.envelopes)?.parse().ok()?;
+    Some(Receipt { event_id, task_id: told.task_id(true).ok()? })
+}
+
+#[cfg(test)]
+mod tests;

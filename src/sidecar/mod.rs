@@ -1,1 +1,200 @@
-//! The embedded stand-in for Dapr.
+//! The embedded stand-in for Dapr: what `dev` and the tests run in place of daprd and a broker.
+//!
+//! Owns the publish API, CloudEvent wrapping, subscriptions, delivery with retries and dead letters, service
+//! invocation, and a broker in memory. It behaves as recordings of daprd 1.18.1 show (`tests/captures/`,
+//! replayed by `tests/sidecar_golden.rs`), with a [`Profile`] per broker, since they differ in what they lose.
+//!
+//! Must never know: the worker. It speaks HTTP to apps, of which the worker is one, and shares with the rest of
+//! the crate only the clock and the instant.
+//!
+//! Where it differs from daprd, on purpose:
+//! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
+//! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
+//! - a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive;
+//! - nothing survives a restart.
+//!
+//! Races accepted: what is in flight when the sidecar is told to stop is dropped with its connection, and an
+//! app may then have taken a message whose answer nobody read; a real sidecar that is killed does the same.
+
+mod api;
+mod batch;
+mod broker;
+mod bulk;
+mod chance;
+mod channel;
+mod deliver;
+mod errors;
+mod invoke;
+mod json;
+mod observe;
+mod publish;
+mod reply;
+mod route;
+mod runtime;
+mod server;
+mod subscriptions;
+mod wrap;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use broker::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
+pub use chance::{Chance, Luck};
+pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel, REPLY_MAX_BYTES};
+pub use observe::{OBSERVATIONS_MAX, Observation};
+pub use reply::Verdict;
+pub use runtime::Runtime;
+
+use crate::clock::Clock;
+
+/// The body limit of daprd: 4 MiB.
+pub const BODY_MAX_BYTES: usize = 4 << 20;
+
+/// How long an app may take for one delivery. daprd waits for ever; a minute is more than any handler here
+/// needs, and frees the partition of an app that hangs.
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which broker the sidecar behaves like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Partitions, order by key, redelivery every 5 s until the app takes it.
+    #[default]
+    Kafka,
+    /// No order, ten messages in flight; what an app does not take is lost without a retry policy.
+    Redis,
+    /// One message in flight; what an app does not take is lost, and so is what nobody subscribed to.
+    InMemory,
+}
+
+impl Profile {
+    /// The component type in `/v1.0/metadata`.
+    #[must_use]
+    pub fn component_type(self) -> &'static str {
+        match self {
+            Self::Kafka => "pubsub.kafka",
+            Self::Redis => "pubsub.redis",
+            Self::InMemory => "pubsub.in-memory",
+        }
+    }
+
+    /// Partitions of a topic; only Kafka has more than one.
+    #[must_use]
+    pub fn partitions(self) -> u32 {
+        if self == Self::Kafka { 3 } else { 1 }
+    }
+}
+
+/// An app that the sidecar delivers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Its id: name for service invocation and consumer group.
+    pub app_id: String,
+    /// Where it listens, `host:port`.
+    pub address: String,
+    /// What it wants to see as `dapr-api-token` (its `APP_API_TOKEN`).
+    pub api_token: Option<String>,
+}
+
+/// The inbound retry policy of a Resiliency resource: constant interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InboundRetry {
+    /// The pause before each further try.
+    pub interval: Duration,
+    /// Further tries after the first.
+    pub max_retries: u32,
+}
+
+/// What the sidecar runs with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the HTTP API listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The broker to behave like.
+    pub profile: Profile,
+    /// The name of the one pubsub component.
+    pub component: String,
+    /// The apps; the first is the one whose sidecar this is (source of events, `id` of the metadata).
+    pub apps: Vec<App>,
+    /// What callers must send as `dapr-api-token`, if anything.
+    pub api_token: Option<String>,
+    /// The inbound retry policy, if any.
+    pub resiliency: Option<InboundRetry>,
+    /// The largest body that is taken.
+    pub body_max_bytes: usize,
+    /// How long an app may take for one delivery.
+    pub delivery_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 3500).into(),
+            profile: Profile::default(),
+            component: "kafka-pubsub".into(),
+            apps: Vec::new(),
+            api_token: None,
+            resiliency: None,
+            body_max_bytes: BODY_MAX_BYTES,
+            delivery_timeout: DELIVERY_TIMEOUT,
+        }
+    }
+}
+
+/// Why a sidecar did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The listener could not be opened.
+    #[error(
+        "the embedded sidecar cannot listen on {address}: {source}; stop what holds it or choose another"
+    )]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A running sidecar; it stops when its token is cancelled, and the tracker then waits for it.
+pub struct Sidecar {
+    address: SocketAddr,
+    runtime: Arc<Runtime>,
+}
+
+impl Sidecar {
+    /// Opens the API, then asks the apps what they subscribe to, in the background.
+    pub async fn start(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        token: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Result<Self, StartError> {
+        let refused = |source| StartError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let channel = Arc::new(HttpChannel::new(Arc::clone(&clock)));
+        let runtime = Runtime::new(settings, clock, channel, Arc::new(Luck::default()), token, tracker);
+        server::serve(&runtime, listener);
+        runtime.discover();
+        tracing::info!(%address, "the embedded sidecar listens");
+        Ok(Self { address, runtime })
+    }
+
+    /// The address the API is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Everything that happens from now on.
+    #[must_use]
+    pub fn observe(&self) -> broadcast::Receiver<Observation> {
+        self.runtime.observe()
+    }
+}

@@ -1,0 +1,68 @@
+//! A sidecar that takes everything and notes how late it came.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+/// The sidecar.
+pub struct Sink {
+    pub port: u16,
+    late_ms: Late,
+}
+
+type Late = Arc<Mutex<Vec<f64>>>;
+
+#[derive(Deserialize)]
+struct Entry {
+    event: Event,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    time: String,
+}
+
+impl Sink {
+    pub async fn start() -> Self {
+        let late_ms = Late::default();
+        let metadata = r#"{"id":"bench","components":[{"name":"kafka-pubsub","type":"pubsub.kafka"}]}"#;
+        let app = Router::new()
+            .route("/v1.0/publish/bulk/kafka-pubsub/reminders", post(take))
+            .route("/v1.0/healthz/outbound", get(|| async { StatusCode::NO_CONTENT }))
+            .route("/v1.0/metadata", get(move || async move { metadata }))
+            .layer(DefaultBodyLimit::disable())
+            .with_state(Arc::clone(&late_ms));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { port, late_ms }
+    }
+
+    /// How late each of `count` reminders came, sorted, in milliseconds.
+    pub async fn wait_for(&self, count: usize, at_most: Duration) -> Vec<f64> {
+        let until = Instant::now() + at_most;
+        while self.late_ms.lock().unwrap().len() < count {
+            assert!(Instant::now() < until, "only {} of {count} came", self.late_ms.lock().unwrap().len());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let mut late = self.late_ms.lock().unwrap().clone();
+        late.sort_by(f64::total_cmp);
+        late
+    }
+}
+
+async fn take(State(late): State<Late>, body: bytes::Bytes) -> StatusCode {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() * 1e3;
+    let entries: Vec<Entry> = serde_json::from_slice(&body).unwrap();
+    let mut late = late.lock().unwrap();
+    for entry in entries {
+        let planned = chrono::DateTime::parse_from_rfc3339(&entry.event.time).unwrap();
+        late.push(now - planned.timestamp_millis() as f64);
+    }
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,260 @@
+//! The worker, put together: builds the parts, spawns the loops, waits and drains. The only wiring.
+//!
+//! Order matters in two places. The app port opens after the store is open and its interrupted attempts are taken
+//! back, since Dapr asks for the subscriptions once in its life. And the commit loop ends last: it ends when the
+//! last handle to it is gone, so whoever still has something to settle can.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dapr::{Publish, Publisher, Sidecar};
+use crate::domain::{Backoff, Policy};
+use crate::gauges;
+use crate::housekeeping;
+use crate::http::{
+    APP_CONNECTIONS_MAX, Api, App, BindError, Health, Heart, Listener, OPS_CONNECTIONS_MAX, Patience,
+    app_router, ops_router,
+};
+use crate::intake::{Intake, Live};
+use crate::outbox;
+use crate::scheduler::{Pace, Scheduler};
+use crate::shutdown::Shutdown;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::tick::Tick;
+use crate::writer::{CommitLoop, Settings, Writer};
+
+/// How often a loop that waits for the sidecar shows that it lives.
+const WAIT_TURN: Duration = Duration::from_secs(1);
+
+/// Why the worker did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A port is in use.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The store can't be read at start, or has been failing.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made: {0}; look at the system's TLS and resolver settings")]
+    Client(#[from] reqwest::Error),
+    /// A loop crashed or was cut off.
+    #[error("the worker did not stop cleanly: crashed {crashed:?}, cut off {cut_off:?}")]
+    Unclean {
+        /// Loops that crashed.
+        crashed: Vec<&'static str>,
+        /// Loops that outlived the grace.
+        cut_off: Vec<&'static str>,
+    },
+}
+
+/// A worker that runs.
+pub struct Running {
+    /// Where Dapr calls it.
+    pub app_address: SocketAddr,
+    /// Where people and probes call it.
+    pub ops_address: SocketAddr,
+    /// Reminders as they come back through the broker.
+    pub live: Live,
+    /// The commit loop. Holding it keeps the loop from ending.
+    pub writer: Writer,
+    shutdown: Shutdown,
+    failed: Failed,
+}
+
+/// Why the commit loop gave up, if it did.
+type Failed = Arc<Mutex<Option<StoreError>>>;
+
+impl Running {
+    /// Waits for the soft stop and the drain.
+    ///
+    /// # Errors
+    /// [`AppError`] unless all ended well.
+    pub async fn wait(self) -> Result<(), AppError> {
+        let Self { shutdown, failed, writer, .. } = self;
+        shutdown.soft().cancelled().await;
+        drop(writer);
+        let drained = shutdown.drain().await;
+        if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error.into());
+        }
+        match drained.is_clean() {
+            true => Ok(()),
+            false => Err(AppError::Unclean { crashed: drained.crashed, cut_off: drained.cut_off }),
+        }
+    }
+}
+
+/// Starts every part on `store`.
+///
+/// # Errors
+/// [`AppError`]; then nothing runs that `shutdown` does not stop.
+pub async fn start(
+    config: Config,
+    store: Arc<dyn Store>,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+) -> Result<Running, AppError> {
+    let config = Arc::new(config);
+    let health = Health::new(Arc::clone(&clock), config.health.clone(), shutdown.soft().clone());
+    let settings = settings(&config);
+    let opened = Arc::clone(&clock);
+    // Blocks on the disk, longer where a crash left much to take back.
+    let (writer, commits) = tokio::task::spawn_blocking(move || CommitLoop::open(store, settings, opened))
+        .await
+        .map_err(|panic| StoreError::Corrupt(panic.to_string()))??;
+    let failed = spawn_commit_loop(commits, &health, &shutdown);
+
+    let ops = Listener::bind(config.ops.address(), "ops.port (REMINDER_WORKER__OPS__PORT)").await?;
+    let app = Listener::bind(config.app.address(), "app.port (APP_PORT)").await?;
+    let (app_address, ops_address) = (app.address(), ops.address());
+
+    let sidecar = Arc::new(Sidecar::new(&config.dapr)?);
+    let publisher: Arc<dyn Publish> = Arc::new(Publisher::new(&config.dapr, Arc::clone(&clock))?);
+    let live = Live::new();
+    let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone());
+    let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
+    let up = spawn_sidecar_watch(&sidecar, &clock, &shutdown);
+    spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
+    spawn_background(&writer, &clock, &health, &metrics, &shutdown);
+
+    let ops_router = ops_router(api.clone(), health.clone(), metrics, config.ops.token.clone());
+    let app_router = app_router(App { config, intake, sidecar, health, api, clock: Arc::clone(&clock) });
+    let stop = shutdown.clone();
+    let time = Arc::clone(&clock);
+    shutdown.spawn("ops listener", async move {
+        ops.serve(ops_router, OPS_CONNECTIONS_MAX, Patience::Limited, stop, time).await;
+    });
+    let stop = shutdown.clone();
+    shutdown.spawn("app listener", async move {
+        app.serve(app_router, APP_CONNECTIONS_MAX, Patience::Unlimited, stop, clock).await;
+    });
+    tracing::info!(app = %app_address, ops = %ops_address, "the worker listens");
+    Ok(Running { app_address, ops_address, live, writer, shutdown, failed })
+}
+
+/// What the commit loop needs of the configuration.
+fn settings(config: &Config) -> Settings {
+    const MIB: u64 = 1024 * 1024;
+    Settings {
+        policy: policy(config),
+        retention: config.reminders.retention,
+        backoff: backoff(config),
+        quarantine_max_entries: config.quarantine.max_entries,
+        quarantine_max_bytes: config.quarantine.max_mb * MIB,
+        outbox_max_bytes: config.outbox.max_mb * MIB,
+    }
+}
+
+/// The policy that the configuration makes.
+#[must_use]
+pub fn policy(config: &Config) -> Policy {
+    Policy {
+        default_offsets: config.reminders.default_offsets.clone(),
+        default_zone: config.reminders.default_timezone,
+        date_only: config.reminders.date_only_time,
+        expire_after: config.reminders.expire_after,
+    }
+}
+
+fn backoff(config: &Config) -> Backoff {
+    Backoff { initial: config.publish.backoff_initial, max: config.publish.backoff_max }
+}
+
+fn spawn_commit_loop(commits: CommitLoop, health: &Health, shutdown: &Shutdown) -> Failed {
+    let failed = Failed::default();
+    let (heart, stop, told) = (health.heart("commit loop"), shutdown.clone(), Arc::clone(&failed));
+    shutdown.spawn("commit loop", async move {
+        if let Err(error) = commits.run(move || heart.beat()).await {
+            tracing::error!(%error, "the commit loop gave up; the worker ends so that a new start can tell what is kept");
+            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            stop.stop_now();
+        }
+    });
+    failed
+}
+
+fn spawn_sidecar_watch(
+    sidecar: &Arc<Sidecar>,
+    clock: &Arc<dyn Clock>,
+    shutdown: &Shutdown,
+) -> watch::Receiver<bool> {
+    let (told, up) = watch::channel(false);
+    let (sidecar, clock, stop) = (Arc::clone(sidecar), Arc::clone(clock), shutdown.soft().clone());
+    shutdown.spawn("sidecar watch", async move { sidecar.watch(clock, told, stop).await });
+    up
+}
+
+/// The two loops that publish; they begin once the sidecar has answered.
+fn spawn_senders(
+    config: &Config,
+    writer: &Writer,
+    publisher: &Arc<dyn Publish>,
+    clock: &Arc<dyn Clock>,
+    health: &Health,
+    up: watch::Receiver<bool>,
+    shutdown: &Shutdown,
+) {
+    let pace = Pace {
+        batch_max: config.publish.batch_max,
+        in_flight_max: config.publish.in_flight_max,
+        probe: backoff(config),
+    };
+    let tick =
+        Tick::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), config.topics.reminders.clone());
+    let scheduler = Scheduler::new(writer.clone(), tick, Arc::clone(clock), pace);
+    let (stop, time, heart, answers) =
+        (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
+    shutdown.spawn("scheduler", async move {
+        wait_for_sidecar(answers, &time, &heart, &stop).await;
+        scheduler.run(stop, move || heart.beat()).await;
+    });
+    let sender =
+        outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
+    let (stop, time, heart) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("outbox"));
+    shutdown.spawn("outbox", async move {
+        wait_for_sidecar(up, &time, &heart, &stop).await;
+        sender.run(stop, move || heart.beat()).await;
+    });
+}
+
+fn spawn_background(
+    writer: &Writer,
+    clock: &Arc<dyn Clock>,
+    health: &Health,
+    metrics: &Metrics,
+    shutdown: &Shutdown,
+) {
+    let (commands, stop) = (writer.clone(), shutdown.soft().clone());
+    shutdown.spawn("housekeeping", async move {
+        if let Err(error) = housekeeping::run(commands, stop).await {
+            tracing::error!(%error, "housekeeping could not start; old tasks are not forgotten until a restart");
+        }
+    });
+    let (reads, time, stop) = (writer.clone(), Arc::clone(clock), shutdown.soft().clone());
+    let (health, metrics) = (health.clone(), metrics.clone());
+    shutdown.spawn("gauges", async move { gauges::run(reads, time, health, metrics, stop).await });
+}
+
+async fn wait_for_sidecar(
+    mut up: watch::Receiver<bool>,
+    clock: &Arc<dyn Clock>,
+    heart: &Heart,
+    stop: &tokio_util::sync::CancellationToken,
+) {
+    while !*up.borrow_and_update() && !stop.is_cancelled() {
+        heart.beat();
+        tokio::select! {
+            _ = up.changed() => {}
+            () = clock.sleep(WAIT_TURN) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

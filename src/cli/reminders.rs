@@ -1,0 +1,148 @@
+//! `reminders`: what is to come and what became of it, asked of the running worker, which holds the store.
+
+mod query;
+mod show;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::http::{self, Silence};
+use super::options::ConfigOptions;
+use super::{Context, Failure, when};
+use crate::config::Config;
+use crate::domain::{State, Timestamp};
+
+pub(crate) use query::{Page, Query, Reminder};
+
+/// Arguments of `reminders`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List reminders in the order of their time
+    List(List),
+    /// Show the next reminders to fire
+    Next(Next),
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only those in this state: pending, published, cancelled, superseded or expired
+    #[arg(long)]
+    state: Option<State>,
+    /// Only those of this user
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// Only those at or after this instant: RFC 3339, or how long from now
+    #[arg(long, value_name = "WHEN")]
+    from: Option<String>,
+    /// Only those before this instant: RFC 3339, or how long from now
+    #[arg(long, value_name = "WHEN")]
+    to: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+struct Next {
+    /// At most so many
+    #[arg(short = 'n', long = "limit", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigOptions,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
+    let now = context.clock.now();
+    let (query, common) = match args.command {
+        Command::List(list) => {
+            let instant = |text: Option<String>| text.map(|text| when::instant(&text, now)).transpose();
+            let from = instant(list.from).map_err(Failure::usage)?;
+            let to = instant(list.to).map_err(Failure::usage)?;
+            (Query { state: list.state, user: list.user, from, to, limit: list.limit as usize }, list.common)
+        }
+        Command::Next(next) => {
+            let query = Query { state: Some(State::Pending), limit: next.limit as usize, ..Query::default() };
+            (query, next.common)
+        }
+    };
+    let config = common.config.load(&context.env)?.config;
+    let reminders = match online(&config, &query).await? {
+        Some(reminders) => reminders,
+        None => offline(&config, &query).await?,
+    };
+    if common.json {
+        return Ok(format!("{:#}\n", json!({ "reminders": reminders })));
+    }
+    Ok(show::table(&reminders, now, context.colours.out))
+}
+
+/// The reminders as the running worker tells them; `None` where none is running.
+async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>, Failure> {
+    let client = http::client()?;
+    let base = http::url(config.ops.address(), "ops.port", &["api", "v1", "reminders"])?;
+    let mut found: Vec<Reminder> = Vec::new();
+    let mut after = None;
+    loop {
+        let url = query.page(base.clone(), query.limit - found.len(), after.as_deref());
+        let mut request = client.get(url);
+        if let Some(token) = &config.ops.token {
+            request = request.header("authorization", format!("Bearer {}", token.expose()));
+        }
+        let answer = match http::ask(request).await {
+            Ok(answer) => answer,
+            Err(Silence::Refused) if found.is_empty() => return Ok(None),
+            Err(Silence::Refused) => return Err(Failure::failed("the worker went away while it was asked")),
+            Err(Silence::Broken(reason)) => return Err(Failure::failed(format!("{base}: {reason}"))),
+        };
+        if answer.status != 200 {
+            let advice = if answer.status == 401 { "\nset ops.token to the worker's own token" } else { "" };
+            let told = http::complaint(&answer);
+            return Err(Failure::failed(format!("{base} ({}): {told}{advice}", answer.status)));
+        }
+        let page: Page = serde_json::from_str(&answer.body).map_err(|error| {
+            Failure::failed(format!("{base} is no reminder-worker of this release: {error}"))
+        })?;
+        found.extend(page.reminders);
+        if page.next.is_none() || found.len() >= query.limit {
+            found.truncate(query.limit);
+            return Ok(Some(found));
+        }
+        // A page may be empty while its cursor goes on: the worker bounds what it reads for one answer.
+        if page.next == after {
+            return Err(Failure::failed(format!("{base} goes round in circles; is it a reminder-worker?")));
+        }
+        after = page.next;
+    }
+}
+
+/// The reminders as the store tells them, opened by this process since no worker holds it.
+async fn offline(config: &Config, _query: &Query) -> Result<Vec<Reminder>, Failure> {
+    Err(Failure::failed(format!(
+        "no worker answers at http://{}; start one with `reminder-worker serve`, or say where it is with --ops-port",
+        config.ops.address()
+    )))
+}
+
+impl Reminder {
+    /// Its instant, where the worker wrote one that can be read.
+    fn fires_at(&self) -> Option<Timestamp> {
+        when::instant(&self.fire_at, Timestamp::MIN).ok()
+    }
+}

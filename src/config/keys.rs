@@ -1,0 +1,226 @@
+//! The table of settings: which exist, and what each may be.
+//!
+//! The only place that knows a bound. Values are checked here before the typed configuration is built.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Value;
+
+use super::shapes;
+use crate::domain::{LIST_MAX, OFFSET_MAX_MINUTES, Zone};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Below 1 MiB the store thrashes; above 16 GiB somebody meant another unit.
+const CACHE_MB: RangeInclusive<i64> = 1..=16 * 1024;
+/// 0 lets the system choose.
+const PORT: RangeInclusive<i64> = 0..=u16::MAX as i64;
+/// A request of 1,000 reminders with full titles already nears Dapr's 4 MiB and is split.
+const BATCH_MAX: RangeInclusive<i64> = 1..=1_000;
+/// More would only queue in the sidecar.
+const IN_FLIGHT_MAX: RangeInclusive<i64> = 1..=64;
+/// At least one entry, so that the last reason can be seen; at most what a listing can still page through.
+const QUARANTINE_ENTRIES: RangeInclusive<i64> = 1..=1_000_000;
+/// From one body of Dapr's largest size, 4 MiB, to what a small disk holds.
+const QUARANTINE_MB: RangeInclusive<i64> = 4..=64 * 1024;
+/// From a few bodies of the largest size accepted to what a small disk holds.
+const OUTBOX_MB: RangeInclusive<i64> = 1..=64 * 1024;
+/// A publish needs a round trip and an fsync at the broker; beyond minutes nothing is learned by waiting.
+const PUBLISH_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
+/// Shorter would spin on a dead sidecar; longer would make an outage outlast itself.
+const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(10)..=HOUR;
+/// Long enough to outlast a restart; a year late nobody wants to be reminded.
+const EXPIRE_AFTER: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(366 * 24 * 60 * 60);
+/// From an hour, for trials without a replaying broker, to ten years.
+const RETENTION: RangeInclusive<Duration> = HOUR..=Duration::from_secs(3_660 * 24 * 60 * 60);
+/// The scheduler itself wakes once a second.
+const OVERDUE_LIMIT: RangeInclusive<Duration> = SECOND..=DAY;
+/// Loops report at least once a second: less than two would fail on a hiccup.
+const HEARTBEAT_LIMIT: RangeInclusive<Duration> = Duration::from_secs(2)..=HOUR;
+/// Under a tenth of a second nothing can finish; orchestrators kill long before ten minutes.
+const GRACE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+/// Kafka's own limit for a topic name.
+const NAME_MAX_BYTES: usize = 249;
+
+/// One setting.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// `section.key`
+    pub(super) name: &'static str,
+    /// What it may be.
+    pub(super) allowed: Allowed,
+}
+
+/// What a setting may be.
+#[derive(Debug)]
+pub(super) enum Allowed {
+    Path,
+    Secret,
+    Switch,
+    OneOf(&'static [&'static str]),
+    Whole(RangeInclusive<i64>),
+    Span(RangeInclusive<Duration>),
+    Address,
+    Url,
+    Name,
+    OptionalName,
+    Zone,
+    TimeOfDay,
+    Offsets,
+}
+
+const fn key(name: &'static str, allowed: Allowed) -> Key {
+    Key { name, allowed }
+}
+
+/// Every setting there is, in the order of `config/default.toml`.
+pub(super) const KEYS: &[Key] = &[
+    key("store.path", Allowed::Path),
+    key("store.cache_mb", Allowed::Whole(CACHE_MB)),
+    key("app.host", Allowed::Address),
+    key("app.port", Allowed::Whole(PORT)),
+    key("app.api_token", Allowed::Secret),
+    key("ops.host", Allowed::Address),
+    key("ops.port", Allowed::Whole(PORT)),
+    key("ops.token", Allowed::Secret),
+    key("dapr.http_endpoint", Allowed::Url),
+    key("dapr.api_token", Allowed::Secret),
+    key("dapr.pubsub", Allowed::Name),
+    key("dapr.publish_timeout", Allowed::Span(PUBLISH_TIMEOUT)),
+    key("dapr.bulk_subscribe", Allowed::OneOf(&["auto", "on", "off"])),
+    key("topics.task_events", Allowed::Name),
+    key("topics.task_updates", Allowed::Name),
+    key("topics.reminders", Allowed::Name),
+    key("topics.dead_letter", Allowed::OptionalName),
+    key("reminders.default_offsets", Allowed::Offsets),
+    key("reminders.default_timezone", Allowed::Zone),
+    key("reminders.date_only_time", Allowed::TimeOfDay),
+    key("reminders.expire_after", Allowed::Span(EXPIRE_AFTER)),
+    key("reminders.retention", Allowed::Span(RETENTION)),
+    key("reminders.receipts", Allowed::Switch),
+    key("publish.batch_max", Allowed::Whole(BATCH_MAX)),
+    key("publish.in_flight_max", Allowed::Whole(IN_FLIGHT_MAX)),
+    key("publish.backoff_initial", Allowed::Span(BACKOFF)),
+    key("publish.backoff_max", Allowed::Span(BACKOFF)),
+    key("quarantine.max_entries", Allowed::Whole(QUARANTINE_ENTRIES)),
+    key("quarantine.max_mb", Allowed::Whole(QUARANTINE_MB)),
+    key("outbox.max_mb", Allowed::Whole(OUTBOX_MB)),
+    key("health.overdue_limit", Allowed::Span(OVERDUE_LIMIT)),
+    key("health.heartbeat_limit", Allowed::Span(HEARTBEAT_LIMIT)),
+    key("shutdown.grace", Allowed::Span(GRACE)),
+    key("log.format", Allowed::OneOf(&["auto", "text", "json"])),
+    key("log.level", Allowed::OneOf(&["trace", "debug", "info", "warn", "error"])),
+];
+
+/// The setting called `name`.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// What to say to someone who wrote `name`, which does not exist.
+pub(super) fn known_beside(name: &str) -> String {
+    let section = name.split('.').next().unwrap_or_default();
+    let in_section: Vec<&str> =
+        KEYS.iter().filter_map(|key| key.name.strip_prefix(section)?.strip_prefix('.')).collect();
+    if !in_section.is_empty() {
+        return format!("[{section}] has {}", in_section.join(", "));
+    }
+    let mut sections: Vec<&str> = KEYS.iter().filter_map(|key| key.name.split('.').next()).collect();
+    sections.dedup();
+    format!("the sections are {}", sections.join(", "))
+}
+
+impl Allowed {
+    /// What `text`, from a variable or a flag, means here; text that means nothing stays text and is then
+    /// refused by [`Allowed::accepts`].
+    pub(super) fn read(&self, text: &str) -> Value {
+        let read = match self {
+            Self::Whole(_) => text.parse().ok().map(Value::Integer),
+            Self::Switch => text.parse().ok().map(Value::Boolean),
+            Self::Offsets => {
+                let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
+                let numbers = inner.split(',').map(str::trim).filter(|n| !n.is_empty());
+                numbers.map(|n| n.parse().ok().map(Value::Integer)).collect::<Option<_>>().map(Value::Array)
+            }
+            _ => None,
+        };
+        read.unwrap_or_else(|| Value::String(text.to_owned()))
+    }
+
+    /// Whether `value` may be had.
+    pub(super) fn accepts(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Whole(range), Value::Integer(n)) => range.contains(n),
+            (Self::Switch, Value::Boolean(_)) => true,
+            (Self::Offsets, Value::Array(values)) => {
+                let minutes = 0..=i64::from(OFFSET_MAX_MINUTES);
+                values.len() <= LIST_MAX
+                    && values.iter().all(|v| v.as_integer().is_some_and(|n| minutes.contains(&n)))
+            }
+            (_, Value::String(text)) => self.accepts_text(text),
+            _ => false,
+        }
+    }
+
+    fn accepts_text(&self, text: &str) -> bool {
+        match self {
+            Self::Path => !text.is_empty(),
+            // A header carries it, and a header takes printable ASCII.
+            Self::Secret => text.bytes().all(|b| b.is_ascii_graphic()),
+            Self::OneOf(words) => words.contains(&text),
+            Self::Span(range) => shapes::parse_duration(text).is_some_and(|d| range.contains(&d)),
+            Self::Address => text.parse::<IpAddr>().is_ok(),
+            Self::Url => shapes::parse_base_url(text).is_some(),
+            Self::Name => is_name(text),
+            Self::OptionalName => text.is_empty() || is_name(text),
+            Self::Zone => text.parse::<Zone>().is_ok(),
+            Self::TimeOfDay => shapes::parse_time_of_day(text).is_some(),
+            Self::Whole(_) | Self::Switch | Self::Offsets => false,
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=NAME_MAX_BYTES).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+impl fmt::Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path => f.write_str("the path of a directory"),
+            Self::Secret => f.write_str("printable ASCII without spaces, or nothing for none"),
+            Self::Switch => f.write_str("true or false"),
+            Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
+            Self::Whole(range) => write!(f, "a whole number from {} to {}", range.start(), range.end()),
+            Self::Span(range) => write!(
+                f,
+                "a duration from {} to {}, such as 200ms, 10s, 24h or 8d",
+                humantime::format_duration(*range.start()),
+                humantime::format_duration(*range.end()),
+            ),
+            Self::Address => f.write_str("an IP address such as 127.0.0.1, 0.0.0.0 or ::1"),
+            Self::Url => {
+                f.write_str("an http:// URL such as http://127.0.0.1:3500, without credentials or query")
+            }
+            Self::Name => write!(f, "1 to {NAME_MAX_BYTES} of the characters A-Z a-z 0-9 . _ -"),
+            Self::OptionalName => {
+                write!(f, "1 to {NAME_MAX_BYTES} of the characters A-Z a-z 0-9 . _ -, or nothing for none")
+            }
+            Self::Zone => f.write_str("an IANA zone such as Europe/Berlin or UTC"),
+            Self::TimeOfDay => f.write_str("a time of day such as 09:00"),
+            Self::Offsets => {
+                write!(
+                    f,
+                    "a list of at most {LIST_MAX} whole numbers of minutes from 0 to {OFFSET_MAX_MINUTES}"
+                )
+            }
+        }
+    }
+}

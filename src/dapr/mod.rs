@@ -1,0 +1,21 @@
+//! Dapr's shapes: what the sidecar is sent, what it is asked, and what it is told.
+//!
+//! The only room that knows them. It knows no store and decides nothing about reminders: the envelope is a pure
+//! function, the publisher says how each attempt ended, and the rest are lists and words.
+//!
+//! Sources: dapr/dapr and components-contrib v1.18, and what daprd 1.18.1 was measured to do.
+
+mod envelope;
+mod publisher;
+mod reply;
+mod request;
+mod sidecar;
+mod subscriptions;
+
+pub use envelope::{outbox_event, reminder_due};
+pub use publisher::{
+    Outgoing, Publish, PublishOutcome, Publisher, Publishing, REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES,
+};
+pub use reply::{bulk_reply, reply, word};
+pub use sidecar::{METADATA_TIMEOUT, Sidecar};
+pub use subscriptions::{Subscription, route, subscriptions, wants_bulk};

@@ -1,0 +1,160 @@
+//! What a publish request looks like and what its answer means: the pure half of the publisher.
+//!
+//! Owns the bounds of a request and the table of answers. The question an answer has to settle is whether the
+//! broker can have the event: only a certain failure may ever be followed by "it will not fire".
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Deserialize;
+
+use super::publisher::{Outgoing, PublishOutcome};
+use crate::domain::{REASON_MAX_BYTES, cut};
+
+/// Most bytes of events in one bulk request: half of what daprd accepts (4 MiB), so that what surrounds the events
+/// never matters. A single event above it still goes, alone.
+pub const REQUEST_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Most events in one bulk request: throughput no longer rises beyond some 500, while what one lost answer makes
+/// ambiguous does.
+pub const REQUEST_MAX_ENTRIES: usize = 512;
+/// Every event here is a CloudEvent of its own.
+pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json";
+/// A run of this many digits may be a number that a 64-bit float changes: 2^53 has 16.
+const EXACT_DIGITS_MAX: usize = 15;
+
+/// The ranges of `batch` that are requests, in order, none above the bounds unless it is one event alone. An event
+/// that bulk would change is alone.
+pub(super) fn split(batch: &[Outgoing]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let (mut bytes, mut open) = (0, false);
+    for (at, outgoing) in batch.iter().enumerate() {
+        let size = outgoing.event.len();
+        let alone = !survives_bulk(&outgoing.event);
+        match ranges.last_mut() {
+            Some(last)
+                if open
+                    && !alone
+                    && last.len() < REQUEST_MAX_ENTRIES
+                    && bytes + size <= REQUEST_MAX_BYTES =>
+            {
+                last.end = at + 1;
+                bytes += size;
+            }
+            _ => {
+                ranges.push(at..at + 1);
+                bytes = size;
+            }
+        }
+        open = !alone;
+    }
+    ranges
+}
+
+/// Whether the event comes out of a bulk request as it went in: daprd decodes its numbers to 64-bit floats
+/// there. A long run of digits in a text counts as well; such an event merely goes alone.
+pub(super) fn survives_bulk(event: &[u8]) -> bool {
+    let mut run = 0;
+    for byte in event {
+        match byte {
+            b'0'..=b'9' => run += 1,
+            // A fraction's digits count together with those before it.
+            b'.' => {}
+            _ => run = 0,
+        }
+        if run > EXACT_DIGITS_MAX {
+            return false;
+        }
+    }
+    true
+}
+
+/// The body of a bulk request: `[{"entryId","event","contentType","metadata"}]`, where an entry's id is its place.
+/// The events are copied in as they are.
+pub(super) fn bulk_body(batch: &[Outgoing]) -> Vec<u8> {
+    const AROUND_AN_ENTRY: usize = 160;
+    let size = batch.iter().map(|o| o.event.len() + o.key.len() + AROUND_AN_ENTRY).sum();
+    let mut body = Vec::with_capacity(size);
+    for (at, outgoing) in batch.iter().enumerate() {
+        body.extend_from_slice(if at == 0 { b"[" } else { b"," });
+        body.extend_from_slice(format!(r#"{{"entryId":"{at}","event":"#).as_bytes());
+        body.extend_from_slice(&outgoing.event);
+        body.extend_from_slice(
+            format!(r#","contentType":"{CONTENT_TYPE}","metadata":{{"partitionKey":"#).as_bytes(),
+        );
+        body.extend_from_slice(serde_json::Value::from(outgoing.key.as_str()).to_string().as_bytes());
+        body.extend_from_slice(b"}}");
+    }
+    body.push(b']');
+    body
+}
+
+/// What a request came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Answer {
+    /// The same for every event of it.
+    All(PublishOutcome),
+    /// Those listed failed without it being certain; the others are with the broker.
+    Listed(BTreeMap<String, String>),
+    /// Some event of it is refused for good, and it is not told which: certainly none is with the broker.
+    AtFault(String),
+    /// A path that this sidecar does not have, or a component that it does not know.
+    NotFound(String),
+}
+
+/// What status and body of a publish request mean. `body` is `None` where it could not be read whole.
+///
+/// A listed entry is ambiguous, not a certain failure: the list also holds what the broker did not confirm in time.
+pub(super) fn answer(status: u16, body: Option<&[u8]>) -> Answer {
+    let told: Told = body.and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let reason = reason(status, &told);
+    match status {
+        200..=299 => Answer::All(PublishOutcome::Published),
+        404 | 405 => Answer::NotFound(reason),
+        500..=599 if !told.failed_entries.is_empty() => Answer::Listed(
+            told.failed_entries.into_iter().map(|e| (e.entry_id, describe(status, &e.error))).collect(),
+        ),
+        // A single event that is no JSON; nothing of it has left the sidecar.
+        500 if told.error_code == "ERR_PUBSUB_CLOUD_EVENTS_SER" => Answer::AtFault(reason),
+        500..=599 => Answer::All(PublishOutcome::Ambiguous { reason }),
+        // The topic is not allowed, whatever the event.
+        403 => Answer::All(PublishOutcome::Refused { reason, for_good: true }),
+        // A token, a time limit or a quota may yet be put right.
+        401 | 407 | 408 | 409 | 421 | 423 | 425 | 429 => {
+            Answer::All(PublishOutcome::Refused { reason, for_good: false })
+        }
+        400..=499 => Answer::AtFault(reason),
+        // A redirection, which is not followed, or a status that HTTP does not have.
+        _ => Answer::All(PublishOutcome::Refused { reason, for_good: false }),
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Told {
+    #[serde(rename = "errorCode")]
+    error_code: String,
+    message: String,
+    #[serde(rename = "failedEntries")]
+    failed_entries: Vec<Failed>,
+}
+
+#[derive(Deserialize)]
+struct Failed {
+    #[serde(rename = "entryId")]
+    entry_id: String,
+    #[serde(default)]
+    error: String,
+}
+
+fn reason(status: u16, told: &Told) -> String {
+    let text = if told.message.is_empty() { &told.error_code } else { &told.message };
+    describe(status, text)
+}
+
+fn describe(status: u16, text: &str) -> String {
+    let text = if text.is_empty() { "no reason given" } else { text };
+    cut(format!("the sidecar answered {status}: {text}"), REASON_MAX_BYTES)
+}
+
+#[cfg(test)]
+mod tests;

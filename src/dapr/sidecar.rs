@@ -1,0 +1,138 @@
+//! What the sidecar says of itself: whether it is up, and what its components are.
+//!
+//! `/v1.0/healthz/outbound` says nothing about the broker (measured: 204 all the while a broker is dead); only
+//! publishing does. It is the probe that does not wait for the worker's own port, so waiting on it cannot deadlock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{self, Secret};
+
+/// What carries a token, to the sidecar and from it.
+pub(super) const TOKEN_HEADER: &str = "dapr-api-token";
+/// How long the sidecar may take to name its components. It has asked for the subscriptions itself by then, so it
+/// is up; and it waits for the answer.
+pub const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
+/// Most of the metadata that is read; a sidecar with hundreds of components and actors needs a tenth.
+const METADATA_MAX_BYTES: usize = 1024 * 1024;
+/// How long one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The wait between two probes of a sidecar that is down: a start should not be felt.
+const DOWN_PAUSE: Duration = Duration::from_millis(500);
+/// The wait between two probes of a sidecar that is up. Publishing notices sooner.
+const UP_PAUSE: Duration = Duration::from_secs(5);
+
+/// The sidecar as it is asked about itself.
+pub struct Sidecar {
+    client: reqwest::Client,
+    endpoint: String,
+    token: Option<Secret>,
+}
+
+impl Sidecar {
+    /// The sidecar that `dapr` names.
+    ///
+    /// # Errors
+    /// If the HTTP client cannot be built.
+    pub fn new(dapr: &config::Dapr) -> reqwest::Result<Self> {
+        Ok(Self { client: client()?, endpoint: dapr.http_endpoint.clone(), token: dapr.api_token.clone() })
+    }
+
+    /// The type of the component called `name`, such as `pubsub.kafka`; `None` where the sidecar does not say
+    /// within [`METADATA_TIMEOUT`].
+    pub async fn component_type(&self, name: &str) -> Option<String> {
+        let response = self.get("/v1.0/metadata").timeout(METADATA_TIMEOUT).send().await.ok()?;
+        let body = bounded_body(response, METADATA_MAX_BYTES).await?;
+        component_type(&body, name)
+    }
+
+    /// Keeps `up` true while the sidecar answers, until `stop`. Each change is logged once.
+    pub async fn watch(&self, clock: Arc<dyn Clock>, up: watch::Sender<bool>, stop: CancellationToken) {
+        let mut known = None;
+        loop {
+            let now_up = tokio::select! {
+                () = stop.cancelled() => return,
+                answer = self.get("/v1.0/healthz/outbound").timeout(PROBE_TIMEOUT).send() => {
+                    answer.is_ok_and(|response| response.status().is_success())
+                }
+            };
+            if known != Some(now_up) {
+                known = Some(now_up);
+                up.send_replace(now_up);
+                if now_up {
+                    tracing::info!(endpoint = self.endpoint, "the sidecar is up");
+                } else {
+                    tracing::warn!(
+                        endpoint = self.endpoint,
+                        "the sidecar does not answer; reminders wait until it does (dapr.http_endpoint says where it is)"
+                    );
+                }
+            }
+            let pause = if now_up { UP_PAUSE } else { DOWN_PAUSE };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = clock.sleep(pause) => {}
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        let request = self.client.get(format!("{}{path}", self.endpoint));
+        match &self.token {
+            Some(token) => request.header(TOKEN_HEADER, token.expose()),
+            None => request,
+        }
+    }
+}
+
+/// A client for a sidecar, which is never behind a proxy and never redirects.
+pub(super) fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()
+}
+
+/// The body, or `None` if it breaks off or is longer than `max`.
+pub(super) async fn bounded_body(mut response: reqwest::Response, max: usize) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > max {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Some(body)
+}
+
+/// `components[].type` of the one called `name` (dapr/dapr `pkg/api/http/metadata.go`).
+fn component_type(metadata: &[u8], name: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        components: Vec<Component>,
+    }
+    #[derive(Deserialize)]
+    struct Component {
+        name: String,
+        r#type: String,
+    }
+    let metadata: Metadata = serde_json::from_slice(metadata).ok()?;
+    metadata.components.into_iter().find(|c| c.name == name).map(|c| c.r#type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_is_that_of_the_component_asked_for() {
+        let metadata = br#"{"id":"x","components":[{"name":"store","type":"state.redis","version":"v1"},
+            {"name":"kafka-pubsub","type":"pubsub.kafka","capabilities":[]}]}"#;
+        assert_eq!(component_type(metadata, "kafka-pubsub").as_deref(), Some("pubsub.kafka"));
+        assert_eq!(component_type(metadata, "other"), None);
+        assert_eq!(component_type(b"{}", "kafka-pubsub"), None);
+        assert_eq!(component_type(b"no", "kafka-pubsub"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! The gauges: how many of what there is, and how late the oldest reminder is, looked at every second.
+//!
+//! For metrics and readiness alone; nothing is decided here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::{State, Timestamp};
+use crate::http::Health;
+use crate::store::{Meta, StoreError};
+use crate::telemetry::{self, Metrics, OutboxState};
+use crate::writer::Writer;
+
+/// How old a gauge may be.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What is looked at.
+struct Look {
+    meta: Meta,
+    syncs: u64,
+    oldest_overdue: Option<Timestamp>,
+}
+
+/// Looks until `stop`.
+pub async fn run(
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    health: Health,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        metrics.upkeep();
+        let usable = writer.is_usable();
+        health.store_usable(usable);
+        // A loop that can't commit answers no reads: waiting for it would hide that.
+        if usable {
+            let now = clock.now();
+            let looked = writer
+                .read(move |view| -> Result<Look, StoreError> {
+                    Ok(Look {
+                        meta: view.meta.clone(),
+                        syncs: view.store.syncs(),
+                        oldest_overdue: view.oldest_overdue(now)?,
+                    })
+                })
+                .await;
+            if let Ok(Ok(look)) = looked {
+                show(&look, now, &health);
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = clock.sleep(EVERY) => {}
+        }
+    }
+}
+
+fn show(look: &Look, now: Timestamp, health: &Health) {
+    for state in State::ALL {
+        telemetry::reminders(state, u64::try_from(look.meta.reminders.of(state)).unwrap_or(0));
+    }
+    telemetry::syncs(look.syncs);
+    telemetry::quarantine(look.meta.quarantine.entries, look.meta.quarantine.bytes);
+    let dead = look.meta.outbox_dead.entries;
+    let waiting = look.meta.outbox.entries.saturating_sub(dead);
+    for (state, entries) in [(OutboxState::Waiting, waiting), (OutboxState::DeadLetter, dead)] {
+        telemetry::outbox(state, usize::try_from(entries).unwrap_or(usize::MAX));
+    }
+    telemetry::oldest_overdue(look.oldest_overdue.map_or(Duration::ZERO, |at| now.since(at)));
+    health.oldest_overdue(look.oldest_overdue);
+}

@@ -1,0 +1,50 @@
+//! Housekeeping: periodic work that is late by a minute without anybody noticing.
+//!
+//! tokio-cron-scheduler triggers it, in UTC. It has open defects with daylight saving and stalls, so it never
+//! owns a due time: a turn missed is made good by the next. It spawns tasks that outlive it, so its jobs hold
+//! nothing but a bell to ring; the work is done here. Nothing here decides anything about tasks.
+
+use tokio::sync::mpsc;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+
+use crate::writer::Writer;
+
+/// Forgetting tasks whose retention is over: hourly, off the full hour, when due dates crowd.
+const PURGE: &str = "0 17 * * * *";
+
+/// Runs the jobs until `stop`.
+///
+/// # Errors
+/// [`JobSchedulerError`] if the jobs can't be set up; then none runs.
+pub async fn run(writer: Writer, stop: CancellationToken) -> Result<(), JobSchedulerError> {
+    // One place: a turn that comes while one is under way adds nothing.
+    let (bell, mut purges) = mpsc::channel::<()>(1);
+    let mut jobs = JobScheduler::new().await?;
+    jobs.add(Job::new(PURGE, move |_, _| {
+        // Full means that a turn waits already.
+        let _ = bell.try_send(());
+    })?)
+    .await?;
+    jobs.start().await?;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return jobs.shutdown().await,
+            Some(()) = purges.recv() => purge(&writer, &stop).await,
+        }
+    }
+}
+
+/// Forgets every task whose retention is over, in steps between other commands.
+async fn purge(writer: &Writer, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        match writer.purge().await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "forgetting old tasks broke off; it goes on within the hour");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Listening: binding a port, serving its connections, and ending them.
+//!
+//! On the soft stop no connection is taken any more, those that are idle end, and a request that is under way gets
+//! its answer. The hard stop drops what is left.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::shutdown::Shutdown;
+
+/// Most connections of the app listener: daprd opens at most 1,024, and something must be left for a person.
+pub const APP_CONNECTIONS_MAX: usize = 1_088;
+/// Most connections of the ops listener: probes, scrapers, and readers of the live stream.
+pub const OPS_CONNECTIONS_MAX: usize = 256;
+/// How long a client of the ops listener may take to send a request's head, or keep an idle connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The wait after the system refused a connection, as it does when descriptors run out.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a listener waits for a request's head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// Thirty seconds, idle connections included.
+    Limited,
+    /// For ever: for daprd, which keeps connections to use them again. Closing one just as it sends a delivery
+    /// would fail the delivery, and on some brokers that loses it.
+    Unlimited,
+}
+
+/// A port that could not be bound: exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {reason}; set {setting} to another one, or stop what uses it")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// The setting it comes from.
+    pub setting: &'static str,
+    /// The system's reason.
+    pub reason: std::io::Error,
+}
+
+/// A port that is bound.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds `address`, which `setting` gave.
+    ///
+    /// # Errors
+    /// [`BindError`], which names the address and the setting.
+    pub async fn bind(address: SocketAddr, setting: &'static str) -> Result<Self, BindError> {
+        let wrong = |reason| BindError { address, setting, reason };
+        let socket = TcpListener::bind(address).await.map_err(wrong)?;
+        let address = socket.local_addr().map_err(wrong)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it listens: the port that the system chose where 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves at most `connections_max` connections at a time until the soft stop; each is a task of `shutdown`.
+    pub async fn serve(
+        self,
+        router: Router,
+        connections_max: usize,
+        patience: Patience,
+        shutdown: Shutdown,
+        clock: Arc<dyn Clock>,
+    ) {
+        let places = Arc::new(Semaphore::new(connections_max));
+        let stop = shutdown.soft().clone();
+        loop {
+            let taken = tokio::select! {
+                () = stop.cancelled() => return,
+                taken = async {
+                    // The semaphore is never closed.
+                    let place = places.clone().acquire_owned().await.ok();
+                    (self.socket.accept().await, place)
+                } => taken,
+            };
+            match taken {
+                (Ok((stream, _)), place) => {
+                    let router = router.clone();
+                    let stop = stop.clone();
+                    shutdown.spawn("connection", async move {
+                        converse(stream, router, patience, stop).await;
+                        drop(place);
+                    });
+                }
+                (Err(error), _) => {
+                    tracing::warn!(address = %self.address, %error, "a connection could not be taken");
+                    clock.sleep(ACCEPT_AGAIN).await;
+                }
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, router: Router, patience: Patience, stop: CancellationToken) {
+    // Answers are small and waited for; without it the answer is merely later.
+    let _ = stream.set_nodelay(true);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(match patience {
+        Patience::Limited => Some(HEAD_TIMEOUT),
+        Patience::Unlimited => None,
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    // An error is the client's going away; it has its own log.
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

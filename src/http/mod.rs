@@ -1,0 +1,25 @@
+//! The two listeners: one that Dapr calls, one for people and probes.
+//!
+//! Turns requests into calls of other rooms and their answers into replies. It decides nothing: verdicts come from
+//! the commit loop, and every API answer is read there too, so what is shown is durable.
+
+mod accept;
+mod api;
+mod app;
+mod body;
+mod deliver;
+mod health;
+mod listen;
+mod ops;
+mod problem;
+mod query;
+mod reminders;
+mod stream;
+mod token;
+
+pub use api::Api;
+pub use app::{App, app_router};
+pub use health::{Health, Heart};
+pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, Patience};
+pub use ops::ops_router;
+pub use problem::Problem;

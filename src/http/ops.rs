@@ -1,0 +1,47 @@
+//! The listener for people and probes: health, metrics and the API.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+
+use super::api::{Api, api_routes};
+use super::health::{Health, Report};
+use super::problem::{method_not_allowed, not_found};
+use super::token::{Demand, guard};
+use crate::config::Secret;
+use crate::telemetry::Metrics;
+
+#[derive(Clone)]
+struct Probes {
+    health: Health,
+    metrics: Metrics,
+}
+
+/// The router of the ops listener. The API demands `token` where there is one; probes and metrics never do.
+pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secret>) -> Router {
+    let demand = token.map_or(Demand::Nothing, Demand::Bearer);
+    let probes = Router::new()
+        .route("/livez", get(async |State(probes): State<Probes>| report(&probes.health.alive())))
+        .route("/readyz", get(async |State(probes): State<Probes>| report(&probes.health.ready())))
+        .route("/metrics", get(metrics_text))
+        .with_state(Probes { health, metrics });
+    api_routes(api)
+        .route_layer(from_fn_with_state(demand, guard))
+        .merge(probes)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+fn report(report: &Report) -> Response {
+    let status = if report.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(report)).into_response()
+}
+
+async fn metrics_text(State(probes): State<Probes>) -> Response {
+    probes.health.measure();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], probes.metrics.render()).into_response()
+}

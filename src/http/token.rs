@@ -1,0 +1,79 @@
+//! Tokens that callers must show, compared in a time that tells nothing.
+
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use crate::config::Secret;
+
+/// The token a listener demands, and how it is shown.
+#[derive(Clone)]
+pub(super) enum Demand {
+    /// None.
+    Nothing,
+    /// The header `dapr-api-token`, which daprd sends when `APP_API_TOKEN` is set.
+    Dapr(Secret),
+    /// `Authorization: Bearer …`
+    Bearer(Secret),
+}
+
+impl Demand {
+    fn refusal(&self, headers: &HeaderMap) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Dapr(secret) => {
+                let shown = headers.get("dapr-api-token").map_or(&b""[..], |v| v.as_bytes());
+                (!secret.matches(shown)).then_some(
+                    "the header `dapr-api-token` is missing or wrong; give APP_API_TOKEN to daprd and to the worker",
+                )
+            }
+            Self::Bearer(secret) => {
+                let shown = headers.get(AUTHORIZATION).map_or(&b""[..], |v| v.as_bytes());
+                let shown = shown
+                    .split_at_checked("Bearer ".len())
+                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+                (!secret.matches(shown.map_or(&b""[..], |(_, token)| token)))
+                    .then_some("send `Authorization: Bearer` with the token of ops.token")
+            }
+        }
+    }
+}
+
+/// Lets through who shows the token.
+pub(super) async fn guard(State(demand): State<Demand>, request: Request, next: Next) -> Response {
+    match demand.refusal(request.headers()) {
+        None => next.run(request).await,
+        Some(detail) => Problem::new(StatusCode::UNAUTHORIZED, detail).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_token_in_its_own_header_is_let_through() {
+        let dapr = Demand::Dapr(Secret::new("s3cret"));
+        let bearer = Demand::Bearer(Secret::new("s3cret"));
+        for (demand, name, value, passes) in [
+            (&dapr, "dapr-api-token", "s3cret", true),
+            (&dapr, "dapr-api-token", "s3cres", false),
+            (&dapr, "authorization", "Bearer s3cret", false),
+            (&bearer, "authorization", "Bearer s3cret", true),
+            (&bearer, "authorization", "bearer s3cret", true),
+            (&bearer, "authorization", "s3cret", false),
+            (&bearer, "authorization", "Basic s3cret", false),
+            (&bearer, "authorization", "Bearer s3cret2", false),
+            (&bearer, "dapr-api-token", "s3cret", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            assert_eq!(demand.refusal(&headers).is_none(), passes, "{name}: {value}");
+        }
+        assert!(dapr.refusal(&HeaderMap::new()).is_some());
+        assert!(Demand::Nothing.refusal(&HeaderMap::new()).is_none());
+    }
+}

@@ -1,0 +1,137 @@
+//! The outbox sender: events that apps asked the worker to publish go out, oldest first.
+//!
+//! It carries out what the commit loop hands it, which is never more than one entry of a task at a time, and tells
+//! the loop how each attempt ended. An entry is answered for long before: nobody waits here.
+//!
+//! While nothing goes out it holds back with growing waits, so that an outage costs a few attempts and not one an
+//! entry. A stop lets what is in flight end; what is cut off goes out again under the same `event_id`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::dapr::{Outgoing, Publish, PublishOutcome, outbox_event};
+use crate::domain::Backoff;
+use crate::writer::{NotCommitted, OutboxItem, OutboxResult, Writer};
+
+/// Most entries taken at once: with bodies of up to 900 KiB they are held in memory until they are settled.
+pub const TAKE_MAX: usize = 64;
+/// How often the outbox is looked at when nothing is said to be new: entries that failed wait for their next
+/// attempts.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The wait after the store could not commit.
+const COMMIT_AGAIN: Duration = Duration::from_millis(100);
+
+/// The loop that sends what the outbox holds.
+pub struct OutboxSender {
+    // Dependencies.
+    writer: Writer,
+    publisher: Arc<dyn Publish>,
+    clock: Arc<dyn Clock>,
+    // Configuration.
+    backoff: Backoff,
+    // State.
+    /// Takes in a row of which nothing went out.
+    misses: u32,
+}
+
+impl OutboxSender {
+    /// A sender that has not begun; `backoff` is how it waits while nothing goes out.
+    #[must_use]
+    pub fn new(writer: Writer, publisher: Arc<dyn Publish>, clock: Arc<dyn Clock>, backoff: Backoff) -> Self {
+        Self { writer, publisher, clock, backoff, misses: 0 }
+    }
+
+    /// Runs until `stop`. `turned` is called at every turn.
+    pub async fn run(mut self, stop: CancellationToken, turned: impl Fn() + Send + Sync) {
+        let mut waiting = self.writer.outbox_waiting();
+        while !stop.is_cancelled() {
+            turned();
+            // Marked as seen before the take: what comes after it ends the sleep below.
+            waiting.mark_unchanged();
+            let wait = match self.writer.take_outbox(TAKE_MAX).await {
+                Ok(items) if items.is_empty() => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        changed = waiting.changed() => if changed.is_err() { return },
+                        () = self.clock.sleep(LOOK_AGAIN) => {}
+                    }
+                    continue;
+                }
+                Ok(items) => self.send(items, &stop).await,
+                Err(NotCommitted) => COMMIT_AGAIN,
+            };
+            self.hold_back(wait, &stop, &turned).await;
+        }
+    }
+
+    /// Sends what was taken and settles it; how long to hold back then.
+    async fn send(&mut self, items: Vec<OutboxItem>, stop: &CancellationToken) -> Duration {
+        let results = self.publish(items).await;
+        let reached = results.iter().any(|(_, result)| !matches!(result, OutboxResult::Failed(_)));
+        while self.writer.settle_outbox(results.clone()).await.is_err() {
+            if stop.is_cancelled() {
+                return Duration::ZERO;
+            }
+            self.clock.sleep(COMMIT_AGAIN).await;
+        }
+        if reached {
+            self.misses = 0;
+            return Duration::ZERO;
+        }
+        if self.misses == 0 {
+            tracing::warn!("no event of the outbox could be published; trying again with growing waits");
+        }
+        self.misses = self.misses.saturating_add(1);
+        self.backoff.delay(self.misses, 0)
+    }
+
+    /// Publishes topic by topic, all topics at once.
+    async fn publish(&self, items: Vec<OutboxItem>) -> Vec<(u64, OutboxResult)> {
+        let mut by_topic: BTreeMap<String, (Vec<u64>, Vec<Outgoing>)> = BTreeMap::new();
+        for OutboxItem { number, entry, body } in items {
+            let event = Bytes::from(outbox_event(&entry.task, &entry.event_id, &body));
+            let (numbers, batch) = by_topic.entry(entry.topic).or_default();
+            numbers.push(number);
+            batch.push(Outgoing { key: entry.task.as_str().to_owned(), event });
+        }
+        let topics = by_topic.iter().map(async |(topic, (numbers, batch))| {
+            let outcomes = self.publisher.publish(topic, batch).await;
+            numbers.iter().copied().zip(outcomes.into_iter().map(result)).collect::<Vec<_>>()
+        });
+        join_all(topics).await.into_iter().flatten().collect()
+    }
+
+    /// Sleeps, showing at least once a [`LOOK_AGAIN`] that it lives.
+    async fn hold_back(&self, mut wait: Duration, stop: &CancellationToken, turned: &(impl Fn() + Sync)) {
+        while !wait.is_zero() {
+            let part = wait.min(LOOK_AGAIN);
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(part) => {}
+            }
+            turned();
+            wait -= part;
+        }
+    }
+}
+
+/// What the loop is told of an outcome. A later attempt repeats the same bytes, so an ambiguous one may be tried
+/// again like a failed one.
+fn result(outcome: PublishOutcome) -> OutboxResult {
+    match outcome {
+        PublishOutcome::Published => OutboxResult::Published,
+        PublishOutcome::Refused { reason, for_good: true } => OutboxResult::Refused(reason),
+        PublishOutcome::Refused { reason, for_good: false } | PublishOutcome::Ambiguous { reason } => {
+            OutboxResult::Failed(reason)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

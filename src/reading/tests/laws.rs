@@ -1,0 +1,162 @@
+//! What holds for any bytes, and our own reminders read back.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::{Receipt, read_bulk, read_receipt};
+use super::{Reading, Transport, read};
+use crate::domain::{LIST_MAX, TEXT_MAX_BYTES};
+
+const EVENT_ID: &str = "0ac3833b-0567-58af-b541-cad61ecb23b7";
+
+#[test]
+fn our_own_reminder_is_read_back_in_any_wrapping() {
+    let body = json!({"event_id": EVENT_ID, "event_type": "reminder_due", "payload": {"task_id": 7}});
+    let envelope = json!({"specversion": "1.0", "id": EVENT_ID, "type": "reminder_due", "data": body});
+    let again = json!({"specversion": "1.0", "id": "x", "type": "com.dapr.event.sent", "data": envelope});
+    let text =
+        json!({"specversion": "1.0", "id": "x", "type": "com.dapr.event.sent", "data": body.to_string()});
+    let by_envelope = json!({"specversion": "1.0", "id": EVENT_ID, "type": "reminder_due",
+                             "data": {"payload": {"task_id": "7"}}});
+    for value in [&body, &envelope, &again, &text, &by_envelope] {
+        let receipt = read_receipt(value.to_string().as_bytes()).unwrap();
+        assert_eq!((receipt.event_id, receipt.task_id.as_str()), (EVENT_ID.parse().unwrap(), "7"), "{value}");
+    }
+}
+
+#[test]
+fn nothing_else_is_a_receipt() {
+    let payload = json!({"task_id": 7});
+    for value in [
+        json!(null),
+        json!({"event_id": EVENT_ID, "event_type": "task_created", "payload": payload}),
+        json!({"event_id": "7", "event_type": "reminder_due", "payload": payload}),
+        json!({"event_type": "reminder_due", "payload": payload}),
+        json!({"event_id": EVENT_ID, "event_type": "reminder_due", "payload": {}}),
+    ] {
+        assert_eq!(read_receipt(value.to_string().as_bytes()), None::<Receipt>, "{value}");
+    }
+}
+
+/// JSON that speaks the words this module knows, so that it goes deep.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        prop::sample::select(vec![
+            "task_created",
+            "task_updated",
+            "created",
+            "2026-11-24T09:00:00.1234Z",
+            "2026-11-24",
+            "Europe/Berlin",
+            "15min",
+            "P1D",
+            "HIGH",
+            "DONE",
+            "{\"task_id\":1}",
+            "e30=",
+            "",
+        ])
+        .prop_map(Value::from),
+    ];
+    let key = prop::sample::select(vec![
+        "specversion",
+        "data",
+        "data_base64",
+        "type",
+        "event_type",
+        "payload",
+        "task",
+        "task_id",
+        "id",
+        "changes",
+        "changed_fields",
+        "before",
+        "after",
+        "old",
+        "new",
+        "due_date",
+        "due_at",
+        "timezone",
+        "reminder_offset",
+        "reminder_offsets",
+        "remind_at",
+        "priority",
+        "status",
+        "completed",
+        "tags",
+        "recurrence",
+        "title",
+        "user_id",
+        "timestamp",
+        "time",
+        "traceparent",
+        "metadata",
+        "entries",
+        "entryId",
+        "event",
+    ]);
+    leaf.prop_recursive(5, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone().prop_map(str::to_owned), inner, 0..8)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// What every event must keep to, whatever it was made of.
+fn check(reading: &Reading) {
+    let Reading::Event(event) = reading else { return };
+    let fields: Vec<_> = event.statements.iter().map(crate::domain::Statement::field).collect();
+    assert!(fields.windows(2).all(|pair| pair[0] < pair[1]), "{fields:?}");
+    for statement in &event.statements {
+        use crate::domain::Statement as S;
+        match statement {
+            S::Title(Some(title)) => assert!(title.len() <= TEXT_MAX_BYTES),
+            S::Offsets(Some(all)) => assert!(all.is_sorted() && all.len() <= LIST_MAX),
+            S::RemindAt(Some(all)) => assert!(all.is_sorted() && all.len() <= LIST_MAX),
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        check(&read(&bytes, &Transport::default()));
+        let _ = (read_bulk(&bytes), read_receipt(&bytes));
+    }
+
+    #[test]
+    fn no_json_panics(value in json()) {
+        let bytes = value.to_string();
+        check(&read(bytes.as_bytes(), &Transport::default()));
+        let _ = (read_bulk(bytes.as_bytes()), read_receipt(bytes.as_bytes()));
+    }
+
+    #[test]
+    fn no_task_event_panics_and_each_reads_the_same_twice(
+        kind in prop::sample::select(vec!["task_created", "task_updated", "task_completed"]),
+        fields in json(),
+    ) {
+        let body = super::about(kind, &fields).to_string();
+        let first = read(body.as_bytes(), &Transport::default());
+        check(&first);
+        prop_assert_eq!(first, read(body.as_bytes(), &Transport::default()));
+    }
+
+    #[test]
+    fn a_damaged_event_never_panics(at in 0_usize..200, byte in any::<u8>()) {
+        let mut body = super::created(&json!({"title": "T\u{e9}a", "due_date": "2026-11-24T09:00:00Z",
+                                              "reminder_offset": "1h"})).to_string().into_bytes();
+        let length = body.len();
+        body[at % length] = byte;
+        check(&read(&body, &Transport::default()));
+        check(&read(&body[..at % length], &Transport::default()));
+    }
+}

@@ -1,0 +1,139 @@
+//! The scheduler: when to look, how much at once, and when to hold back.
+//!
+//! It sleeps until the earliest pending reminder wakes, at most [`SLEEP_MAX`], and reads the clock again: a long
+//! sleep would miss clock steps and suspends. A wake-up carries no data; whatever woke it, the pass re-derives
+//! what is due. Several batches are in flight at once.
+//!
+//! While nothing goes out it probes: one batch at a time, with growing waits. So an outage costs a few attempts
+//! and not one for every reminder that falls due meanwhile, and one refused entry holds nothing up: each probe
+//! takes the next ones, since failed ones wait at their own next-attempt times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::{Backoff, Timestamp};
+use crate::tick::{Sent, Tick};
+use crate::writer::{ClaimedBatch, NotCommitted, Writer};
+
+/// The longest sleep: what a clock step or a suspend can make a reminder late by.
+pub const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// The wait after the store could not commit a claim.
+const CLAIM_AGAIN: Duration = Duration::from_millis(100);
+
+/// How many go out at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Most reminders a batch.
+    pub batch_max: usize,
+    /// Most batches in flight.
+    pub in_flight_max: usize,
+    /// The waits between probes while nothing goes out.
+    pub probe: Backoff,
+}
+
+/// The loop that keeps due dates.
+pub struct Scheduler {
+    // Dependencies.
+    writer: Writer,
+    tick: Tick,
+    clock: Arc<dyn Clock>,
+    // Configuration.
+    pace: Pace,
+    // State.
+    in_flight: JoinSet<Sent>,
+    /// Passes in a row that sent nothing; 0 while the broker is reached.
+    misses: u32,
+    /// While nothing goes out: not before this instant of the monotonic clock.
+    probe_at_ms: u64,
+}
+
+impl Scheduler {
+    /// A scheduler that has not begun.
+    #[must_use]
+    pub fn new(writer: Writer, tick: Tick, clock: Arc<dyn Clock>, pace: Pace) -> Self {
+        Self { writer, tick, clock, pace, in_flight: JoinSet::new(), misses: 0, probe_at_ms: 0 }
+    }
+
+    /// Runs until `stop`, then waits for what is in flight. `turned` is called at every turn.
+    pub async fn run(mut self, stop: CancellationToken, turned: impl Fn() + Send) {
+        let mut next_wake = self.writer.next_wake();
+        while !stop.is_cancelled() {
+            turned();
+            // Marked as seen before it is read: a change that comes after ends the sleep below.
+            let earliest = *next_wake.borrow_and_update();
+            if earliest <= self.clock.now() && self.may_begin() {
+                match self.writer.claim(self.pace.batch_max).await {
+                    Ok(Some(batch)) => self.begin(batch),
+                    Ok(None) => {}
+                    Err(NotCommitted) => self.clock.sleep(CLAIM_AGAIN).await,
+                }
+                continue;
+            }
+            let sleep = self.sleep_for(earliest);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = self.in_flight.join_next() => self.note(ended.unwrap_or(Sent::None)),
+                changed = next_wake.changed() => if changed.is_err() { break },
+                () = self.clock.sleep(sleep) => {}
+            }
+        }
+        while let Some(ended) = self.in_flight.join_next().await {
+            turned();
+            self.note(ended.unwrap_or(Sent::None));
+        }
+    }
+
+    /// Whether another batch may go out now.
+    fn may_begin(&self) -> bool {
+        match self.misses {
+            0 => self.in_flight.len() < self.pace.in_flight_max,
+            _ => self.in_flight.is_empty() && self.clock.monotonic_ms() >= self.probe_at_ms,
+        }
+    }
+
+    fn begin(&mut self, batch: ClaimedBatch) {
+        let tick = self.tick.clone();
+        self.in_flight.spawn(async move { tick.send(batch).await });
+    }
+
+    fn note(&mut self, sent: Sent) {
+        match sent {
+            Sent::Some => {
+                if self.misses > 0 {
+                    tracing::info!("reminders go out again");
+                }
+                self.misses = 0;
+            }
+            Sent::None => {
+                if self.misses == 0 {
+                    tracing::warn!(
+                        "no reminder of a batch could be published; trying again with growing waits"
+                    );
+                }
+                self.misses = self.misses.saturating_add(1);
+                let wait = self.pace.probe.delay(self.misses, 0);
+                self.probe_at_ms =
+                    self.clock.monotonic_ms() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            }
+        }
+    }
+
+    /// Until the earliest reminder wakes, or the next probe is due if that is later; at most [`SLEEP_MAX`].
+    fn sleep_for(&self, earliest: Timestamp) -> Duration {
+        let until_due = earliest.since(self.clock.now());
+        let until_probe = match self.misses {
+            0 => Duration::ZERO,
+            _ => Duration::from_millis(self.probe_at_ms.saturating_sub(self.clock.monotonic_ms())),
+        };
+        // With every place taken only an end or a wake-up helps: nothing to poll for.
+        if until_due.is_zero() && until_probe.is_zero() {
+            SLEEP_MAX
+        } else {
+            until_due.max(until_probe).min(SLEEP_MAX)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The sidecar without its sockets: settings, broker, apps and the tasks that join them.
+//!
+//! The HTTP API ([`Runtime::router`]) and the deliveries both hang on this. Replays drive it with a channel
+//! and a clock of their own.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderValue, Request, Response};
+use bytes::Bytes;
+use tokio::sync::{Mutex, Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::broker::{Broker, BrokerError, Record};
+use super::chance::Chance;
+use super::channel::{AppChannel, CallError};
+use super::deliver::Consumer;
+use super::observe::{Observation, Observers};
+use super::subscriptions::{self, Subscription};
+use super::wrap::Message;
+use super::{App, Settings, api, batch, deliver};
+use crate::clock::Clock;
+
+/// The header that carries API tokens both ways.
+pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("dapr-api-token");
+
+/// Messages in flight to one app on Redis: the component's default `concurrency`.
+pub(crate) const REDIS_WORKERS: usize = 10;
+
+/// One app and what its deliveries share.
+pub(crate) struct AppState {
+    pub(crate) app: App,
+    pub(crate) id: Arc<str>,
+    /// On Kafka one bulk handler of an app runs at a time, whatever its topic.
+    pub(crate) bulk_turn: Mutex<()>,
+    /// On Redis the topics of an app share their workers.
+    pub(crate) workers: Arc<Semaphore>,
+    /// What it subscribed to, once it was asked.
+    pub(crate) subscriptions: OnceLock<Vec<Subscription>>,
+}
+
+/// The sidecar without its sockets.
+pub struct Runtime {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) channel: Arc<dyn AppChannel>,
+    pub(crate) chance: Arc<dyn Chance>,
+    pub(crate) token: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) broker: Broker,
+    pub(crate) observers: Observers,
+    pub(crate) apps: Vec<Arc<AppState>>,
+}
+
+impl Runtime {
+    /// A runtime that does nothing yet: see [`Runtime::discover`] and [`Runtime::router`].
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        channel: Arc<dyn AppChannel>,
+        chance: Arc<dyn Chance>,
+        token: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Arc<Self> {
+        let state = |app: &App| {
+            Arc::new(AppState {
+                app: app.clone(),
+                id: app.app_id.as_str().into(),
+                bulk_turn: Mutex::new(()),
+                workers: Arc::new(Semaphore::new(REDIS_WORKERS)),
+                subscriptions: OnceLock::new(),
+            })
+        };
+        let apps = settings.apps.iter().map(state).collect();
+        let broker = Broker::new(settings.profile, Arc::clone(&clock), Arc::clone(&chance));
+        let observers = Observers::new();
+        Arc::new(Self { settings, clock, channel, chance, token, tracker, broker, observers, apps })
+    }
+
+    /// The HTTP API.
+    pub fn router(self: &Arc<Self>) -> Router {
+        api::router(self)
+    }
+
+    /// Everything that happens from now on.
+    #[must_use]
+    pub fn observe(&self) -> broadcast::Receiver<Observation> {
+        self.observers.listen()
+    }
+
+    /// Asks each app, as soon as its port is open, what it subscribes to, and begins to deliver.
+    pub fn discover(self: &Arc<Self>) {
+        for app in &self.apps {
+            let (runtime, app) = (Arc::clone(self), Arc::clone(app));
+            self.spawn(async move {
+                let list = subscriptions::ask(&runtime, &app).await;
+                for subscription in &list {
+                    match runtime.subscribe(&app, subscription) {
+                        Ok(()) => tracing::info!(app = %app.id, topic = subscription.topic, "subscribed"),
+                        Err(error) => {
+                            tracing::error!(app = %app.id, topic = subscription.topic, %error, "not subscribed");
+                        }
+                    }
+                }
+                // Set here only, and discovery runs once.
+                let _ = app.subscriptions.set(list);
+            });
+        }
+    }
+
+    /// The id of the app whose sidecar this is.
+    pub(crate) fn app_id(&self) -> &str {
+        self.settings.apps.first().map_or("sidecar", |app| &app.app_id)
+    }
+
+    /// Whether the app whose sidecar this is has been asked for its subscriptions.
+    pub(crate) fn ready(&self) -> bool {
+        self.apps.first().is_none_or(|app| app.subscriptions.get().is_some())
+    }
+
+    fn subscribe(
+        self: &Arc<Self>,
+        app: &Arc<AppState>,
+        subscription: &Subscription,
+    ) -> Result<(), BrokerError> {
+        for cursor in self.broker.subscribe(&subscription.topic)? {
+            let consumer = Arc::new(Consumer::new(Arc::clone(self), Arc::clone(app), subscription.clone()));
+            match subscription.bulk {
+                Some(gathering) => self.spawn(batch::run(consumer, cursor, gathering)),
+                None => self.spawn(deliver::run(consumer, cursor)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `task` until it ends or the sidecar is told to stop.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let token = self.token.clone();
+        self.tracker.spawn(async move {
+            // Told to stop, the task is dropped where it waits: see the races of the module head.
+            let _ = token.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Puts a message on a topic.
+    pub(crate) fn put(&self, topic: &str, message: Message) -> Result<Arc<Record>, BrokerError> {
+        let record = self.broker.publish(topic, message)?;
+        self.observers.tell(|| Observation::Published {
+            topic: Arc::clone(&record.topic),
+            key: record.key.clone(),
+            bytes: record.message.value.len(),
+            at: self.clock.now(),
+        });
+        Ok(record)
+    }
+
+    /// A GET to an app, with the headers daprd sends.
+    pub(crate) async fn get(&self, app: &AppState, path: &str) -> Result<Response<Bytes>, CallError> {
+        let request = Request::get(format!("http://{}{path}", app.app.address))
+            .header(CONTENT_TYPE, "application/json")
+            .header("dapr-app-id", app.app.app_id.as_str());
+        let request = request.body(Bytes::new()).map_err(|e| CallError(e.to_string()))?;
+        self.call(app, request).await
+    }
+
+    /// Makes a call to an app, with its token and within the time it has.
+    pub(crate) async fn call(
+        &self,
+        app: &AppState,
+        mut request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, CallError> {
+        if let Some(token) = &app.app.api_token {
+            let token = HeaderValue::from_str(token).map_err(|e| CallError(format!("its token: {e}")))?;
+            request.headers_mut().insert(TOKEN_HEADER, token);
+        }
+        let limit = self.settings.delivery_timeout;
+        tokio::select! {
+            reply = self.channel.call(request) => reply,
+            () = self.clock.sleep(limit) => Err(CallError(format!("no answer within {limit:?}"))),
+        }
+    }
+}

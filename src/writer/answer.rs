@@ -1,0 +1,205 @@
+//! Folding commands one by one, and answering them once their group is on the disk.
+
+use super::core::Core;
+use super::group::{Folded, Group};
+use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
+use super::{Acceptance, ClaimedBatch, Command, NotCommitted, OutboxItem, ReadFn, Reply, Verdict};
+use crate::domain::Timestamp;
+use crate::store::{Op, StoreError};
+
+/// What a command is told once its group is on the disk.
+pub(super) enum Answer {
+    Verdicts(Reply<Vec<Verdict>>, Vec<Verdict>),
+    Claim(Reply<Result<Option<ClaimedBatch>, NotCommitted>>, Option<ClaimedBatch>),
+    Done(Reply<Result<(), NotCommitted>>),
+    Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
+    Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
+    Purge(Reply<Result<bool, NotCommitted>>, bool),
+    Read(ReadFn),
+}
+
+/// A group that could not be folded: why, who of it can be told, and what was not looked at.
+pub(super) type Unfolded = (StoreError, Vec<Answer>, Vec<Command>);
+
+impl Core {
+    /// Folds the commands of a group, then what was put off.
+    pub(super) fn fold(
+        &mut self,
+        commands: Vec<Command>,
+        now: Timestamp,
+    ) -> Result<(Folded, Vec<Answer>), Unfolded> {
+        let idle = commands.is_empty();
+        let commands: Vec<Command> = commands.into_iter().filter_map(|c| self.note_receipts(c)).collect();
+        let mut group = Group::begin(self, now);
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut commands = commands.into_iter();
+        while let Some(command) = commands.next() {
+            match group.fold(command) {
+                Ok(answer) => answers.push(answer),
+                Err((error, answer)) => {
+                    answers.push(answer);
+                    return Err((error, answers, commands.collect()));
+                }
+            }
+        }
+        if let Err(error) = group.do_what_was_put_off(idle) {
+            return Err((error, answers, Vec::new()));
+        }
+        Ok((group.finish(), answers))
+    }
+
+    /// Whether there is work that waits for no command.
+    pub(super) fn has_work_put_off(&self) -> bool {
+        self.meta.replanning_after.is_some() || self.receipts.len() >= RECEIPTS_A_COMMIT
+    }
+
+    fn note_receipts(&mut self, command: Command) -> Option<Command> {
+        let Command::Receipts { receipts, at } = command else { return Some(command) };
+        let room = RECEIPTS_MAX.saturating_sub(self.receipts.len());
+        self.receipts.extend(receipts.into_iter().take(room).map(|(task, id)| (task, id, at)));
+        None
+    }
+}
+
+impl Group<'_> {
+    /// Folds one command. On an error nothing of the group may be kept.
+    fn fold(&mut self, command: Command) -> Result<Answer, (StoreError, Answer)> {
+        match command {
+            Command::Deliver { deliveries, reply } => {
+                let count = deliveries.len();
+                let verdicts: Result<Vec<_>, _> = deliveries.into_iter().map(|d| self.deliver(d)).collect();
+                match verdicts {
+                    Ok(verdicts) => Ok(Answer::Verdicts(reply, verdicts)),
+                    Err(error) => Err((error, Answer::Verdicts(reply, vec![Verdict::Retry; count]))),
+                }
+            }
+            Command::Claim { limit, reply } => match self.claim(limit) {
+                Ok(batch) => Ok(Answer::Claim(reply, batch)),
+                Err(error) => Err((error, Answer::Claim(reply, None))),
+            },
+            Command::Settle { claim, settlements, reply } => match self.settle(claim, settlements) {
+                Ok(()) => Ok(Answer::Done(reply)),
+                Err(error) => Err((error, Answer::Done(reply))),
+            },
+            Command::Accept { entry, body, reply } => Ok(Answer::Accept(reply, self.accept(entry, body))),
+            Command::TakeOutbox { limit, reply } => match self.take_outbox(limit) {
+                Ok(items) => Ok(Answer::Outbox(reply, items)),
+                Err(error) => Err((error, Answer::Outbox(reply, Vec::new()))),
+            },
+            Command::SettleOutbox { results, reply } => match self.settle_outbox(results) {
+                Ok(()) => Ok(Answer::Done(reply)),
+                Err(error) => Err((error, Answer::Done(reply))),
+            },
+            Command::Purge { reply } => match self.purge_step() {
+                Ok(more) => Ok(Answer::Purge(reply, more)),
+                Err(error) => Err((error, Answer::Purge(reply, false))),
+            },
+            Command::Read(read) => Ok(Answer::Read(read)),
+            // Noted before the group began.
+            Command::Receipts { .. } => Ok(Answer::Read(Box::new(|_| ()))),
+        }
+    }
+
+    /// Receipts, planning anew and counters wait for a commit that is made anyway, or for an idle moment.
+    fn do_what_was_put_off(&mut self, idle: bool) -> Result<(), StoreError> {
+        if idle || self.core.receipts.len() >= RECEIPTS_A_COMMIT {
+            self.write_receipts()?;
+        }
+        self.replan_step()?;
+        if idle && self.core.counters_unwritten {
+            self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
+        }
+        Ok(())
+    }
+}
+
+impl Command {
+    /// How much of a group it takes up, in events.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Deliver { deliveries, .. } => deliveries.len(),
+            Self::Settle { settlements, .. } => settlements.len(),
+            Self::Claim { limit, .. } | Self::TakeOutbox { limit, .. } => *limit,
+            Self::SettleOutbox { results, .. } => results.len(),
+            Self::Accept { .. } | Self::Receipts { .. } | Self::Purge { .. } | Self::Read(_) => 1,
+        }
+    }
+
+    /// Refuses what came from outside, where somebody waits with a time-out; hands the rest back.
+    pub(super) fn refuse_if_outside(self) -> Option<Self> {
+        match self {
+            Self::Deliver { .. } | Self::Accept { .. } | Self::Read(_) => {
+                refuse(self);
+                None
+            }
+            // Losing one loses nothing, and what is held must not grow.
+            Self::Receipts { .. } => None,
+            inside => Some(inside),
+        }
+    }
+}
+
+impl Answer {
+    /// Says that nothing was done.
+    pub(super) fn refuse(self) {
+        // In every arm: the asker may have gone away.
+        match self {
+            Self::Verdicts(reply, verdicts) => drop(reply.send(vec![Verdict::Retry; verdicts.len()])),
+            Self::Claim(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Done(reply) => drop(reply.send(Err(NotCommitted))),
+            Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
+            // Dropping the closure drops its reply, which its asker reads as a refusal.
+            Self::Read(_) => {}
+        }
+    }
+
+    /// Refuses what came from outside; hands the rest back.
+    pub(super) fn refuse_if_outside(self) -> Option<Self> {
+        match self {
+            Self::Verdicts(..) | Self::Accept(..) | Self::Read(_) => {
+                self.refuse();
+                None
+            }
+            inside => Some(inside),
+        }
+    }
+
+    fn send(self, core: &Core) {
+        // In every arm: the asker may have gone away.
+        match self {
+            Self::Verdicts(reply, verdicts) => drop(reply.send(verdicts)),
+            Self::Claim(reply, batch) => drop(reply.send(Ok(batch))),
+            Self::Done(reply) => drop(reply.send(Ok(()))),
+            Self::Accept(reply, acceptance) => drop(reply.send(Ok(acceptance))),
+            Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
+            Self::Purge(reply, more) => drop(reply.send(Ok(more))),
+            Self::Read(read) => read(&core.view()),
+        }
+    }
+}
+
+/// Answers a committed group.
+pub(super) fn answer_all(core: &Core, answers: Vec<Answer>) {
+    for answer in answers {
+        answer.send(core);
+    }
+}
+
+/// Refuses a command that was not looked at.
+pub(super) fn refuse(command: Command) {
+    let answer = match command {
+        Command::Deliver { deliveries, reply } => {
+            Answer::Verdicts(reply, vec![Verdict::Retry; deliveries.len()])
+        }
+        Command::Claim { reply, .. } => Answer::Claim(reply, None),
+        Command::Settle { reply, .. } | Command::SettleOutbox { reply, .. } => Answer::Done(reply),
+        Command::Accept { reply, .. } => Answer::Accept(reply, Acceptance::Full),
+        Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
+        Command::Purge { reply } => Answer::Purge(reply, false),
+        Command::Read(read) => Answer::Read(read),
+        Command::Receipts { .. } => return,
+    };
+    answer.refuse();
+}

@@ -1,0 +1,125 @@
+//! Folding delivered events: merge, plan, count; and the quarantine.
+
+use bytes::Bytes;
+
+use super::group::Group;
+use super::{Content, Delivery, Verdict};
+use crate::domain::{Event, Outcome, Record, Timestamp};
+use crate::store::{Op, Quarantined, StoreError};
+use crate::telemetry::{self, EventOutcome};
+
+/// Longest body kept in quarantine, in bytes: what Dapr delivers at most. A longer one is cut.
+pub(super) const QUARANTINED_BODY_MAX: usize = 4 * 1024 * 1024;
+
+/// The code of an event for a task that may have been purged.
+const OLDER_THAN_HORIZON: &str = "older_than_horizon";
+/// The code of an event whose task's record can't be read.
+const RECORD_UNREADABLE: &str = "record_unreadable";
+
+impl Group<'_> {
+    /// Folds one delivery and says what its sender is to be told.
+    pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<Verdict, StoreError> {
+        let Delivery { at, topic, content } = delivery;
+        match content {
+            Content::Ignored => {
+                self.meta.events.count(Outcome::Ignored);
+                telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
+                Ok(Verdict::Success)
+            }
+            Content::Refused { code, reason, body } => self.quarantine(at, topic, code, reason, &body),
+            Content::Event(event, body) => match self.merge(&event, at) {
+                Ok(true) => Ok(Verdict::Success),
+                Ok(false) => {
+                    let reason = "its task is unknown and it is no newer than tasks that were purged";
+                    self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body)
+                }
+                // The event is good, its record is not: holding up the partition would mend nothing.
+                Err(StoreError::Corrupt(why)) => {
+                    tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its event is in quarantine");
+                    self.quarantine(at, topic, RECORD_UNREADABLE, why, &body)
+                }
+                Err(other) => Err(other),
+            },
+        }
+    }
+
+    /// Merges an event; false if it is older than the horizon.
+    fn merge(&mut self, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
+        let horizon = self.meta.horizon;
+        let Some(kept) = self.record(&event.task_id)?.cloned() else {
+            if event.stamps.transport().is_some_and(|stamp| Some(stamp) <= horizon) {
+                return Ok(false);
+            }
+            return self.fold_into(Record::default(), event, at);
+        };
+        self.fold_into(kept, event, at)
+    }
+
+    fn fold_into(&mut self, mut record: Record, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
+        let applied = record.task.apply(event, at);
+        self.meta.events.count(applied.outcome);
+        telemetry::event(Some(event.kind), EventOutcome::Merged(applied.outcome));
+        if applied.ahead {
+            telemetry::stamp_ahead(event.producer.as_deref());
+        }
+        if applied.changed {
+            self.replan(&event.task_id, &mut record);
+            self.put(&event.task_id, record)?;
+        }
+        Ok(true)
+    }
+
+    /// Keeps a dropped event with its reason; the oldest make room.
+    fn quarantine(
+        &mut self,
+        at: Timestamp,
+        topic: String,
+        code: &str,
+        reason: String,
+        body: &Bytes,
+    ) -> Result<Verdict, StoreError> {
+        self.meta.events.quarantined += 1;
+        telemetry::event(None, EventOutcome::Quarantined);
+        let kept = &body[..body.len().min(QUARANTINED_BODY_MAX)];
+        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        let entry = Quarantined { at, topic, code: code.into(), reason, length };
+        let number = self.meta.next_quarantined;
+        self.meta.next_quarantined += 1;
+        self.meta.quarantine.entries += 1;
+        self.meta.quarantine.bytes += u64::try_from(kept.len()).unwrap_or(u64::MAX);
+        self.batch.push(Op::PutQuarantined(number, entry, kept.to_vec()));
+        self.make_room_in_quarantine(number)?;
+        Ok(Verdict::Drop)
+    }
+
+    /// Entries are numbered without gaps, so the oldest is the newest's number less the count.
+    fn make_room_in_quarantine(&mut self, newest: u64) -> Result<(), StoreError> {
+        let settings = &self.core.settings;
+        loop {
+            let usage = self.meta.quarantine;
+            let full = usage.entries > settings.quarantine_max_entries
+                || usage.bytes > settings.quarantine_max_bytes;
+            if !full || usage.entries == 0 {
+                return Ok(());
+            }
+            let oldest = newest + 1 - usage.entries;
+            let bytes = self.quarantined_length(oldest)?.min(QUARANTINED_BODY_MAX as u64);
+            self.batch.push(Op::RemoveQuarantined(oldest));
+            self.meta.quarantine.entries -= 1;
+            self.meta.quarantine.bytes = usage.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// The length of a quarantined event, which this very group may have put there.
+    fn quarantined_length(&self, number: u64) -> Result<u64, StoreError> {
+        if number >= self.core.meta.next_quarantined {
+            let put = self.batch.ops().iter().find_map(|op| match op {
+                Op::PutQuarantined(at, entry, _) if *at == number => Some(entry.length),
+                _ => None,
+            });
+            return Ok(put.unwrap_or(0));
+        }
+        let found = self.core.store.quarantined(number.checked_sub(1), 1)?;
+        Ok(found.first().filter(|(at, _)| *at == number).map_or(0, |(_, entry)| entry.length))
+    }
+}

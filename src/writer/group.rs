@@ -1,0 +1,212 @@
+//! A group: the commands that one commit carries out.
+//!
+//! Folds commands in their order over records that it loads once, and ends in one batch. Nothing of the loop's
+//! own state changes before that batch is on the disk.
+
+use std::collections::{HashMap, HashSet};
+
+use super::core::Core;
+use crate::domain::{Record, ReminderId, Tally, TaskId, Timestamp, decide};
+use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
+
+/// A record as the group found it and as it will leave it.
+struct Staged {
+    before: Option<Record>,
+    after: Option<Record>,
+    dirty: bool,
+}
+
+/// A group being folded.
+pub(super) struct Group<'a> {
+    pub(super) core: &'a Core,
+    pub(super) now: Timestamp,
+    pub(super) meta: Meta,
+    pub(super) batch: Batch,
+    pub(super) effects: Effects,
+    records: HashMap<TaskId, Staged>,
+}
+
+/// What changes in the loop's own state once the batch is on the disk.
+#[derive(Default)]
+pub(super) struct Effects {
+    pub(super) claimed: Vec<(u64, Vec<(ReminderId, TaskId)>)>,
+    pub(super) settled: HashSet<u64>,
+    /// Where reminders stand that are pending still after their attempt.
+    pub(super) freed: Vec<IndexKey>,
+    pub(super) scanned_to: Option<IndexKey>,
+    pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
+    /// By number, whether the entry behind it may go out.
+    pub(super) outbox_settled: HashMap<u64, bool>,
+    pub(super) outbox_grew: bool,
+    pub(super) purged_to: Option<Option<TaskId>>,
+    pub(super) receipts_written: usize,
+}
+
+/// A folded group, ready to commit.
+pub(super) struct Folded {
+    pub(super) batch: Batch,
+    pub(super) meta: Meta,
+    pub(super) effects: Effects,
+}
+
+impl<'a> Group<'a> {
+    /// A group that sees what `core` knows.
+    pub(super) fn begin(core: &'a Core, now: Timestamp) -> Self {
+        Self {
+            core,
+            now,
+            meta: core.meta.clone(),
+            batch: Batch::default(),
+            effects: Effects::default(),
+            records: HashMap::new(),
+        }
+    }
+
+    /// The record of `task` as the group has it so far.
+    pub(super) fn record(&mut self, task: &TaskId) -> Result<Option<&Record>, StoreError> {
+        Ok(self.load(task)?.after.as_ref())
+    }
+
+    /// The record of `task`; `None` where there is none or it can't be read, which is logged. For work that
+    /// comes back to the same record again and again: one that is damaged must not hold up the others.
+    pub(super) fn readable(&mut self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        match self.record(task) {
+            Ok(record) => Ok(record.cloned()),
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(%task, why, "the record of a task can't be read; it is passed over");
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Changes the record of `task`, making one if there is none. Step by step the change is counted, and only
+    /// then what the record need not keep is forgotten: it stays counted in the state it was in.
+    pub(super) fn change<T>(
+        &mut self,
+        task: &TaskId,
+        change: impl FnOnce(&mut Record) -> T,
+    ) -> Result<T, StoreError> {
+        let now = self.now;
+        let staged = self.load(task)?;
+        staged.dirty = true;
+        let record = staged.after.get_or_insert_default();
+        let before = record.reminders.clone();
+        let changed = change(record);
+        let difference = Tally::difference(&before, &record.reminders);
+        record.trim(now);
+        self.meta.reminders.add(&difference);
+        Ok(changed)
+    }
+
+    /// Replaces the record of `task` with what the caller made of it.
+    pub(super) fn put(&mut self, task: &TaskId, record: Record) -> Result<(), StoreError> {
+        self.change(task, |kept| *kept = record)
+    }
+
+    /// Forgets `task`.
+    pub(super) fn remove(&mut self, task: &TaskId) -> Result<(), StoreError> {
+        let staged = self.load(task)?;
+        staged.after = None;
+        staged.dirty = true;
+        Ok(())
+    }
+
+    /// Whether this group has changed the record of `task`.
+    pub(super) fn is_dirty(&self, task: &TaskId) -> bool {
+        self.records.get(task).is_some_and(|staged| staged.dirty)
+    }
+
+    /// Whether an attempt of `reminder` is under way, as far as this group goes.
+    pub(super) fn is_in_flight(&self, reminder: &ReminderId) -> bool {
+        if self.effects.claimed.iter().any(|(_, claimed)| claimed.iter().any(|(id, _)| id == reminder)) {
+            return true;
+        }
+        self.core.in_flight.contains(reminder)
+            && !self.effects.settled.iter().any(|number| {
+                self.core
+                    .claims
+                    .get(number)
+                    .is_some_and(|claimed| claimed.iter().any(|(id, _)| id == reminder))
+            })
+    }
+
+    /// Brings a record's reminders into line with its plan.
+    pub(super) fn replan(&self, task: &TaskId, record: &mut Record) {
+        decide::replan(task, record, &self.core.policy, self.now, &|reminder| self.is_in_flight(reminder));
+    }
+
+    /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.
+    pub(super) fn finish(mut self) -> Folded {
+        for (task, staged) in self.records.drain().filter(|(_, staged)| staged.dirty) {
+            self.batch.replace(&task, staged.before.as_ref(), staged.after.as_ref());
+        }
+        if !self.batch.is_empty() {
+            self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
+        }
+        Folded { batch: self.batch, meta: self.meta, effects: self.effects }
+    }
+
+    fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
+        // Looked up twice where it is absent: the entry API would clone the id each time.
+        if !self.records.contains_key(task) {
+            let before = self.core.store.record(task)?;
+            let staged = Staged { after: before.clone(), before, dirty: false };
+            self.records.insert(task.clone(), staged);
+        }
+        self.records.get_mut(task).ok_or_else(|| StoreError::Corrupt("a staged record is gone".into()))
+    }
+}
+
+impl Core {
+    /// Takes over what a committed group changed.
+    pub(super) fn apply(&mut self, folded: Folded) {
+        let Effects {
+            claimed,
+            settled,
+            freed,
+            scanned_to,
+            outbox_taken,
+            outbox_settled,
+            outbox_grew,
+            purged_to,
+            receipts_written,
+        } = folded.effects;
+        self.counters_unwritten =
+            folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
+        self.meta = folded.meta;
+        for number in settled {
+            for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
+                self.in_flight.remove(&reminder);
+            }
+        }
+        for (number, reminders) in claimed {
+            self.in_flight.extend(reminders.iter().map(|(reminder, _)| *reminder));
+            self.claims.insert(number, reminders);
+        }
+        self.scanned_to = scanned_to.or(self.scanned_to);
+        // A reminder that lands before the mark must be found: scan from the start again.
+        let behind = |key: &IndexKey| self.scanned_to.is_some_and(|mark| *key <= mark);
+        let put = folded.batch.ops().iter().filter_map(|op| match op {
+            Op::PutPending(key, _) => Some(key),
+            _ => None,
+        });
+        if put.chain(&freed).any(behind) {
+            self.scanned_to = None;
+        }
+        self.outbox_taken.retain(|number, _| !outbox_settled.contains_key(number));
+        self.outbox_taken.extend(outbox_taken);
+        if let Some(to) = purged_to {
+            self.purged_to = to;
+        }
+        self.receipts.drain(..receipts_written);
+        if outbox_grew {
+            self.outbox_waiting.send_modify(|turn| *turn += 1);
+        }
+    }
+}
+
+/// The claim record of a batch.
+pub(super) fn claim_record(number: u64, reminders: &[(ReminderId, TaskId)]) -> Claim {
+    Claim { number, reminders: reminders.iter().map(|(id, _)| *id).collect() }
+}

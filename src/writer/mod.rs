@@ -1,0 +1,191 @@
+//! The writer: the one commit loop through which everything changes and everything is answered.
+//!
+//! Every change (events, claims, settlements, the outbox, housekeeping) is a command to this loop. It takes
+//! what waits up to a bound, loads, decides with `domain`, makes one batch, commits it (**invariant 1**) and only
+//! then answers all. Nothing else writes, so a tick can't overwrite a completion, nor a completion a settlement;
+//! and since reads are answered between commits, what they show is durable.
+//!
+//! It must never know HTTP, Dapr's words or how a reminder is sent.
+//!
+//! Races it accepts: a caller that goes away (Dapr drops the request on a time-out) leaves its command in the
+//! queue; the command is carried out whole and its answer goes nowhere, and the redelivery is a duplicate.
+
+mod answer;
+mod claims;
+mod core;
+mod events;
+mod group;
+mod handle;
+mod outbox;
+mod purge;
+mod receipts;
+mod replan;
+mod run;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::domain::decide::Attempt;
+use crate::domain::{Backoff, Event, Policy, PolicyInForce, Reminder, ReminderId, Task, TaskId, Timestamp};
+use crate::store::OutboxEntry;
+
+pub use handle::Writer;
+pub use run::CommitLoop;
+pub use view::View;
+
+/// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small
+/// enough that the engine's memory stays flat.
+pub const GROUP_EVENTS_MAX: usize = 128;
+/// Most commands that wait in the queue; beyond it callers wait, and Dapr with them.
+pub const QUEUE_MAX: usize = 1024;
+/// Records read by one step of planning anew, purging or listing, between other commands.
+pub const STEP_MAX: usize = 256;
+
+/// What became of a delivered event, as its sender is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is kept, or needs no keeping.
+    Success,
+    /// It can never succeed; it is in quarantine.
+    Drop,
+    /// The store could not commit: it should come again.
+    Retry,
+}
+
+/// One event as delivered.
+#[derive(Debug)]
+pub struct Delivery {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The topic it came on.
+    pub topic: String,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a delivered message turned out to be.
+#[derive(Debug)]
+pub enum Content {
+    /// A task event, and the body it was read from, should it be older than the horizon.
+    Event(Box<Event>, bytes::Bytes),
+    /// Something that is none of the worker's business.
+    Ignored,
+    /// Something that can't be read.
+    Refused {
+        /// A stable code of the reason.
+        code: &'static str,
+        /// The reason for a person.
+        reason: String,
+        /// The body as it came.
+        body: bytes::Bytes,
+    },
+}
+
+/// A reminder whose attempt has begun.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its task's id.
+    pub task_id: TaskId,
+    /// Its identity.
+    pub id: ReminderId,
+    /// Its task as it was when claimed.
+    pub task: Arc<Task>,
+    /// Itself.
+    pub reminder: Reminder,
+}
+
+/// A batch of reminders whose attempt has begun: its claim is on the disk.
+#[derive(Clone, Debug)]
+pub struct ClaimedBatch {
+    /// The claim's number.
+    pub number: u64,
+    /// The reminders in time order; never empty.
+    pub reminders: Vec<Claimed>,
+    /// The policy they were planned under.
+    pub policy: Arc<PolicyInForce>,
+}
+
+/// How a claimed reminder's attempt ended.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Its task's id.
+    pub task_id: TaskId,
+    /// Its identity.
+    pub id: ReminderId,
+    /// How it ended.
+    pub attempt: Attempt,
+}
+
+/// An outbox entry whose attempt has begun.
+#[derive(Clone, Debug)]
+pub struct OutboxItem {
+    /// Its number.
+    pub number: u64,
+    /// What is known of it.
+    pub entry: OutboxEntry,
+    /// The event, as JSON.
+    pub body: Vec<u8>,
+}
+
+/// How an outbox entry's attempt ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OutboxResult {
+    /// The broker has it.
+    Published,
+    /// It may succeed later.
+    Failed(String),
+    /// It never will.
+    Refused(String),
+}
+
+/// What an app that publishes is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Acceptance {
+    /// It is kept and will be sent.
+    Kept,
+    /// The outbox is full.
+    Full,
+}
+
+/// The store could not commit, or the loop has ended: nothing of the command was done, as far as is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the store could not commit; try again")]
+pub struct NotCommitted;
+
+/// What the loop needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The policy that plans are made with.
+    pub policy: Policy,
+    /// How long a task is kept after it has ended and its last reminder is past.
+    pub retention: Duration,
+    /// The waits between attempts.
+    pub backoff: Backoff,
+    /// Most quarantined events kept.
+    pub quarantine_max_entries: u64,
+    /// Most bytes of quarantined bodies kept.
+    pub quarantine_max_bytes: u64,
+    /// Most bytes of events waiting in the outbox.
+    pub outbox_max_bytes: u64,
+}
+
+type Reply<T> = oneshot::Sender<T>;
+type ReadFn = Box<dyn FnOnce(&View<'_>) + Send>;
+
+/// A command to the loop.
+enum Command {
+    Deliver { deliveries: Vec<Delivery>, reply: Reply<Vec<Verdict>> },
+    Claim { limit: usize, reply: Reply<Result<Option<ClaimedBatch>, NotCommitted>> },
+    Settle { claim: u64, settlements: Vec<Settlement>, reply: Reply<Result<(), NotCommitted>> },
+    Accept { entry: OutboxEntry, body: Vec<u8>, reply: Reply<Result<Acceptance, NotCommitted>> },
+    TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotCommitted>> },
+    SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
+    Receipts { receipts: Vec<(TaskId, ReminderId)>, at: Timestamp },
+    Purge { reply: Reply<Result<bool, NotCommitted>> },
+    Read(ReadFn),
+}

@@ -1,0 +1,44 @@
+//! Forgetting tasks whose retention is over.
+//!
+//! A task goes when it has ended and its last planned instant is past, both for the retention. What it leaves
+//! is the horizon: an event for an unknown task that is no newer is dropped, so that a replay of a topic
+//! revives nothing. Its reminders stay counted in their states.
+
+use super::STEP_MAX;
+use super::group::Group;
+use crate::domain::{Record, State};
+use crate::store::StoreError;
+
+impl Group<'_> {
+    /// Looks at the next [`STEP_MAX`] tasks; true while more are left in this round.
+    pub(super) fn purge_step(&mut self) -> Result<bool, StoreError> {
+        let page = match self.core.store.records(self.core.purged_to.as_ref(), STEP_MAX) {
+            // What arrived in the same group must not wait for a record that will never be read.
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(why, "the purge ends early at a record that can't be read; restore a backup");
+                self.effects.purged_to = Some(None);
+                return Ok(false);
+            }
+            page => page?,
+        };
+        let more = page.len() == STEP_MAX;
+        self.effects.purged_to = Some(page.last().filter(|_| more).map(|(task, _)| task.clone()));
+        for (task, _) in page {
+            // Not the page's record: this very group may have changed it.
+            let Some(record) = self.readable(&task)? else { continue };
+            if self.is_over(&record) {
+                self.meta.horizon = self.meta.horizon.max(record.task.transport);
+                self.remove(&task)?;
+            }
+        }
+        Ok(more)
+    }
+
+    fn is_over(&self, record: &Record) -> bool {
+        let Some(ended) = record.ended_at() else { return false };
+        let last = ended.max(record.last_planned());
+        // Pending in an ended task means in flight: its settlement must find it.
+        record.reminders.iter().all(|r| r.state != State::Pending)
+            && self.now.since(last) > self.core.settings.retention
+    }
+}

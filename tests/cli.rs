@@ -1,0 +1,295 @@
+//! The command line as a shell meets it: exit codes, what is printed where, and what is sent to a worker.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+/// The command without anything of this shell's environment that it would hear.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reminder-worker"));
+    command.env_clear().args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// Runs `client` against a worker that gives these answers, one a connection, and returns what it was asked.
+fn asked<T>(answers: &[(u16, &str)], client: impl FnOnce(SocketAddr) -> T) -> (Vec<String>, T) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let answer =
+                |(status, body): &(u16, &str)| serve_one(&listener.accept().unwrap().0, *status, body);
+            answers.iter().map(answer).collect()
+        });
+        let outcome = client(address);
+        (worker.join().unwrap(), outcome)
+    })
+}
+
+fn serve_one(mut connection: &TcpStream, status: u16, body: &str) -> String {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&request);
+        if let Some((head, received)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if received.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                break;
+            }
+        }
+        let read = connection.read(&mut buffer).unwrap();
+        assert_ne!(read, 0, "the client left in the middle of a request");
+        request.extend_from_slice(&buffer[..read]);
+    }
+    let length = body.len();
+    write!(connection, "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+        .unwrap();
+    String::from_utf8(request).unwrap()
+}
+
+/// A port on which nobody listens: only root could, and `tcpmux` is long dead.
+const DEAD_PORT: &str = "1";
+
+fn body(request: &str) -> Value {
+    serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn reminder(id: &str, title: &str) -> Value {
+    json!({
+        "reminder_id": id, "event_id": id, "task_id": "t-1", "user_id": null, "title": title,
+        "occurrence": null, "rule": "offset:0", "fire_at": "2026-11-25T09:00:00.000Z", "state": "pending",
+        "published_at": null, "late_by_ms": null, "reason": null
+    })
+}
+
+#[test]
+fn help_and_version_are_no_errors_and_wrong_arguments_exit_64() {
+    for args in [&["--help"][..], &["--version"], &["reminders", "list", "--help"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+    }
+    let wrong = [
+        &[][..],
+        &["watch"],
+        &["serve", "--set", "x"],
+        &["publish", "created", "--task", "1"],
+        &["publish", "updated", "--task", "1", "--set", "colour=red"],
+        &["publish", "created", "--task", "1", "--title", "a", "--due", "soon"],
+        &["reminders", "list", "--state", "done"],
+        &["reminders", "list", "--from", "yesterday"],
+        &["reminders", "next", "-n", "0"],
+        &["dev", "--app", "8000"],
+        &["dev", "--profile", "pulsar"],
+        &["schema", "task_moved"],
+    ];
+    for args in wrong {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {}", err(&output));
+        assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_exits_78_whatever_the_command() {
+    for args in
+        [&["serve"][..], &["dev"], &["check"], &["reminders", "list"], &["publish", "deleted", "--task", "1"]]
+    {
+        let output = command(args).env("REMINDER_WORKER__OPS__PORT", "http").output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "{args:?}");
+        let told = "error: variable REMINDER_WORKER__OPS__PORT: ops.port = \"http\" is not allowed; \
+                    write a whole number from 0 to 65535\n";
+        assert_eq!(err(&output), told, "{args:?}");
+    }
+}
+
+#[test]
+fn check_prints_a_file_that_makes_the_same_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("worker.toml");
+    std::fs::write(&file, "[log]\nlevel = \"warn\"\n").unwrap();
+    let check = |file: &std::path::Path, flags: &[&str]| {
+        let mut command = command(&["check"]);
+        let output = command.args(flags).env("REMINDER_WORKER_CONFIG", file).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        out(&output).to_owned()
+    };
+    let first = check(&file, &["--app-port", "9001"]);
+    assert!(first.contains("# flag --app-port\n") && first.contains(&format!("# file {}\n", file.display())));
+    assert!(!first.contains('\x1b'), "no colour where no terminal is");
+    std::fs::write(&file, &first).unwrap();
+    let values = |text: &str| {
+        text.lines().map(|l| l.split("  # ").next().unwrap().trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&check(&file, &[])), values(&first));
+}
+
+#[test]
+fn check_shows_no_secret_in_either_form() {
+    for form in [&["check"][..], &["check", "--json"]] {
+        let output = command(form).env("APP_API_TOKEN", "hunter2").output().unwrap();
+        assert!(out(&output).contains("***") && !out(&output).contains("hunter2"), "{form:?}");
+    }
+    let output = run(&["check", "--json", "--set", "reminders.default_offsets=0,15"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let settings = told["settings"].as_array().unwrap();
+    let offsets = settings.iter().find(|s| s["key"] == "reminders.default_offsets").unwrap();
+    assert_eq!(
+        *offsets,
+        json!({"key": "reminders.default_offsets", "value": [0, 15], "source": "flag --set"})
+    );
+}
+
+#[test]
+fn publish_sends_the_event_of_its_flags_and_shows_what_was_accepted() {
+    let (requests, output) = asked(&[(202, r#"{"status":"accepted","event_id":"e-1"}"#)], |address| {
+        command(&[
+            "publish",
+            "created",
+            "--task",
+            "a/b",
+            "--title",
+            "Water",
+            "--due",
+            "2026-11-25",
+            "--offset",
+            "15",
+        ])
+        .args(["--app-port", &address.port().to_string()])
+        .env("APP_API_TOKEN", "hunter2")
+        .output()
+        .unwrap()
+    });
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(out(&output), "accepted: task a/b\n  event_id: e-1\n  status: accepted\n");
+    assert!(requests[0].starts_with("POST /api/tasks/a%2Fb/events HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[0].contains("\r\ndapr-api-token: hunter2\r\n"));
+    let payload = json!({
+        "task_id": "a/b", "user_id": "cli", "title": "Water", "due_date": "2026-11-25", "reminder_offsets": [15]
+    });
+    assert_eq!(body(&requests[0])["payload"], payload);
+    assert_eq!(body(&requests[0])["event_type"], "task_created");
+}
+
+#[test]
+fn publish_takes_a_whole_event_from_standard_input() {
+    let event = json!({"event_type": "task_completed", "payload": {"task_id": 7}});
+    let (requests, output) = asked(&[(202, "{}")], |address| {
+        let mut child =
+            command(&["publish", "--file", "-", "--json", "--app-port", &address.port().to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+        child.stdin.take().unwrap().write_all(event.to_string().as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    });
+    assert_eq!(out(&output), "{}\n");
+    assert!(requests[0].starts_with("POST /api/tasks/7/events "));
+    assert_eq!(body(&requests[0]), event);
+}
+
+#[test]
+fn publish_shows_validation_errors_as_lines() {
+    let refusal = r#"{"error":"validation_error","message":"the event is not valid",
+        "details":[{"field":"payload.title","error":"must not be empty"}]}"#;
+    let (_, output) = asked(&[(400, refusal)], |address| {
+        run(&["publish", "created", "--task", "1", "--title", "", "--app-port", &address.port().to_string()])
+    });
+    assert_eq!(output.status.code(), Some(1));
+    let told = "error: the worker refused the event (400): the event is not valid\n  payload.title: must not be empty\n";
+    assert_eq!(err(&output), told);
+}
+
+#[test]
+fn without_a_worker_commands_say_how_to_start_one() {
+    let publish = run(&["publish", "deleted", "--task", "1", "--app-port", DEAD_PORT]);
+    let list = run(&["reminders", "list", "--ops-port", DEAD_PORT]);
+    for output in [publish, list] {
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("reminder-worker serve"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn reminders_are_fetched_page_by_page_up_to_the_limit() {
+    let page = |ids: &[&str], next: Option<&str>| {
+        json!({"reminders": ids.iter().map(|id| reminder(id, "Water")).collect::<Vec<_>>(), "next": next})
+            .to_string()
+    };
+    let (first, empty) = (page(&["a", "b"], Some("c 1")), page(&[], Some("c 2")));
+    let last = page(&["c", "d"], Some("c 3"));
+    let (requests, output) = asked(&[(200, &first), (200, &empty), (200, &last)], |address| {
+        command(&["reminders", "list", "--limit", "3", "--user", "u", "--json"])
+            .args(["--ops-port", &address.port().to_string()])
+            .env("REMINDER_WORKER__OPS__TOKEN", "hunter2")
+            .output()
+            .unwrap()
+    });
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ids: Vec<_> =
+        told["reminders"].as_array().unwrap().iter().map(|r| r["reminder_id"].clone()).collect();
+    assert_eq!(ids, ["a", "b", "c"]);
+    assert!(requests[0].starts_with("GET /api/v1/reminders?user=u&limit=3 HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[1].starts_with("GET /api/v1/reminders?user=u&after=c+1&limit=1 HTTP/1.1\r\n"));
+    assert!(requests[2].starts_with("GET /api/v1/reminders?user=u&after=c+2&limit=1 HTTP/1.1\r\n"));
+    assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
+}
+
+#[test]
+fn an_api_whose_cursor_does_not_move_is_left() {
+    let page = json!({"reminders": [], "next": "c"}).to_string();
+    let (_, output) = asked(&[(200, &page), (200, &page)], |address| {
+        run(&["reminders", "list", "--ops-port", &address.port().to_string()])
+    });
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("goes round in circles"), "{}", err(&output));
+}
+
+#[test]
+fn next_asks_for_what_is_pending_and_shows_it_as_a_table() {
+    let answer = json!({"reminders": [reminder("a", "Wa\u{1b}ter")], "next": null}).to_string();
+    let (requests, output) = asked(&[(200, &answer)], |address| {
+        run(&["reminders", "next", "-n", "5", "--ops-port", &address.port().to_string()])
+    });
+    assert!(requests[0].starts_with("GET /api/v1/reminders?state=pending&limit=5 "), "{}", requests[0]);
+    let shown: Vec<&str> = out(&output).lines().collect();
+    assert!(shown[0].starts_with("FIRES AT") && shown[1].ends_with("pending  t-1   offset:0  Wa\u{fffd}ter"));
+}
+
+#[test]
+fn an_api_that_wants_a_token_says_which_setting_it_is() {
+    let refusal = r#"{"title":"Unauthorized","detail":"a bearer token is needed"}"#;
+    let (_, output) = asked(&[(401, refusal)], |address| {
+        run(&["reminders", "list", "--ops-port", &address.port().to_string()])
+    });
+    assert_eq!(output.status.code(), Some(1));
+    let told = "(401): Unauthorized: a bearer token is needed\nset ops.token to the worker's own token\n";
+    assert!(err(&output).ends_with(told), "{}", err(&output));
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = command(&["schema", "--all"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
+}

@@ -1,0 +1,287 @@
+//! The configuration as an operator meets it: what is documented, who wins, and what is said of a mistake.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reminder_worker::config::{BulkSubscribe, Config, DEFAULTS, Inputs, LogFormat, Override, Secret};
+use tempfile::TempDir;
+
+/// Inputs from a file's text, variables and `--set` flags; the directory keeps the file.
+fn inputs(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> (TempDir, Inputs) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("worker.toml");
+    std::fs::write(&path, file).unwrap();
+    let flags = flags.iter().map(|(key, value)| Override {
+        flag: "--set",
+        key: (*key).to_owned(),
+        value: (*value).to_owned(),
+    });
+    let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    (dir, Inputs { file: Some(path), env, flags: flags.collect() })
+}
+
+fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Config {
+    let (_dir, inputs) = inputs(file, env, flags);
+    Config::load(&inputs).map_err(|invalid| invalid.to_string()).unwrap().config
+}
+
+fn complaint(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> String {
+    let (_dir, inputs) = inputs(file, env, flags);
+    Config::load(&inputs).expect_err("this configuration is wrong").to_string()
+}
+
+/// The settings that stand in a file, each with whether a comment stands right above it.
+fn settings_of(text: &str) -> Vec<(String, bool)> {
+    let (mut section, mut above, mut found) = ("", "", Vec::new());
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            found.push((format!("{section}.{key}"), above.starts_with("# ")));
+        }
+        above = line;
+    }
+    found
+}
+
+/// The documentation rule: what is wrong with `text` as the documentation of `settings`.
+fn documentation_faults(text: &str, settings: &[&str]) -> Vec<String> {
+    let documented = settings_of(text);
+    let named: BTreeSet<&str> = documented.iter().map(|(key, _)| key.as_str()).collect();
+    let known: BTreeSet<&str> = settings.iter().copied().collect();
+    let bare = documented.iter().filter(|(_, explained)| !explained).map(|(key, _)| format!("bare {key}"));
+    let missing = known.difference(&named).map(|key| format!("missing {key}"));
+    let unknown = named.difference(&known).map(|key| format!("unknown {key}"));
+    bare.chain(missing).chain(unknown).collect()
+}
+
+#[test]
+fn default_toml_documents_every_setting_and_no_other() {
+    let loaded = Config::load(&Inputs::default()).unwrap();
+    let settings: Vec<&str> = loaded.settings.iter().map(|setting| setting.key).collect();
+    assert_eq!(documentation_faults(DEFAULTS, &settings), Vec::<String>::new());
+    let order: Vec<String> = settings_of(DEFAULTS).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(order, settings, "check prints the settings in the order in which they are documented");
+}
+
+#[test]
+fn an_undocumented_and_an_unknown_setting_are_both_found() {
+    let text = "[store]\n# Where.\npath = \"data\"\ncache = 1\n";
+    let faults = documentation_faults(text, &["store.path", "store.cache_mb"]);
+    assert_eq!(faults, ["bare store.cache", "missing store.cache_mb", "unknown store.cache"]);
+}
+
+#[test]
+fn the_built_in_defaults_are_those_of_default_toml() {
+    let shipped = std::fs::read_to_string("config/default.toml").unwrap();
+    assert_eq!(shipped, DEFAULTS);
+    assert_eq!(load(&shipped, &[], &[]), Config::default());
+    let defaults = Config::default();
+    assert_eq!(defaults.store.path, PathBuf::from("data"));
+    assert_eq!(defaults.app.address().to_string(), "127.0.0.1:8001");
+    assert_eq!(defaults.ops.address().to_string(), "127.0.0.1:8080");
+    assert_eq!(defaults.app.api_token, None);
+    assert_eq!(defaults.dapr.bulk_subscribe, BulkSubscribe::Auto);
+    assert_eq!(defaults.topics.dead_letter, None);
+    assert_eq!(defaults.reminders.default_offsets, [0]);
+    assert_eq!(defaults.reminders.expire_after, Duration::from_secs(24 * 60 * 60));
+    assert_eq!(defaults.reminders.retention, Duration::from_secs(8 * 24 * 60 * 60));
+    assert_eq!(defaults.log.format, LogFormat::Auto);
+}
+
+#[test]
+fn every_shipped_file_is_valid_and_explains_what_it_changes() {
+    for entry in std::fs::read_dir("config").unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        load(&text, &[], &[]);
+        assert!(settings_of(&text).iter().all(|(_, explained)| *explained), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default() {
+    let file = "[publish]\nbatch_max = 2\n";
+    let env = [("REMINDER_WORKER__PUBLISH__BATCH_MAX", "3")];
+    assert_eq!(load("", &[], &[]).publish.batch_max, 256);
+    assert_eq!(load(file, &[], &[]).publish.batch_max, 2);
+    assert_eq!(load(file, &env, &[]).publish.batch_max, 3);
+    let flags = [("publish.batch_max", "4"), ("publish.batch_max", "5")];
+    assert_eq!(load(file, &env, &flags).publish.batch_max, 5);
+}
+
+#[test]
+fn each_setting_tells_where_its_value_comes_from() {
+    let (_dir, inputs) = inputs(
+        "[log]\nlevel = \"warn\"\n",
+        &[("APP_PORT", "9001"), ("APP_API_TOKEN", "hunter2")],
+        &[("store.path", "/var/lib/worker")],
+    );
+    let file = inputs.file.clone().unwrap();
+    let settings = Config::load(&inputs).unwrap().settings;
+    let told = |key| {
+        let setting = settings.iter().find(|setting| setting.key == key).unwrap();
+        format!("{} ({})", setting.value, setting.source)
+    };
+    assert_eq!(told("log.level"), format!("\"warn\" (file {})", file.display()));
+    assert_eq!(told("app.port"), "9001 (variable APP_PORT)");
+    assert_eq!(told("app.api_token"), "\"***\" (variable APP_API_TOKEN)");
+    assert_eq!(told("ops.token"), "\"\" (default)");
+    assert_eq!(told("store.path"), "\"/var/lib/worker\" (flag --set)");
+}
+
+#[test]
+fn dapr_own_variables_are_heard_below_the_worker_s_own() {
+    let endpoint = |env: &[(&str, &str)]| load("", env, &[]).dapr.http_endpoint;
+    assert_eq!(endpoint(&[("DAPR_HTTP_PORT", "3601")]), "http://127.0.0.1:3601");
+    assert_eq!(endpoint(&[("DAPR_HTTP_PORT", "")]), "http://127.0.0.1:3500");
+    let both = [("DAPR_HTTP_ENDPOINT", "http://dapr.local:80/"), ("DAPR_HTTP_PORT", "3601")];
+    assert_eq!(endpoint(&both), "http://dapr.local");
+    let all = [both[0], both[1], ("REMINDER_WORKER__DAPR__HTTP_ENDPOINT", "http://127.0.0.1:3602")];
+    assert_eq!(endpoint(&all), "http://127.0.0.1:3602");
+    let config = load("", &[("DAPR_API_TOKEN", "007"), ("APP_API_TOKEN", "true")], &[]);
+    assert_eq!(config.dapr.api_token, Some(Secret::new("007")), "a token of digits stays text");
+    assert_eq!(config.app.api_token, Some(Secret::new("true")));
+}
+
+#[test]
+fn a_list_may_be_written_with_or_without_brackets_in_the_environment() {
+    for (text, offsets) in
+        [("0,15", vec![0, 15]), ("[60, 15, 15]", vec![15, 60]), ("", vec![]), ("[]", vec![])]
+    {
+        let config = load("", &[("REMINDER_WORKER__REMINDERS__DEFAULT_OFFSETS", text)], &[]);
+        assert_eq!(config.reminders.default_offsets, offsets, "{text}");
+    }
+}
+
+#[test]
+fn every_bound_is_kept_on_both_sides() {
+    for (key, inside, outside) in [
+        ("store.cache_mb", ["1", "16384"], ["0", "16385"]),
+        ("app.port", ["0", "65535"], ["-1", "65536"]),
+        ("dapr.publish_timeout", ["100ms", "5m"], ["99ms", "301s"]),
+        ("reminders.expire_after", ["1m", "366d"], ["59s", "367d"]),
+        ("reminders.retention", ["1h", "3660d"], ["59m", "3661d"]),
+        ("publish.batch_max", ["1", "1000"], ["0", "1001"]),
+        ("publish.in_flight_max", ["1", "64"], ["0", "65"]),
+        ("publish.backoff_initial", ["10ms", "5s"], ["9ms", "5001ms"]),
+        ("publish.backoff_max", ["200ms", "1h"], ["199ms", "3601s"]),
+        ("quarantine.max_entries", ["1", "1000000"], ["0", "1000001"]),
+        ("quarantine.max_mb", ["4", "65536"], ["3", "65537"]),
+        ("outbox.max_mb", ["1", "65536"], ["0", "65537"]),
+        ("health.overdue_limit", ["1s", "1d"], ["999ms", "86401s"]),
+        ("health.heartbeat_limit", ["2s", "1h"], ["1999ms", "3601s"]),
+        ("shutdown.grace", ["100ms", "10m"], ["99ms", "601s"]),
+        ("reminders.default_offsets", ["0", "5270400"], ["-1", "5270401"]),
+    ] {
+        for value in inside {
+            load("", &[], &[(key, value)]);
+        }
+        for value in outside {
+            assert!(complaint("", &[], &[(key, value)]).contains("is not allowed"), "{key} = {value}");
+        }
+    }
+    let of = |n: usize| vec!["0"; n].join(",");
+    load("", &[], &[("reminders.default_offsets", &of(16))]);
+    complaint("", &[], &[("reminders.default_offsets", &of(17))]);
+    load("", &[], &[("dapr.pubsub", &"p".repeat(249))]);
+    complaint("", &[], &[("dapr.pubsub", &"p".repeat(250))]);
+}
+
+#[test]
+fn a_wrong_value_is_told_with_place_key_value_and_what_is_allowed() {
+    for (key, value, told) in [
+        ("publish.batch_max", "many", "\"many\" is not allowed; write a whole number from 1 to 1000"),
+        ("reminders.receipts", "yes", "\"yes\" is not allowed; write true or false"),
+        ("log.format", "xml", "\"xml\" is not allowed; write one of auto, text, json"),
+        ("shutdown.grace", "10", "\"10\" is not allowed; write a duration from 100ms to 10m, such as 200ms"),
+        ("app.host", "localhost", "\"localhost\" is not allowed; write an IP address such as 127.0.0.1"),
+        ("dapr.http_endpoint", "https://a", "\"https://a\" is not allowed; write an http:// URL such as"),
+        ("reminders.default_timezone", "Mars/One", "\"Mars/One\" is not allowed; write an IANA zone"),
+        ("reminders.date_only_time", "25:00", "\"25:00\" is not allowed; write a time of day such as 09:00"),
+        (
+            "reminders.default_offsets",
+            "1h",
+            "\"1h\" is not allowed; write a list of at most 16 whole numbers",
+        ),
+        ("store.path", "", "\"\" is not allowed; write the path of a directory"),
+        ("topics.reminders", "a b", "\"a b\" is not allowed; write 1 to 249 of the characters"),
+    ] {
+        let variable = format!("REMINDER_WORKER__{}", key.to_uppercase().replace('.', "__"));
+        let expected = format!("variable {variable}: {key} = {told}");
+        let complaint = complaint("", &[(&variable, value)], &[]);
+        assert!(complaint.starts_with(&expected), "{complaint}");
+    }
+    let (_dir, inputs) = inputs("[store]\ncache_mb = \"32\"\n", &[], &[]);
+    let file = inputs.file.clone().unwrap();
+    let expected = format!("file {}: store.cache_mb = \"32\" is not allowed; ", file.display());
+    assert!(Config::load(&inputs).unwrap_err().to_string().starts_with(&expected));
+}
+
+#[test]
+fn an_unknown_setting_is_an_error_that_names_the_known_ones() {
+    let outbox = "there is no setting `outbox.max`; [outbox] has max_mb";
+    assert!(complaint("[outbox]\nmax = 1\n", &[], &[]).ends_with(outbox));
+    assert!(complaint("", &[("REMINDER_WORKER__OUTBOX__MAX", "1")], &[]).ends_with(outbox));
+    assert_eq!(complaint("", &[], &[("outbox.max", "1")]), format!("flag --set: {outbox}"));
+    let sections = complaint("", &[], &[("outbocks.max_mb", "1")]);
+    assert!(sections.contains("the sections are store, app, ops, dapr, topics,"), "{sections}");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let told = complaint("[outbox]\nmax = 1\n", &[("APP_PORT", "http")], &[("log.level", "loud")]);
+    assert_eq!(told.lines().count(), 3, "{told}");
+}
+
+#[test]
+fn an_api_in_reach_of_others_demands_a_token() {
+    for host in ["127.0.0.1", "127.0.0.2", "::1"] {
+        load("", &[], &[("ops.host", host)]);
+    }
+    for host in ["0.0.0.0", "::", "10.0.0.1"] {
+        let told = complaint("", &[], &[("ops.host", host)]);
+        assert!(told.contains(&format!("ops.host = \"{host}\"")) && told.contains("set ops.token"), "{told}");
+        load("", &[], &[("ops.host", host), ("ops.token", "hunter2")]);
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let backoff = [("publish.backoff_initial", "2s"), ("publish.backoff_max", "1s")];
+    assert!(complaint("", &[], &backoff).contains("write at most publish.backoff_max"));
+    let same = [("topics.dead_letter", "reminders")];
+    assert!(complaint("", &[], &same).contains("write a name that no other topic has"));
+}
+
+#[test]
+fn no_message_and_no_listing_shows_a_secret() {
+    let secret = "hunter two";
+    let wrong = complaint("", &[("APP_API_TOKEN", secret)], &[("ops.token", secret)]);
+    assert!(wrong.contains("\"***\"") && !wrong.contains("hunter"), "{wrong}");
+    let torn = complaint("[ops]\ntoken = \"hunter2\n", &[], &[]);
+    assert!(torn.contains("line 2 is not TOML") && !torn.contains("hunter"), "{torn}");
+    let number = complaint("[ops]\ntoken = 4711\n", &[], &[]);
+    assert!(!number.contains("4711"), "{number}");
+    let config = load("", &[("DAPR_API_TOKEN", "hunter2")], &[]);
+    assert!(!format!("{config:?}").contains("hunter"));
+}
+
+#[test]
+fn a_file_that_is_not_there_says_how_to_name_another() {
+    let inputs = Inputs { file: Some("no/such.toml".into()), ..Inputs::default() };
+    let told = Config::load(&inputs).unwrap_err().to_string();
+    assert!(told.starts_with("file no/such.toml: ") && told.contains("--config"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let env = vec![("REMINDER_WORKER__STORE__PATH".into(), std::ffi::OsString::from_vec(vec![0xff]))];
+    let told = Config::load(&Inputs { env, ..Inputs::default() }).unwrap_err().to_string();
+    assert_eq!(told, "variable REMINDER_WORKER__STORE__PATH: it holds no UTF-8 text");
+}
