@@ -45,7 +45,7 @@ pub struct Heart {
 impl Heart {
     /// The loop has come round.
     pub fn beat(&self) {
-        self.last.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+        self.last.store(millis(self.clock.monotonic()), Ordering::Relaxed);
     }
 }
 
@@ -92,7 +92,7 @@ impl Health {
     /// The heart of the loop called `name`, which counts as alive from now on.
     #[must_use]
     pub fn heart(&self, name: &'static str) -> Heart {
-        let last = Arc::new(AtomicU64::new(self.inner.clock.monotonic_ms()));
+        let last = Arc::new(AtomicU64::new(millis(self.inner.clock.monotonic())));
         // A map of numbers is whole whatever panicked beside it.
         let mut hearts = self.inner.hearts.lock().unwrap_or_else(PoisonError::into_inner);
         hearts.insert(name, last.clone());
@@ -164,11 +164,16 @@ impl Health {
     }
 
     fn ages(&self) -> Vec<(&'static str, Duration)> {
-        let now = self.inner.clock.monotonic_ms();
+        let now = millis(self.inner.clock.monotonic());
         let hearts = self.inner.hearts.lock().unwrap_or_else(PoisonError::into_inner);
         let age = |last: &AtomicU64| Duration::from_millis(now.saturating_sub(last.load(Ordering::Relaxed)));
         hearts.iter().map(|(name, last)| (*name, age(last))).collect()
     }
+}
+
+/// Milliseconds, as an atomic can hold them.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -217,7 +217,7 @@ impl Publisher {
         if let Some(token) = &self.token {
             request = request.header(TOKEN_HEADER, token.expose());
         }
-        let begun = self.clock.monotonic_ms();
+        let begun = self.clock.monotonic();
         let answer = match request.timeout(self.timeout).send().await {
             Ok(response) => {
                 let status = response.status().as_u16();
@@ -225,7 +225,7 @@ impl Publisher {
             }
             Err(error) => Answer::All(self.failure(&error)),
         };
-        telemetry::publish_took(Duration::from_millis(self.clock.monotonic_ms().saturating_sub(begun)));
+        telemetry::publish_took(self.clock.monotonic().saturating_sub(begun));
         answer
     }
 
