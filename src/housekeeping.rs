@@ -1,9 +1,10 @@
 //! Housekeeping: periodic work that is late by a minute without anybody noticing.
 //!
 //! tokio-cron-scheduler triggers it, in UTC. It has open defects with daylight saving and stalls, so it never
-//! owns a due time: a job missed is done at its next turn. Each job is a command to the commit loop or a pure
-//! read; none of them decides anything about tasks.
+//! owns a due time: a turn missed is made good by the next. It spawns tasks that outlive it, so its jobs hold
+//! nothing but a bell to ring; the work is done here. Nothing here decides anything about tasks.
 
+use tokio::sync::mpsc;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
@@ -17,20 +18,26 @@ const PURGE: &str = "0 17 * * * *";
 /// # Errors
 /// [`JobSchedulerError`] if the jobs can't be set up; then none runs.
 pub async fn run(writer: Writer, stop: CancellationToken) -> Result<(), JobSchedulerError> {
+    // One place: a turn that comes while one is under way adds nothing.
+    let (bell, mut purges) = mpsc::channel::<()>(1);
     let mut jobs = JobScheduler::new().await?;
-    jobs.add(Job::new_async(PURGE, move |_, _| {
-        let writer = writer.clone();
-        Box::pin(async move { purge(&writer).await })
+    jobs.add(Job::new(PURGE, move |_, _| {
+        // Full means that a turn waits already.
+        let _ = bell.try_send(());
     })?)
     .await?;
     jobs.start().await?;
-    stop.cancelled().await;
-    jobs.shutdown().await
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return jobs.shutdown().await,
+            Some(()) = purges.recv() => purge(&writer, &stop).await,
+        }
+    }
 }
 
 /// Forgets every task whose retention is over, in steps between other commands.
-async fn purge(writer: &Writer) {
-    loop {
+async fn purge(writer: &Writer, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
         match writer.purge().await {
             Ok(true) => {}
             Ok(false) => return,

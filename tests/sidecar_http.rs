@@ -9,11 +9,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::routing::{any, get, post};
 use reminder_worker::clock::SystemClock;
-use reminder_worker::sidecar::{App, Observation, Settings, Sidecar, Verdict};
+use reminder_worker::sidecar::{App, Observation, REPLY_MAX_BYTES, Settings, Sidecar, Verdict};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -89,11 +89,17 @@ async fn app() -> (SocketAddr, mpsc::UnboundedReceiver<Delivered>) {
         let shown = headers.get("dapr-api-token").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
         (StatusCode::IM_A_TEAPOT, [("x-reply", own)], format!("{method} {uri} {shown} {body}"))
     };
+    let hang = async |State(seen): State<mpsc::UnboundedSender<Delivered>>, uri: Uri, headers, body| {
+        seen.send((uri.path().to_owned(), headers, body)).unwrap();
+        std::future::pending::<()>().await;
+    };
     let list = json!([{ "pubsubname": "kafka-pubsub", "topic": "jobs", "route": "/jobs" }]);
     let router = Router::new()
         .route("/dapr/subscribe", get(async move || Json(list)))
         .route("/jobs", post(take))
         .route("/echo/{*rest}", any(echo))
+        .route("/size/{bytes}", get(async |Path(bytes): Path<usize>| "x".repeat(bytes)))
+        .route("/hang", post(hang))
         .with_state(sender);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -186,6 +192,31 @@ async fn an_invocation_passes_method_path_query_headers_body_and_status() {
 }
 
 #[tokio::test]
+async fn a_reply_to_an_invocation_is_passed_on_up_to_the_bound() {
+    let bench = Bench::start(|_| ()).await;
+    for (bytes, status) in [(REPLY_MAX_BYTES, 200), (REPLY_MAX_BYTES + 1, 500)] {
+        let url = bench.url(&format!("/v1.0/invoke/worker/method/size/{bytes}"));
+        assert_eq!(bench.client.get(url).send().await.unwrap().status(), status, "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_bulk_publish_names_the_entries_that_failed_and_takes_the_others() {
+    let mut bench = Bench::start(|_| ()).await;
+    let entry = |id, event| json!({ "entryId": id, "event": event, "contentType": "text/plain" });
+    let body = json!([entry("small", "x".into()), entry("large", "x".repeat(1 << 20))]).to_string();
+    let request = bench.client.post(bench.url("/v1.0/publish/bulk/kafka-pubsub/jobs"));
+    let reply = request.header("content-type", "application/json").body(body).send().await.unwrap();
+    assert_eq!(reply.status(), 500);
+    let told: Value = serde_json::from_str(&reply.text().await.unwrap()).unwrap();
+    assert_eq!(told["errorCode"], "ERR_PUBSUB_PUBLISH_MESSAGE");
+    assert_eq!(told["failedEntries"][0]["entryId"], "large");
+    assert_eq!(told["failedEntries"].as_array().unwrap().len(), 1);
+    let event: Value = serde_json::from_slice(&bench.next().await.2).unwrap();
+    assert_eq!(event["data"], "x");
+}
+
+#[tokio::test]
 async fn refusals_carry_the_codes_of_daprd() {
     let bench = Bench::start(|settings| settings.body_max_bytes = 16).await;
     for (path, body, status, code) in [
@@ -247,4 +278,18 @@ async fn cancelling_ends_everything_in_bounded_time() {
     bench.tracker.close();
     timeout(PATIENCE, bench.tracker.wait()).await.expect("every task of the sidecar ends");
     assert!(bench.client.get(bench.url("/v1.0/healthz")).send().await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_does_not_hold_up_the_stop() {
+    let mut bench = Bench::start(|_| ()).await;
+    let hanging = bench.client.post(bench.url("/v1.0/invoke/worker/method/hang")).send();
+    let stopping = async {
+        bench.next().await;
+        bench.token.cancel();
+        bench.tracker.close();
+        bench.tracker.wait().await;
+    };
+    let ended = timeout(PATIENCE, async { tokio::join!(hanging, stopping).0 }).await;
+    assert!(ended.expect("the connection is cut").is_err());
 }

@@ -9,17 +9,17 @@ use reminder_worker::domain::Timestamp;
 use super::client::Client;
 
 /// What a load saw.
-pub struct Seen {
-    pub rate: f64,
-    pub median_ms: f64,
-    pub p99_ms: f64,
+pub(crate) struct Seen {
+    pub(crate) rate: f64,
+    pub(crate) median_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 /// A number no other task has had.
 static TASKS: AtomicU64 = AtomicU64::new(0);
 
 /// One event a call.
-pub async fn single(port: u16, connections: usize, length: Duration) -> Seen {
+pub(crate) async fn single(port: u16, connections: usize, length: Duration) -> Seen {
     drive(
         connections,
         length,
@@ -36,7 +36,7 @@ pub async fn single(port: u16, connections: usize, length: Duration) -> Seen {
 }
 
 /// Many events a call.
-pub async fn bulk(port: u16, connections: usize, events: usize, length: Duration) -> Seen {
+pub(crate) async fn bulk(port: u16, connections: usize, events: usize, length: Duration) -> Seen {
     drive(
         connections,
         length,
@@ -52,7 +52,7 @@ pub async fn bulk(port: u16, connections: usize, events: usize, length: Duration
 }
 
 /// Creates `count` tasks, the first due after `first`, then one every `every`; returns the first due instant.
-pub async fn fill(port: u16, count: usize, first: Duration, every: Duration) -> i64 {
+pub(crate) async fn fill(port: u16, count: usize, first: Duration, every: Duration) -> i64 {
     let first = now().plus(first).millis();
     let step = i64::try_from(every.as_micros()).unwrap();
     let mut client = Client::connect(port).await;
@@ -66,10 +66,9 @@ pub async fn fill(port: u16, count: usize, first: Duration, every: Duration) -> 
     first
 }
 
-/// The `q`-quantile of sorted values.
-pub fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = ((sorted.len() - 1) as f64 * q).round() as usize;
-    sorted[at]
+/// The value below which `percent` of the sorted values lie.
+pub(crate) fn quantile(sorted: &[f64], percent: usize) -> f64 {
+    sorted[(sorted.len() - 1) * percent / 100]
 }
 
 async fn drive<F, W>(connections: usize, length: Duration, work: W, port: u16) -> Seen
@@ -98,7 +97,7 @@ where
     let mut took: Vec<f64> = running.join_all().await.concat();
     took.sort_by(f64::total_cmp);
     let rate = done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
-    Seen { rate, median_ms: quantile(&took, 0.5), p99_ms: quantile(&took, 0.99) }
+    Seen { rate, median_ms: quantile(&took, 50), p99_ms: quantile(&took, 99) }
 }
 
 fn created(due: Timestamp) -> String {
@@ -138,7 +137,7 @@ fn far() -> Timestamp {
     now().plus(Duration::from_secs(365 * 86_400))
 }
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
 }

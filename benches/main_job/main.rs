@@ -105,9 +105,9 @@ async fn lateness() {
     println!(
         "{:44} {:>12.2} / {:.2} / {:.2} ms",
         format!("lateness at {PACE}/s, median / p99 / worst"),
-        load::quantile(&late, 0.5),
-        load::quantile(&late, 0.99),
-        load::quantile(&late, 1.0)
+        load::quantile(&late, 50),
+        load::quantile(&late, 99),
+        load::quantile(&late, 100)
     );
     println!("{:44} {:>12}", "  early", late.iter().filter(|ms| **ms < 0.0).count());
 }

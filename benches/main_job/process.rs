@@ -11,30 +11,30 @@ const BINARY: &str = env!("CARGO_BIN_EXE_reminder-worker");
 const TICKS: f64 = 100.0;
 
 /// A running worker; killed when dropped.
-pub struct Worker {
+pub(crate) struct Worker {
     child: Child,
     store: tempfile::TempDir,
     sidecar_port: u16,
     ops_port: u16,
-    pub app_port: u16,
-    pub ready_after: Duration,
+    pub(crate) app_port: u16,
+    pub(crate) ready_after: Duration,
 }
 
 impl Worker {
-    pub fn binary_bytes() -> u64 {
+    pub(crate) fn binary_bytes() -> u64 {
         Path::new(BINARY).metadata().unwrap().len()
     }
 
-    pub async fn start(sidecar_port: u16) -> Self {
+    pub(crate) async fn start(sidecar_port: u16) -> Self {
         Self::start_on(sidecar_port, free_port()).await
     }
 
-    pub async fn start_on(sidecar_port: u16, app_port: u16) -> Self {
+    pub(crate) async fn start_on(sidecar_port: u16, app_port: u16) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), sidecar_port, app_port).await
     }
 
     /// Stops it and starts it anew on the same store.
-    pub async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(mut self) -> Self {
         self.stop();
         let store = std::mem::replace(&mut self.store, tempfile::tempdir().unwrap());
         Self::start_in(store, self.sidecar_port, self.app_port).await
@@ -61,20 +61,20 @@ impl Worker {
         Self { child, store, sidecar_port, ops_port, app_port, ready_after }
     }
 
-    pub fn resident_mb(&self) -> f64 {
+    pub(crate) fn resident_mb(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
     }
 
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
         Duration::from_secs_f64(ticks / TICKS)
     }
 
-    pub fn disk_mb(&self) -> f64 {
+    pub(crate) fn disk_mb(&self) -> f64 {
         let bytes: u64 = std::fs::read_dir(self.store.path().join("store"))
             .unwrap()
             .filter_map(|entry| entry.unwrap().metadata().ok())
@@ -84,7 +84,7 @@ impl Worker {
     }
 
     /// How many reminders the worker counts as published.
-    pub async fn published(&self) -> usize {
+    pub(crate) async fn published(&self) -> usize {
         let stats = Client::connect(self.ops_port).await.get("/api/v1/stats").await;
         let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
         usize::try_from(stats["reminders"]["published"].as_u64().unwrap()).unwrap()
@@ -103,6 +103,6 @@ impl Drop for Worker {
     }
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 /// The sidecar.
-pub struct Sink {
-    pub port: u16,
+pub(crate) struct Sink {
+    pub(crate) port: u16,
     late_ms: Late,
 }
 
@@ -28,7 +28,7 @@ struct Event {
 }
 
 impl Sink {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let late_ms = Late::default();
         let metadata = r#"{"id":"bench","components":[{"name":"kafka-pubsub","type":"pubsub.kafka"}]}"#;
         let app = Router::new()
@@ -44,7 +44,7 @@ impl Sink {
     }
 
     /// How late each of `count` reminders came, sorted, in milliseconds.
-    pub async fn wait_for(&self, count: usize, at_most: Duration) -> Vec<f64> {
+    pub(crate) async fn wait_for(&self, count: usize, at_most: Duration) -> Vec<f64> {
         let until = Instant::now() + at_most;
         while self.late_ms.lock().unwrap().len() < count {
             assert!(Instant::now() < until, "only {} of {count} came", self.late_ms.lock().unwrap().len());

@@ -1,10 +1,26 @@
-//! `dev`: the worker with a stand-in for Dapr.
+//! `dev`: the worker with a stand-in for Dapr, on a bare machine.
+//!
+//! The worker is the one that `serve` runs, with the same configuration; beside it runs the embedded sidecar, which
+//! delivers to it and to the apps that are named. What is printed is what the two observed.
+
+mod demo;
+mod show;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use clap::ValueEnum;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::options::ConfigOptions;
+use super::serve::{obeying_signals, start};
 use super::{Context, Failure};
-use crate::config::Loaded;
+use crate::app::Running;
+use crate::config::{Config, Loaded, Source};
+use crate::shutdown::Shutdown;
+use crate::sidecar::{self, Sidecar};
+use show::{Happenings, Screen};
 
 /// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Profile::Kafka)]
     pub(super) profile: Profile,
     /// Port of the stand-in for Dapr
-    #[arg(long, default_value_t = 3500)]
+    #[arg(long, default_value_t = 3500, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
     #[command(flatten)]
     pub(super) config: ConfigOptions,
@@ -33,10 +49,92 @@ pub(super) enum Profile {
     InMemory,
 }
 
+/// What runs.
+struct Stage {
+    worker: Running,
+    sidecar: Sidecar,
+    /// Stops the sidecar, after the worker.
+    curtain: CancellationToken,
+    tasks: TaskTracker,
+}
+
 /// Runs until a signal stops it, or the demonstration is over.
-pub(super) async fn run(_args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
-    context.start_logs(&loaded.config.log)?;
-    Err(Failure::failed("this build has no worker yet"))
+pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
+    let mut config = quieter(loaded);
+    context.start_logs(&config.log)?;
+    config.dapr.http_endpoint = format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)));
+    // A demonstration counts what it did itself: it begins on an empty store and leaves nothing behind.
+    let scratch = if args.demo { Some(demo::scratch_directory()?) } else { None };
+    if let Some(scratch) = &scratch {
+        config.store.path = scratch.path().join("store");
+    }
+    let shutdown = Shutdown::new(Arc::clone(&context.clock), config.shutdown.grace);
+    obeying_signals(&shutdown, play(&args, &config, context, &shutdown)).await
+}
+
+async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdown) -> Result<(), Failure> {
+    let stage = set(args, config, context, shutdown).await?;
+    let mut screen = Screen::new(context.colours.out, Arc::clone(&context.clock), &config.topics.reminders);
+    let played = if args.demo {
+        demo::play(&stage.worker, &stage.sidecar, config, context.clock.as_ref(), &mut screen, shutdown).await
+    } else {
+        screen.greet(&stage.worker, stage.sidecar.address(), config);
+        screen.follow(&mut Happenings::new(&stage.worker, &stage.sidecar, shutdown)).await;
+        Ok(())
+    };
+    shutdown.stop();
+    let ended = stage.worker.wait().await;
+    // Last: cancelling it drops deliveries that are under way.
+    stage.curtain.cancel();
+    stage.tasks.close();
+    stage.tasks.wait().await;
+    played.and(ended.map_err(Failure::from))
+}
+
+/// Starts the worker, then the sidecar, which asks for ports that are open.
+async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdown) -> Result<Stage, Failure> {
+    let worker = start(config.clone(), context, shutdown).await?;
+    let token = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
+    let mut apps = vec![sidecar::App {
+        app_id: "reminder-worker".into(),
+        address: worker.app_address.to_string(),
+        api_token: token(&config.app.api_token),
+    }];
+    apps.extend(args.apps.iter().enumerate().map(|(n, address)| sidecar::App {
+        app_id: format!("app-{}", n + 1),
+        address: address.clone(),
+        api_token: token(&config.app.api_token),
+    }));
+    let settings = sidecar::Settings {
+        listen: (Ipv4Addr::LOCALHOST, args.port).into(),
+        profile: match args.profile {
+            Profile::Kafka => sidecar::Profile::Kafka,
+            Profile::Redis => sidecar::Profile::Redis,
+            Profile::InMemory => sidecar::Profile::InMemory,
+        },
+        component: config.dapr.pubsub.clone(),
+        apps,
+        api_token: token(&config.dapr.api_token),
+        ..sidecar::Settings::default()
+    };
+    let (curtain, tasks) = (CancellationToken::new(), TaskTracker::new());
+    match Sidecar::start(settings, Arc::clone(&context.clock), curtain.clone(), tasks.clone()).await {
+        Ok(sidecar) => Ok(Stage { worker, sidecar, curtain, tasks }),
+        Err(error) => {
+            shutdown.stop();
+            let _ = worker.wait().await;
+            Err(Failure::failed(format!("{error}; --port chooses another")))
+        }
+    }
+}
+
+/// Warnings only, unless a level was asked for: the screen shows what happens.
+fn quieter(loaded: Loaded) -> Config {
+    let mut config = loaded.config;
+    if loaded.settings.iter().any(|s| s.key == "log.level" && s.source == Source::Default) {
+        config.log.level = "warn".into();
+    }
+    config
 }
 
 /// `host:port`, the host a name or an address.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{PolicyInForce, Reminder, Rule, Task, TaskId, Zone, occurrence};
+use crate::domain::{Moment, PolicyInForce, Reminder, Rule, Task, TaskId, Timestamp, Zone, occurrence};
 
 /// What the worker calls itself in its events.
 const PRODUCER: &str = "reminder-worker";
@@ -90,14 +90,14 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, policy: 
             task_id: task_id.as_str(),
             user_id: task.user(),
             title: task.title(),
-            due_date: due_at.map(|due| due.to_rfc3339()),
+            due_date: due_at.map(Timestamp::to_rfc3339),
             priority: task.priority().name(),
             reminder_offset: offset,
             reminder_id: &id,
             remind_at: &at,
             occurrence: reminder.occurrence.map(|occurrence| occurrence.to_string()),
             rule: reminder.rule.to_string(),
-            timezone: own.and_then(|own| own.zone()).or_else(|| task.zone()).map(Zone::name),
+            timezone: own.and_then(Moment::zone).or_else(|| task.zone()).map(Zone::name),
             tags: task.tags(),
         },
     };

@@ -21,6 +21,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use reqwest::header::CONTENT_TYPE;
 
+use super::NoClient;
 use super::request::{self, Answer};
 pub use super::request::{REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES};
 use super::sidecar::{TOKEN_HEADER, bounded_body, client};
@@ -116,7 +117,7 @@ impl Publisher {
     ///
     /// # Errors
     /// If the HTTP client cannot be built.
-    pub fn new(dapr: &config::Dapr, clock: Arc<dyn Clock>) -> reqwest::Result<Self> {
+    pub fn new(dapr: &config::Dapr, clock: Arc<dyn Clock>) -> Result<Self, NoClient> {
         Ok(Self {
             client: client()?,
             endpoint: dapr.http_endpoint.clone(),

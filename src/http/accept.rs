@@ -1,1 +1,84 @@
-//! stub
+//! The publishing API: `POST /api/tasks/{task_id}/events`.
+//!
+//! An event that keeps the contract is answered 202 once it is kept; sending it is the outbox's business, so a
+//! publisher is never slowed by the broker.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::app::App;
+use super::body::{Arrived, arrive};
+use super::problem::Problem;
+use super::query::PathText;
+use crate::clock::random_id;
+use crate::domain::TaskId;
+use crate::reading::{Topic, ValidEvent, validate};
+use crate::store::OutboxEntry;
+use crate::writer::Acceptance;
+
+/// The largest event accepted, in bytes, as it comes and as it is sent: Kafka's limit of 1 MiB for a record, less
+/// what wraps the event.
+pub(super) const ACCEPTED_MAX_BYTES: usize = 900 * 1024;
+
+/// Keeps the event in the body for publishing.
+pub(super) async fn accept(
+    State(app): State<App>,
+    PathText(task_id): PathText,
+    request: Request,
+) -> Result<Response, Problem> {
+    let body = match arrive(request.into_body(), ACCEPTED_MAX_BYTES, app.clock.as_ref()).await {
+        Arrived::Whole(body) => body,
+        Arrived::TooLarge(_) => return Err(too_large()),
+        Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
+    };
+    match validate(&task_id, &body) {
+        Ok(event) => keep(&app, event).await,
+        Err(invalid) => Ok((StatusCode::BAD_REQUEST, Json(invalid)).into_response()),
+    }
+}
+
+async fn keep(app: &App, event: ValidEvent) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let topics = &app.config.topics;
+    let topic = match event.event_type.topic() {
+        Topic::Events => &topics.task_events,
+        Topic::Updates => &topics.task_updates,
+        Topic::Reminders => &topics.reminders,
+    };
+    let task: TaskId = event.task_id.clone();
+    let event = event.into_json(random_id(), now);
+    let event_id = event["event_id"].as_str().unwrap_or_default().to_owned();
+    let body = event.to_string().into_bytes();
+    if body.len() > ACCEPTED_MAX_BYTES {
+        return Err(too_large());
+    }
+    let entry = OutboxEntry {
+        topic: topic.clone(),
+        task,
+        event_id: event_id.clone(),
+        at: now,
+        attempts: 0,
+        next_attempt: None,
+        reason: None,
+        dead: false,
+        // Below a mebibyte.
+        length: body.len() as u64,
+    };
+    match app.api.writer.accept(entry, body).await? {
+        Acceptance::Kept => {
+            let told = json!({"status": "accepted", "event_id": event_id});
+            Ok((StatusCode::ACCEPTED, Json(told)).into_response())
+        }
+        Acceptance::Full => {
+            Err(Problem::later("the outbox is full, the broker has been out of reach for long; come again"))
+        }
+    }
+}
+
+fn too_large() -> Problem {
+    let detail = format!("an event may have at most {ACCEPTED_MAX_BYTES} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}

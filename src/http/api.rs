@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,11 +13,13 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
-use super::query::{Limit, Strict};
+use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
 use super::{reminders, stream};
 use crate::clock::Clock;
-use crate::domain::{PolicyInForce, Record, Reminder, State as ReminderState, TaskId, Zone, occurrence};
+use crate::domain::{
+    PolicyInForce, Record, Reminder, State as ReminderState, TaskId, Timestamp, Zone, occurrence,
+};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
 
@@ -86,7 +88,7 @@ impl TaskShown {
             title: task.title().map(str::to_owned),
             priority: task.priority().name(),
             status: if task.is_alive() { task.status().name() } else { "DELETED" },
-            due_at: due.map(|due| due.to_rfc3339()),
+            due_at: due.map(Timestamp::to_rfc3339),
             timezone: task.zone().map(Zone::name),
             reminders: record.reminders.iter().map(|r| ReminderShown::of(task_id, r)).collect(),
         }
@@ -118,14 +120,14 @@ impl ReminderShown {
             rule: reminder.rule.to_string(),
             fire_at: reminder.fire_at.to_rfc3339(),
             state: reminder.state.name(),
-            published_at: published_at.map(|at| at.to_rfc3339()),
+            published_at: published_at.map(Timestamp::to_rfc3339),
             late_by_ms: reminder.lateness().map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX)),
             reason: reminder.reason.clone(),
         }
     }
 }
 
-async fn task(State(api): State<Api>, Path(task_id): Path<String>) -> Result<Json<TaskShown>, Problem> {
+async fn task(State(api): State<Api>, PathText(task_id): PathText) -> Result<Json<TaskShown>, Problem> {
     let unknown = Problem::new(StatusCode::NOT_FOUND, "no event of this task is kept");
     let Some(task_id) = TaskId::new(task_id) else { return Err(unknown) };
     let shown = api
@@ -209,7 +211,7 @@ struct QuarantinedWhole {
 
 async fn quarantined(
     State(api): State<Api>,
-    Path(number): Path<String>,
+    PathText(number): PathText,
 ) -> Result<Json<QuarantinedWhole>, Problem> {
     let unknown = Problem::new(StatusCode::NOT_FOUND, "no quarantined event of this number is kept");
     let Ok(number) = number.parse::<u64>() else { return Err(unknown) };
@@ -263,7 +265,7 @@ async fn outbox(State(api): State<Api>, Strict(page): Strict<Numbered>) -> Resul
         state: if entry.dead { "dead" } else { "waiting" },
         accepted_at: entry.at.to_rfc3339(),
         attempts: entry.attempts,
-        next_attempt_at: entry.next_attempt.map(|at| at.to_rfc3339()),
+        next_attempt_at: entry.next_attempt.map(Timestamp::to_rfc3339),
         reason: entry.reason,
         length: entry.length,
     };

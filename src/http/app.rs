@@ -12,12 +12,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
-use super::deliver;
-use super::health::Health;
+
 use super::token::{Demand, guard};
+use super::{accept, deliver};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Sidecar, Subscription, route, subscriptions, wants_bulk};
+use crate::health::Health;
 use crate::intake::Intake;
 use crate::telemetry;
 
@@ -50,6 +51,7 @@ pub fn app_router(app: App) -> Router {
         .route(route::TASK_EVENTS, post(deliver::task_events))
         .route(route::TASK_UPDATES, post(deliver::task_updates))
         .route(route::REMINDERS, post(deliver::reminders))
+        .route("/api/tasks/{task_id}/events", post(accept::accept))
         .fallback(deliver::elsewhere)
         .method_not_allowed_fallback(super::problem::method_not_allowed)
         .with_state(app.clone())

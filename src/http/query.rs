@@ -1,8 +1,8 @@
-//! Query strings, read strictly: a filter that is misspelt must not silently filter nothing.
+//! Paths and query strings, read strictly: a filter that is misspelt must not silently filter nothing.
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use chrono::DateTime;
@@ -26,6 +26,20 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Strict<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Query::<T>::try_from_uri(&parts.uri)
             .map(|Query(query)| Self(query))
+            .map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, wrong.body_text()))
+    }
+}
+
+/// The one parameter of a path, decoded, or 400.
+pub(super) struct PathText(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|Path(text)| Self(text))
             .map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, wrong.body_text()))
     }
 }

@@ -115,6 +115,8 @@ impl Consumer {
             self.tell_unfit(record, &unfit);
             entry.verdict = unfit.verdict();
             return entry;
+        } else if record.head().settled {
+            entry.event.extend_from_slice(value);
         } else if let Err(error) = json::rewrite(value, Numbers::Float64, &mut entry.event) {
             tracing::warn!(app = %self.app.id, topic = %record.topic, %error, "not delivered");
             return entry;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{self, Numbers, text_of};
+use super::json::text_of;
 use super::wrap::{Content, Metadata};
 
 /// One event of a bulk publish.
@@ -18,7 +18,7 @@ use super::wrap::{Content, Metadata};
 pub(crate) struct Entry<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) content_type: Cow<'a, str>,
-    /// The payload; JSON has been through floats, as daprd does it in bulk.
+    /// The payload; JSON as it was sent, though daprd takes its numbers as floats in bulk.
     pub(crate) bytes: Cow<'a, [u8]>,
     pub(crate) metadata: Option<Metadata>,
 }
@@ -73,14 +73,10 @@ pub(crate) fn entries(body: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
 
 fn payload<'a>(content_type: &str, event: Option<&'a RawValue>) -> Option<Cow<'a, [u8]>> {
     let event = event?;
-    let floats = || {
-        let mut out = Vec::with_capacity(event.get().len());
-        json::rewrite(event.get().as_bytes(), Numbers::Float64, &mut out).ok()?;
-        Some(Cow::Owned(out))
-    };
+    let as_sent = Cow::Borrowed(event.get().as_bytes());
     match Content::of(content_type) {
-        Content::Json => floats(),
-        Content::CloudEvent => event.get().starts_with('{').then(floats)?,
+        Content::Json => Some(as_sent),
+        Content::CloudEvent => event.get().starts_with('{').then_some(as_sent),
         Content::Binary => BASE64.decode(&*text_of(event)?).ok().map(Cow::Owned),
         Content::Text if is_text(content_type) => Some(match text_of(event)? {
             Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
@@ -147,6 +143,6 @@ mod tests {
             {"entryId":"4","event":"YWJj","contentType":"application/octet-stream"}]"#;
         let read: Vec<Vec<u8>> =
             entries(body.as_bytes()).unwrap().into_iter().map(|e| e.bytes.into_owned()).collect();
-        assert_eq!(read, [&br#"{"a":2,"b":1}"#[..], br#""x""#, b"a\nb", b"abc"]);
+        assert_eq!(read, [&br#"{"b":1.0,"a":2}"#[..], br#""x""#, b"a\nb", b"abc"]);
     }
 }

@@ -21,7 +21,7 @@ use crate::clock::Clock;
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
 /// The largest reply that is read from an app: answers of invoked services are held in memory.
-const REPLY_MAX_BYTES: usize = 16 << 20;
+pub const REPLY_MAX_BYTES: usize = 16 << 20;
 
 /// How long a connection to an app may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);

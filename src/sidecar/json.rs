@@ -179,6 +179,11 @@ fn is_rewritten(byte: u8) -> bool {
 /// Writes `text` as a JSON string.
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
+    if !text.bytes().any(|byte| byte == b'"' || byte < b' ' || is_rewritten(byte)) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.extend_from_slice(b"\\\""),

@@ -46,7 +46,7 @@ use tokio_util::task::TaskTracker;
 
 pub use broker::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
 pub use chance::{Chance, Luck};
-pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel};
+pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel, REPLY_MAX_BYTES};
 pub use observe::{OBSERVATIONS_MAX, Observation};
 pub use reply::Verdict;
 pub use runtime::Runtime;

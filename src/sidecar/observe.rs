@@ -60,3 +60,35 @@ impl Observers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::broadcast::error::TryRecvError;
+
+    fn tell(observers: &Observers, times: usize) {
+        for _ in 0..times {
+            observers.tell(|| Observation::Delivered {
+                app: "a".into(),
+                topic: "t".into(),
+                reply: Verdict::Success,
+                at: Timestamp::from_millis(0),
+            });
+        }
+    }
+
+    #[test]
+    fn a_listener_may_fall_behind_up_to_the_bound_and_then_loses_the_oldest() {
+        let observers = Observers::new();
+        let mut listener = observers.listen();
+        tell(&observers, OBSERVATIONS_MAX);
+        assert!(listener.try_recv().is_ok());
+        tell(&observers, 2);
+        assert_eq!(listener.try_recv().err(), Some(TryRecvError::Lagged(1)));
+    }
+
+    #[test]
+    fn with_nobody_listening_no_observation_is_made() {
+        Observers::new().tell(|| unreachable!("nobody listens"));
+    }
+}

@@ -107,11 +107,11 @@ fn entry_message(
         all.extend(own);
         all
     });
+    let payload =
+        Payload { content_type: &entry.content_type, bytes: &entry.bytes, numbers: Numbers::Float64 };
     let message = if raw {
-        wrap::raw(Bytes::from(entry.bytes.into_owned()))
+        wrap::bare(&payload)?
     } else {
-        let payload =
-            Payload { content_type: &entry.content_type, bytes: &entry.bytes, numbers: Numbers::AsWritten };
         wrap::envelope(to, &payload, metadata.as_ref(), || runtime.chance.id())?
     };
     if runtime.settings.profile == Profile::Kafka && !requested.is_empty() {

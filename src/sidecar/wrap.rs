@@ -46,6 +46,8 @@ pub(crate) struct Head {
     pub(crate) trace: Option<Cow<'static, str>>,
     /// After this instant it is no longer delivered.
     pub(crate) expires: Option<Timestamp>,
+    /// The bytes are as a bulk delivery would re-write them: sorted, numbers through floats.
+    pub(crate) settled: bool,
 }
 
 impl Head {
@@ -61,6 +63,7 @@ impl Head {
             object: true,
             trace: trace.map(|t| trace_header(&t)),
             expires: expires.map(|t| Timestamp::from_millis(t.timestamp_millis())),
+            settled: false,
         }
     }
 }
@@ -130,10 +133,11 @@ pub(crate) fn envelope(
     id: impl FnOnce() -> String,
 ) -> Result<Message, NotJson> {
     let expires = metadata.and_then(ttl).map(|ttl| to.now.plus(ttl));
-    let (value, head) = match Content::of(payload.content_type) {
+    let (value, mut head) = match Content::of(payload.content_type) {
         Content::CloudEvent => complete(to, payload, expires)?,
-        content => fresh(to, payload, content, metadata, expires, id),
+        content => fresh(to, payload, content, metadata, expires, id)?,
     };
+    head.settled = payload.numbers == Numbers::Float64;
     Ok(Message { value: value.into(), metadata: None, head })
 }
 
@@ -141,6 +145,18 @@ pub(crate) fn envelope(
 pub(crate) fn raw(value: Bytes) -> Message {
     let head = Head::read(&value);
     Message { value, metadata: None, head }
+}
+
+/// A bulk entry's payload as a message of its own, without an envelope.
+pub(crate) fn bare(payload: &Payload<'_>) -> Result<Message, NotJson> {
+    match Content::of(payload.content_type) {
+        Content::Json | Content::CloudEvent => {
+            let mut value = Vec::with_capacity(payload.bytes.len());
+            json::rewrite(payload.bytes, payload.numbers, &mut value)?;
+            Ok(raw(value.into()))
+        }
+        Content::Binary | Content::Text => Ok(raw(Bytes::copy_from_slice(payload.bytes))),
+    }
 }
 
 /// The envelope that a raw subscription gets around a message's bytes.
@@ -173,7 +189,7 @@ fn fresh(
     metadata: Option<&Metadata>,
     expires: Option<Timestamp>,
     id: impl FnOnce() -> String,
-) -> (Vec<u8>, Head) {
+) -> Result<(Vec<u8>, Head), NotJson> {
     let own = |name: &str| metadata.and_then(|m| m.get(name)).map(String::as_str).filter(|v| !v.is_empty());
     let content_type = if payload.content_type.is_empty() { "text/plain" } else { payload.content_type };
     let mut out = Vec::with_capacity(384 + payload.bytes.len());
@@ -183,10 +199,17 @@ fn fresh(
         out.push(b'"');
     } else {
         out.extend_from_slice(b"{\"data\":");
-        let parsed =
-            content == Content::Json && json::rewrite(payload.bytes, payload.numbers, &mut out).is_ok();
-        if !parsed {
-            json::string(&String::from_utf8_lossy(payload.bytes), &mut out);
+        let parsed = match content {
+            Content::Json => json::rewrite(payload.bytes, payload.numbers, &mut out),
+            Content::CloudEvent | Content::Binary | Content::Text => Err(NotJson(String::new())),
+        };
+        match parsed {
+            Ok(()) => {}
+            // In bulk it was JSON already: a number that no float holds refuses the request.
+            Err(error) if content == Content::Json && payload.numbers == Numbers::Float64 => {
+                return Err(error);
+            }
+            Err(_) => json::string(&String::from_utf8_lossy(payload.bytes), &mut out),
         }
     }
     member(&mut out, "datacontenttype", content_type);
@@ -211,7 +234,8 @@ fn fresh(
     member(&mut out, "tracestate", own("cloudevent.tracestate").unwrap_or(to.trace_state));
     member(&mut out, "type", own("cloudevent.type").unwrap_or("com.dapr.event.sent"));
     out.push(b'}');
-    (out, Head { object: true, trace: Some(trace_header(trace_parent)), expires })
+    let trace = Some(trace_header(trace_parent));
+    Ok((out, Head { object: true, trace, expires, settled: false }))
 }
 
 /// Fills in what a publisher's own envelope lacks. `id` and `datacontenttype` are never filled in; `topic` and

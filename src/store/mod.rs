@@ -82,7 +82,8 @@ pub trait Store: Send + Sync + 'static {
     /// Commits `batch`: all of it or nothing, on the disk when this returns.
     ///
     /// # Errors
-    /// [`StoreError`]; after one the same batch may be committed again.
+    /// [`StoreError`]. After one, reads may show some of `batch` though it is not durable, so nothing may be
+    /// answered from them and nothing else be committed before `batch` itself has been committed again.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Counters, marks and numbers.

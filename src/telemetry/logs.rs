@@ -16,11 +16,11 @@ use crate::config::{Log, LogFormat};
 /// If logging has been started already.
 pub fn start_logs(log: &Log, directives: Option<&str>, colour: bool) -> Result<(), TryInitError> {
     let (filter, unread) = match directives.filter(|text| !text.trim().is_empty()) {
-        Some(text) => match EnvFilter::try_new(text) {
+        Some(text) => match EnvFilter::try_new(quiet(text)) {
             Ok(filter) => (filter, None),
-            Err(error) => (EnvFilter::new(&log.level), Some(error)),
+            Err(error) => (EnvFilter::new(quiet(&log.level)), Some(error)),
         },
-        None => (EnvFilter::new(&log.level), None),
+        None => (EnvFilter::new(quiet(&log.level)), None),
     };
     let terminal = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
@@ -34,6 +34,16 @@ pub fn start_logs(log: &Log, directives: Option<&str>, colour: bool) -> Result<(
         tracing::warn!(%error, level = log.level, "RUST_LOG cannot be read; the configured level is used");
     }
     Ok(())
+}
+
+/// `directives` without what libraries say of their own start, unless they are asked for by name.
+fn quiet(directives: &str) -> String {
+    const TALKATIVE: &str = "tokio_cron_scheduler";
+    if directives.contains(TALKATIVE) {
+        directives.to_owned()
+    } else {
+        format!("{directives},{TALKATIVE}=warn")
+    }
 }
 
 /// Whether lines are JSON, given whether they go to a terminal.

@@ -1,1 +1,119 @@
-//! t
+use super::*;
+
+fn outgoing(bytes: usize) -> Outgoing {
+    Outgoing { key: "k".into(), event: vec![b'a'; bytes].into() }
+}
+
+/// How many events each request has; together they are the batch, in order.
+fn sizes(batch: &[Outgoing]) -> Vec<usize> {
+    let ranges = split(batch);
+    assert!(ranges.iter().cloned().flatten().eq(0..batch.len()));
+    ranges.iter().map(ExactSizeIterator::len).collect()
+}
+
+#[test]
+fn requests_end_on_the_bounds() {
+    let half = REQUEST_MAX_BYTES / 2;
+    for (events, requests) in [
+        (vec![], vec![]),
+        (vec![1, 1], vec![2]),
+        (vec![half, half], vec![2]),
+        (vec![half, half + 1], vec![1, 1]),
+        (vec![REQUEST_MAX_BYTES + 1, 1, 1], vec![1, 2]),
+        (vec![1; REQUEST_MAX_ENTRIES], vec![REQUEST_MAX_ENTRIES]),
+        (vec![1; REQUEST_MAX_ENTRIES + 1], vec![REQUEST_MAX_ENTRIES, 1]),
+    ] {
+        let batch: Vec<_> = events.iter().map(|bytes| outgoing(*bytes)).collect();
+        assert_eq!(sizes(&batch), requests, "{} events", events.len());
+    }
+}
+
+#[test]
+fn an_event_whose_numbers_bulk_would_change_goes_alone() {
+    for (event, survives) in [
+        (r#"{"n":999999999999999}"#, true),
+        (r#"{"n":9007199254740993}"#, false),
+        (r#"{"n":0.1234567890123456}"#, false),
+        (r#"{"n":12345678.1234567}"#, true),
+        (r#"{"at":"2026-11-24T09:00:00.000Z","id":"8f1d5b0e-2a67-5c3b-9d41-6e0b7c52a419"}"#, true),
+        ("", true),
+    ] {
+        assert_eq!(survives_bulk(event.as_bytes()), survives, "{event}");
+    }
+    let of = |event: &'static str| Outgoing { key: "k".into(), event: event.into() };
+    let batch = [of("{}"), of("{}"), of(r#"{"n":9007199254740993}"#), of("{}"), of("{}")];
+    assert_eq!(sizes(&batch), [2, 1, 2]);
+}
+
+#[test]
+fn a_bulk_body_is_what_dapr_reads_with_the_events_as_they_were() {
+    let batch = [
+        Outgoing { key: "a\"b".into(), event: r#"{"n": 1.0}"#.into() },
+        Outgoing { key: "ü".into(), event: "{}".into() },
+    ];
+    assert_eq!(
+        String::from_utf8(bulk_body(&batch)).unwrap(),
+        concat!(
+            r#"[{"entryId":"0","event":{"n": 1.0},"contentType":"application/cloudevents+json","#,
+            r#""metadata":{"partitionKey":"a\"b"}},"#,
+            r#"{"entryId":"1","event":{},"contentType":"application/cloudevents+json","#,
+            r#""metadata":{"partitionKey":"ü"}}]"#
+        )
+    );
+}
+
+#[test]
+fn every_status_means_what_it_says_of_the_broker() {
+    let message = br#"{"errorCode":"ERR_X","message":"why"}"#;
+    let reason = |status: u16| format!("the sidecar answered {status}: why");
+    let refused =
+        |status, for_good| Answer::All(PublishOutcome::Refused { reason: reason(status), for_good });
+    let ambiguous = |status| Answer::All(PublishOutcome::Ambiguous { reason: reason(status) });
+    for (status, meaning) in [
+        (200, Answer::All(PublishOutcome::Published)),
+        (204, Answer::All(PublishOutcome::Published)),
+        (301, refused(301, false)),
+        (400, Answer::AtFault(reason(400))),
+        (401, refused(401, false)),
+        (403, refused(403, true)),
+        (404, Answer::NotFound(reason(404))),
+        (405, Answer::NotFound(reason(405))),
+        (408, refused(408, false)),
+        (413, Answer::AtFault(reason(413))),
+        (422, Answer::AtFault(reason(422))),
+        (429, refused(429, false)),
+        (500, ambiguous(500)),
+        (503, ambiguous(503)),
+    ] {
+        assert_eq!(answer(status, Some(message)), meaning, "{status}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_json_or_was_not_read_leaves_the_status_to_speak() {
+    for body in [None, Some(&b"<html>"[..]), Some(b""), Some(br#"{"message":7}"#)] {
+        let reason = "the sidecar answered 500: no reason given".to_owned();
+        assert_eq!(answer(500, body), Answer::All(PublishOutcome::Ambiguous { reason }));
+    }
+}
+
+#[test]
+fn a_list_of_failures_names_them_and_an_envelope_that_is_no_json_is_at_fault() {
+    let listed = br#"{"failedEntries":[{"entryId":"1","error":"kafka: timed out"},{"entryId":"4"}],"errorCode":"ERR_PUBSUB_PUBLISH_MESSAGE"}"#;
+    assert_eq!(
+        answer(500, Some(listed)),
+        Answer::Listed(BTreeMap::from([
+            ("1".into(), "the sidecar answered 500: kafka: timed out".into()),
+            ("4".into(), "the sidecar answered 500: no reason given".into()),
+        ]))
+    );
+    let malformed = br#"{"errorCode":"ERR_PUBSUB_CLOUD_EVENTS_SER","message":"bad"}"#;
+    assert_eq!(answer(500, Some(malformed)), Answer::AtFault("the sidecar answered 500: bad".into()));
+}
+
+#[test]
+fn a_reason_stays_short_enough_to_be_kept() {
+    let body = format!(r#"{{"message":"{}"}}"#, "x".repeat(10_000));
+    let Answer::AtFault(reason) = answer(400, Some(body.as_bytes())) else { panic!("not at fault") };
+    assert_eq!(reason.len(), REASON_MAX_BYTES);
+}

@@ -89,17 +89,30 @@ fn the_head_tells_what_delivery_needs() {
         ("[]", Head::default()),
         ("nonsense", Head::default()),
         ("{}", Head { object: true, ..Head::default() }),
-        (r#"{"traceid":""}"#, Head { object: true, trace: Some(NO_TRACE.into()), expires: None }),
+        (
+            r#"{"traceid":""}"#,
+            Head { object: true, trace: Some(NO_TRACE.into()), expires: None, settled: false },
+        ),
         (r#"{"traceid":7}"#, Head { object: true, ..Head::default() }),
         (
             r#"{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","traceid":""}"#,
-            Head { object: true, trace: Some(TRACE.into()), expires: None },
+            Head { object: true, trace: Some(TRACE.into()), expires: None, settled: false },
         ),
         (
             r#"{"expiration":"1970-01-01T00:00:01Z"}"#,
-            Head { object: true, trace: None, expires: Some(Timestamp::from_millis(1000)) },
+            Head { object: true, trace: None, expires: Some(Timestamp::from_millis(1000)), settled: false },
         ),
     ] {
         assert_eq!(Head::read(value.as_bytes()), head, "{value}");
     }
+}
+
+#[test]
+fn a_number_that_no_float_holds_is_kept_alone_and_refused_in_bulk() {
+    let with = |numbers| {
+        let payload = Payload { content_type: "application/json", bytes: b"1e400", numbers };
+        envelope(&to(""), &payload, None, String::new)
+    };
+    assert!(with(Numbers::AsWritten).is_ok_and(|m| m.value.starts_with(b"{\"data\":1e400,")));
+    assert!(with(Numbers::Float64).is_err());
 }

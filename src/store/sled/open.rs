@@ -43,7 +43,7 @@ impl SledStore {
         let lock = place.hold()?;
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
-        let db = caught(|| engine::open(&place.dir, cache_mb << 20));
+        let db = caught(|| engine::open(&place.dir, cache_mb.saturating_mul(MIB)));
         let db = db.map_err(|panic| advice::of_text(&place.dir, &panic))?;
         let db = db.map_err(|error| advice::of_engine(&place.dir, &error))?;
         let recovered = db.was_recovered();
@@ -61,6 +61,8 @@ impl SledStore {
     }
 }
 
+/// What the cache is counted in.
+const MIB: u64 = 1 << 20;
 /// What a marker says.
 const LOST: &str = "the marker beside it says that it held a store (whoever sets the directory aside on \
                     purpose sets the marker aside with it)";

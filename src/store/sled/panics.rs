@@ -22,9 +22,9 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
             }
         }));
     });
-    QUIET.set(true);
+    let before = QUIET.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
-    QUIET.set(false);
+    QUIET.set(before);
     result.map_err(|payload| message(payload.as_ref()))
 }
 

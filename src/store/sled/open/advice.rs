@@ -75,3 +75,50 @@ fn is_of_data(error: &io::Error) -> bool {
 fn cause(reason: &str) -> Option<&'static str> {
     CAUSES.iter().find(|(words, _)| words.iter().any(|word| reason.contains(word))).map(|(_, advice)| *advice)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The system's numbers of errors, on Linux.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_cause_outside_of_the_store_has_its_advice_however_it_comes_to_be_told() {
+        let table = [
+            (1, "read and write access"),
+            (13, "read and write access"),
+            (28, "free space"),
+            (122, "free space"),
+            (23, "ulimit -n"),
+            (24, "ulimit -n"),
+            (30, "writable"),
+            (17, "a directory that is its own"),
+            (20, "a directory that is its own"),
+            (21, "a directory that is its own"),
+            (5, "look after the disk"),
+        ];
+        let path = Path::new("store");
+        for (number, advice) in table {
+            let error = || io::Error::from_raw_os_error(number);
+            let told_again = sled::Error::Io(io::Error::new(error().kind(), format!("{:?}", error())));
+            for told in [
+                unreachable(path, &error().to_string()),
+                of_engine(path, &sled::Error::Io(error())),
+                of_engine(path, &told_again),
+                of_text(path, &format!("the engine panicked: {:?}", error())),
+            ] {
+                assert!(matches!(told, OpenError::Unreachable { .. }), "{number}: {told}");
+                assert!(told.to_string().contains(advice), "{number}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_cause_outside_is_damage() {
+        let path = Path::new("store");
+        let short = sled::Error::Io(io::Error::from(io::ErrorKind::UnexpectedEof));
+        for told in [of_engine(path, &short), of_text(path, "the engine panicked: index out of bounds")] {
+            assert!(matches!(told, OpenError::Damaged { .. }), "{told}");
+        }
+    }
+}

@@ -1,5 +1,9 @@
 //! Tests of the store below its interface: what values look like, and what failing disks leave.
 
 mod codec;
-
+mod disks;
+mod faults;
+mod formats;
+mod golden;
+mod limits;
 mod strategies;

@@ -51,11 +51,11 @@ impl Heart {
 
 /// A probe's answer: what was looked at, and what of it fails.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct Report {
+pub struct Report {
     /// `ok` or `failing`.
-    pub(super) status: &'static str,
+    pub status: &'static str,
     /// By name: `ok`, or what is wrong.
-    pub(super) checks: BTreeMap<&'static str, String>,
+    pub checks: BTreeMap<&'static str, String>,
 }
 
 impl Report {
@@ -65,7 +65,9 @@ impl Report {
         Self { status: if failing { "failing" } else { "ok" }, checks: checks.collect() }
     }
 
-    pub(super) fn is_ok(&self) -> bool {
+    /// Whether nothing fails.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
         self.status == "ok"
     }
 }
@@ -119,7 +121,9 @@ impl Health {
         }
     }
 
-    pub(super) fn alive(&self) -> Report {
+    /// Whether every loop has shown a sign of life lately.
+    #[must_use]
+    pub fn alive(&self) -> Report {
         let limit = self.inner.limits.heartbeat_limit;
         Report::of(
             self.ages()
@@ -131,7 +135,9 @@ impl Health {
         )
     }
 
-    pub(super) fn ready(&self) -> Report {
+    /// Whether the worker can do its work.
+    #[must_use]
+    pub fn ready(&self) -> Report {
         let inner = &self.inner;
         let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
         let late_by = inner.clock.now().since(oldest);

@@ -1,0 +1,247 @@
+//! What `dev` prints: one line for each thing that happened, with the seconds since the start.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Running;
+use crate::cli::terminal::{Paint, harmless};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::Timestamp;
+use crate::intake::LiveReminder;
+use crate::shutdown::Shutdown;
+use crate::sidecar::{Observation, Sidecar};
+
+/// How many published reminders are remembered until they come back.
+const REMEMBERED_MAX: usize = 4_096;
+
+/// Where lines go, and what has been seen.
+pub(super) struct Screen {
+    paint: Paint,
+    clock: Arc<dyn Clock>,
+    started: Timestamp,
+    reminders_topic: String,
+    /// When the broker took the last reminder of each task that is not back yet.
+    at_broker: HashMap<Arc<str>, Timestamp>,
+    seen: Vec<Seen>,
+    counted: Counted,
+    /// Whether events are printed as the broker takes them; the demonstration tells its own.
+    tells_events: bool,
+}
+
+/// A reminder as it came back through the broker.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// From the planned instant until the broker had it.
+    pub(super) at_broker: Option<Duration>,
+    /// From the planned instant until the worker had it back.
+    pub(super) back: Duration,
+    /// It came before its instant, which must never be.
+    pub(super) early: bool,
+}
+
+/// Task events as the stand-in counted them.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Counted {
+    /// Taken by the broker.
+    pub(super) published: usize,
+    /// Answered with SUCCESS by the worker.
+    pub(super) acknowledged: usize,
+}
+
+/// What happens, as worker and stand-in tell it.
+pub(super) struct Happenings {
+    live: broadcast::Receiver<Arc<LiveReminder>>,
+    observed: broadcast::Receiver<Observation>,
+    stop: CancellationToken,
+}
+
+impl Happenings {
+    /// Everything from now on, until `shutdown`.
+    pub(super) fn new(worker: &Running, sidecar: &Sidecar, shutdown: &Shutdown) -> Self {
+        Self { live: worker.live.subscribe(), observed: sidecar.observe(), stop: shutdown.soft().clone() }
+    }
+}
+
+impl Screen {
+    pub(super) fn new(paint: Paint, clock: Arc<dyn Clock>, reminders_topic: &str) -> Self {
+        let started = clock.now();
+        Self {
+            paint,
+            clock,
+            started,
+            reminders_topic: reminders_topic.to_owned(),
+            at_broker: HashMap::new(),
+            seen: Vec::new(),
+            counted: Counted::default(),
+            tells_events: false,
+        }
+    }
+
+    /// Counts seconds from now.
+    pub(super) fn restart(&mut self) {
+        self.started = self.clock.now();
+    }
+
+    /// Reminders that came back.
+    pub(super) fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// Task events as the stand-in counted them.
+    pub(super) fn counted(&self) -> Counted {
+        self.counted
+    }
+
+    /// Prints a line; a reader who went away is no error.
+    pub(super) fn line(&mut self, text: &str) {
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+
+    /// Prints what happened, under a word that says of what kind it is.
+    pub(super) fn happened(&mut self, word: &str, text: &str) {
+        let at = self.clock.now().since(self.started).as_secs_f64();
+        let word = match word {
+            "reminder" => self.paint.green(format!("{word:<9}")),
+            _ => self.paint.yellow(format!("{word:<9}")),
+        };
+        let line = format!("{} {word} {}", self.paint.dim(format!("{at:>8.3} s")), harmless(text));
+        self.line(&line);
+    }
+
+    /// Says what runs and what to do with it.
+    pub(super) fn greet(&mut self, worker: &Running, sidecar: SocketAddr, config: &Config) {
+        let (pubsub, topic) = (&config.dapr.pubsub, &config.topics.task_events);
+        self.tells_events = true;
+        let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
+        let ops = worker.ops_address;
+        self.line(&format!(
+            "{heading}\n\n\
+             \x20 publish    curl http://{sidecar}/v1.0/publish/{pubsub}/{topic} -H 'content-type: application/json' -d \\\n\
+             \x20            '{{\"event_type\":\"task_created\",\"payload\":{{\"task_id\":\"t-1\",\"title\":\"Water the plants\",\"due_date\":\"{}\"}}}}'\n\
+             \x20 look       curl http://{ops}/api/v1/tasks/t-1\n\
+             \x20 follow     curl -N http://{ops}/api/v1/reminders/stream\n\
+             \x20 stop       Ctrl-C\n",
+            self.clock.now().plus(Duration::from_secs(60)).to_rfc3339(),
+        ));
+    }
+
+    /// Prints what happens until a signal.
+    pub(super) async fn follow(&mut self, happenings: &mut Happenings) {
+        while !happenings.stop.is_cancelled() {
+            let later = self.clock.now().plus(Duration::from_secs(3_600));
+            self.follow_until(later, happenings).await;
+        }
+    }
+
+    /// Prints what happens until `until`, or a signal.
+    pub(super) async fn follow_until(&mut self, until: Timestamp, happenings: &mut Happenings) {
+        let clock = Arc::clone(&self.clock);
+        loop {
+            let left = until.since(clock.now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                // What the broker took is heard of before it comes back.
+                biased;
+                () = happenings.stop.cancelled() => return,
+                observation = happenings.observed.recv() => match observation {
+                    Ok(observation) => self.observe(&observation),
+                    Err(RecvError::Lagged(missed)) => self.happened("missed", &format!("{missed} events came too fast to print")),
+                    Err(RecvError::Closed) => return,
+                },
+                reminder = happenings.live.recv() => match reminder {
+                    Ok(reminder) => self.reminder(&reminder),
+                    Err(RecvError::Lagged(missed)) => self.happened("missed", &format!("{missed} reminders came too fast to print")),
+                    Err(RecvError::Closed) => return,
+                },
+                () = clock.sleep(left) => {}
+            }
+        }
+    }
+
+    fn reminder(&mut self, reminder: &LiveReminder) {
+        let Some(told) = read(&reminder.json) else { return };
+        let early = told.received < told.planned;
+        let back = told.received.since(told.planned);
+        let at_broker = self.at_broker.remove(told.task.as_str()).map(|at| at.since(told.planned));
+        let when = match (early, at_broker) {
+            (true, _) => self.paint.red("before its time"),
+            (false, Some(at_broker)) => {
+                format!(
+                    "at the broker {} ms after its time, back after {} ms",
+                    at_broker.as_millis(),
+                    back.as_millis()
+                )
+            }
+            (false, None) => format!("back {} ms after its time", back.as_millis()),
+        };
+        self.happened("reminder", &format!("\"{}\" ({}): {when}", told.title, told.rule));
+        self.seen.push(Seen { at_broker, back, early });
+        if self.seen.len() > REMEMBERED_MAX {
+            self.seen.remove(0);
+        }
+    }
+
+    fn observe(&mut self, observation: &Observation) {
+        match observation {
+            Observation::Published { topic, key, at, .. } if **topic == *self.reminders_topic => {
+                if self.at_broker.len() < REMEMBERED_MAX
+                    && let Some(task) = key
+                {
+                    self.at_broker.insert(Arc::clone(task), *at);
+                }
+            }
+            Observation::Published { topic, key, bytes, .. } => {
+                self.counted.published += 1;
+                if self.tells_events {
+                    let key = key.as_deref().map(|key| format!(" with key {key}")).unwrap_or_default();
+                    self.happened("event", &format!("{bytes} bytes on {topic}{key}"));
+                }
+            }
+            Observation::Delivered { app, topic, reply, .. } => {
+                let acknowledged = reply.word() == "SUCCESS";
+                let event_of_ours = &**app == "reminder-worker" && **topic != *self.reminders_topic;
+                self.counted.acknowledged += usize::from(event_of_ours && acknowledged);
+                if !acknowledged {
+                    self.happened(
+                        "reply",
+                        &format!("{app} answered {} for an event on {topic}", reply.word()),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What a line of the live stream says.
+struct Told {
+    task: String,
+    title: String,
+    rule: String,
+    planned: Timestamp,
+    received: Timestamp,
+}
+
+fn read(json: &str) -> Option<Told> {
+    let line: serde_json::Value = serde_json::from_str(json).ok()?;
+    let payload = &line["event"]["data"]["payload"];
+    Some(Told {
+        task: line["task_id"].as_str()?.to_owned(),
+        title: payload["title"].as_str().unwrap_or("(no title)").to_owned(),
+        rule: payload["rule"].as_str().unwrap_or("?").to_owned(),
+        planned: instant(line["event"]["time"].as_str()?)?,
+        received: instant(line["received_at"].as_str()?)?,
+    })
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    crate::cli::when::instant(text, Timestamp::MIN).ok()
+}

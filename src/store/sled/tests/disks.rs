@@ -1,0 +1,138 @@
+//! Disks that tell what was done to them, fail when told to, and lose what was not forced.
+
+use std::sync::{Arc, Mutex};
+
+use crate::store::StoreError;
+use crate::store::sled::disk::{Bytes, Disk, Visit, Writes};
+use crate::store::sled::memory::MemoryDisk;
+
+/// One step of a commit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Apply,
+    /// An apply of which a part stays visible.
+    HalfApply,
+    Flush,
+    Sync,
+}
+
+#[derive(Default)]
+struct Inner {
+    visible: MemoryDisk,
+    /// Applied and not yet flushed, then flushed and not yet synced.
+    applied: Writes,
+    flushed: Writes,
+    durable: MemoryDisk,
+    fail: Option<Step>,
+    steps: Vec<Step>,
+    longest: usize,
+}
+
+/// A map with a device behind it: what is applied is visible, what is flushed and synced outlasts a power cut.
+#[derive(Clone, Default)]
+pub(super) struct TestDisk(Arc<Mutex<Inner>>);
+
+impl TestDisk {
+    /// The next step of this kind fails, once.
+    pub(super) fn fail_next(&self, step: Step) {
+        self.0.lock().unwrap().fail = Some(step);
+    }
+
+    /// The steps taken since last asked.
+    pub(super) fn steps(&self) -> Vec<Step> {
+        std::mem::take(&mut self.0.lock().unwrap().steps)
+    }
+
+    /// The longest value ever written.
+    pub(super) fn longest(&self) -> usize {
+        self.0.lock().unwrap().longest
+    }
+
+    /// What is found after the power went.
+    pub(super) fn after_power_cut(&self) -> Self {
+        let all = entries(&self.0.lock().unwrap().durable);
+        let disk = Self::default();
+        disk.write(&all).unwrap();
+        disk.steps();
+        disk
+    }
+
+    /// Everything visible.
+    pub(super) fn entries(&self) -> Writes {
+        entries(&self.0.lock().unwrap().visible)
+    }
+}
+
+fn entries(disk: &MemoryDisk) -> Writes {
+    let mut all = Writes::new();
+    disk.range(&[], &[u8::MAX; 2], &mut |key, value| {
+        all.insert(key.to_vec(), Some(value.to_vec()));
+        Ok(true)
+    })
+    .unwrap();
+    all
+}
+
+impl Inner {
+    fn begin(&mut self, step: Step) -> Result<(), StoreError> {
+        self.steps.push(step);
+        if self.fail != Some(step) {
+            return Ok(());
+        }
+        self.fail = None;
+        match step {
+            Step::Sync => Err(StoreError::Unsynced("told to".into())),
+            _ => Err(StoreError::Unavailable("told to".into())),
+        }
+    }
+}
+
+impl Disk for TestDisk {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.0.lock().unwrap().visible.get(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        // Taken out first, since a visitor may read in between.
+        let mut found = Vec::new();
+        self.0.lock().unwrap().visible.range(from, to, &mut |key, value| {
+            found.push((key.to_vec(), value.clone()));
+            Ok(true)
+        })?;
+        for (key, value) in found {
+            if !visit(&key, &value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut inner = self.0.lock().unwrap();
+        inner.begin(Step::Apply)?;
+        if inner.fail == Some(Step::HalfApply) {
+            let half = writes.iter().step_by(2).map(|(key, value)| (key.clone(), value.clone())).collect();
+            inner.visible.apply(&half)?;
+            return inner.begin(Step::HalfApply);
+        }
+        let longest = writes.values().flatten().map(Vec::len).max().unwrap_or(0);
+        inner.longest = inner.longest.max(longest);
+        inner.applied.extend(writes.clone());
+        inner.visible.apply(writes)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        let mut inner = self.0.lock().unwrap();
+        inner.begin(Step::Flush)?;
+        let applied = std::mem::take(&mut inner.applied);
+        inner.flushed.extend(applied);
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let mut inner = self.0.lock().unwrap();
+        inner.begin(Step::Sync)?;
+        let flushed = std::mem::take(&mut inner.flushed);
+        inner.durable.apply(&flushed)
+    }
+}

@@ -1,0 +1,199 @@
+//! The bytes of values, fixed for ever: a store on a disk outlives the order of declarations. A change here is a
+//! new format with a step to it.
+
+use super::strategies::plain_record;
+use crate::domain::task::{Cell, Origin, Past};
+use crate::domain::{
+    Due, Field, Kind, Moment, Priority, Record, Reminder, ReminderId, Rule, State, Statement, Status, Tally,
+    Task, TaskId, Timestamp, Version,
+};
+use crate::store::sled::codes::Coded;
+use crate::store::sled::{keys, records, values};
+use crate::store::{Claim, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn words_keep_their_numbers() {
+    fn check<T: Coded + Copy + PartialEq + std::fmt::Debug>(table: &[(u8, T)]) {
+        for (code, word) in table {
+            assert_eq!(word.code(), *code, "{word:?}");
+            assert_eq!(T::from_code(*code), Ok(*word));
+        }
+        let next = u8::try_from(table.len()).unwrap() + 1;
+        for unknown in [0, next, u8::MAX] {
+            assert!(T::from_code(unknown).is_err(), "{unknown}");
+        }
+    }
+    check(&[(1, Kind::Created), (2, Kind::Updated), (3, Kind::Completed), (4, Kind::Deleted)]);
+    check(&[(1, Priority::Low), (2, Priority::Medium), (3, Priority::High)]);
+    check(&[(1, Status::Todo), (2, Status::InProgress), (3, Status::Done)]);
+    check(&[
+        (1, State::Pending),
+        (2, State::Published),
+        (3, State::Cancelled),
+        (4, State::Superseded),
+        (5, State::Expired),
+    ]);
+    check(&[
+        (1, Field::User),
+        (2, Field::Title),
+        (3, Field::Priority),
+        (4, Field::Status),
+        (5, Field::Due),
+        (6, Field::Zone),
+        (7, Field::Offsets),
+        (8, Field::RemindAt),
+        (9, Field::Tags),
+        (10, Field::Recurrence),
+    ]);
+}
+
+/// Every word, kind of due date and optional part at least once.
+fn full_record() -> Record {
+    let version = |n: u64, kind| Version {
+        ms: 1000 + i64::try_from(n).unwrap(),
+        kind,
+        broker: if n.is_multiple_of(2) { 0 } else { 990 },
+        offset: n * 100,
+        digest: 0x0102_0304_0506_0700 + n,
+    };
+    let at = Timestamp::from_millis;
+    let berlin = "Europe/Berlin".parse().unwrap();
+    let cell = |n, kind, since, statement| Cell { statement, version: version(n, kind), since };
+    let cells = vec![
+        cell(1, Kind::Created, None, Statement::User(Some("u".into()))),
+        cell(2, Kind::Updated, None, Statement::Title(None)),
+        cell(2, Kind::Updated, None, Statement::Priority(Some(Priority::High))),
+        cell(3, Kind::Completed, Some(at(1003)), Statement::Status(Some(Status::Done))),
+        cell(1, Kind::Created, Some(at(900)), Statement::Due(Some(Due::Date(20_000)))),
+        cell(1, Kind::Created, None, Statement::Zone(Some(berlin))),
+        cell(1, Kind::Created, None, Statement::Offsets(Some(vec![0, 15, 1440]))),
+        cell(1, Kind::Created, None, Statement::RemindAt(Some(vec![Due::Instant(at(5)), Due::Wall(6)]))),
+        cell(1, Kind::Created, None, Statement::Tags(Some(vec!["a".into(), "bc".into()]))),
+        cell(1, Kind::Created, None, Statement::Recurrence(Some("{}".into()))),
+    ];
+    let task = Task {
+        created: Some(version(1, Kind::Created)),
+        born: Some(at(1001)),
+        deleted: Some(version(0, Kind::Deleted)),
+        cells,
+        past: vec![Past { field: Field::Offsets, value: 77, since: at(800) }],
+        arrivals: vec![88],
+        due_origin: Origin { correlation_id: Some("c".into()), trace_id: Some([0xab; 16]) },
+        transport: Some(at(1500)),
+    };
+    let occurrence = Moment::new(Due::Date(20_000), berlin);
+    let plain = Reminder::pending(Some(occurrence), Rule::Offset(15), at(1_728_000_000_000));
+    let reminders = vec![
+        Reminder { leaving: Some(State::Superseded), ..plain.clone() },
+        Reminder {
+            state: State::Published,
+            settled_at: Some(at(2000)),
+            received_at: Some(at(2001)),
+            ..plain.clone()
+        },
+        Reminder { state: State::Cancelled, attempts: 3, next_attempt: Some(at(3000)), ..plain.clone() },
+        Reminder { state: State::Superseded, maybe_out: true, ..plain.clone() },
+        Reminder { state: State::Expired, reason: Some("late".into()), ..plain },
+        Reminder::pending(None, Rule::At(Moment::new(Due::Wall(9), berlin)), at(10)),
+    ];
+    Record { task, generation: 6, reminders, low_water: vec![(Rule::Offset(15), at(700))] }
+}
+
+#[test]
+fn records_keep_their_bytes() {
+    assert_eq!(
+        hex(&records::encode(&full_record())),
+        concat!(
+            "010461d20f15640102030405060701040101020304050607004204c8010102030405060702630219ac020102",
+            "030405060703ff000100e6070163abababababababababababababababab0107000000000000004d91030100",
+            "000000000000580a0100017522020302038403034500c90103c0b80206000d4575726f70652f4265726c696e",
+            "070003000fa00b08000201c70f02c50f09000201610262630a00027b7d0606010503c0b8020d4575726f7065",
+            "2f4265726c696e010fc0ee6d044222010fc0ee6ddfe09bcdca64dde09bcdca64031a010fc0ee6d8fd19bcdca",
+            "64032402010fc0ee6d8502010fc0ee6d046c61746501000202bf0f0d4575726f70652f4265726c696e020101",
+            "0fd904"
+        )
+    );
+    assert_eq!(
+        hex(&records::encode(&plain_record())),
+        concat!(
+            "010161f6b183c598681897f8029e3779b97f4a7c15230000180501002433663163396231652d356430612d34",
+            "6133622d396135372d30643962316432633765313102001953656e642074686520717561727465726c792072",
+            "65706f72740300038400018500018090e4c00401010101018090e4c00401000000"
+        )
+    );
+    assert_eq!(records::decode(&records::encode(&full_record())), Ok(full_record()));
+}
+
+#[test]
+fn other_values_keep_their_bytes() {
+    let at = Timestamp::from_millis;
+    let task = TaskId::new("t").unwrap();
+    let mut counts = [0; State::ALL.len()];
+    for (state, count) in [
+        (State::Pending, 1),
+        (State::Published, 2),
+        (State::Cancelled, 3),
+        (State::Superseded, 4),
+        (State::Expired, 5),
+    ] {
+        counts[State::ALL.iter().position(|s| *s == state).unwrap()] = count;
+    }
+    let meta = Meta {
+        events: EventTally { applied: 1, duplicate: 2, stale: 3, ignored: 4, quarantined: 5 },
+        reminders: Tally::from_counts(counts),
+        horizon: Some(at(6)),
+        policy: Some(PolicyMark { digest: 7, generation: 8, since: at(9) }),
+        replanning_after: Some(Some(task.clone())),
+        next_claim: 10,
+        next_quarantined: 11,
+        next_outbox: 12,
+        quarantine: Usage { entries: 13, bytes: 14 },
+        outbox: Usage { entries: 15, bytes: 16 },
+        outbox_dead: Usage { entries: 17, bytes: 18 },
+    };
+    assert_eq!(
+        hex(&values::encode_meta(&meta)),
+        "010f0102030405020406080a0a0b0c0d0e0f1011120c000000000000000708120174"
+    );
+    let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([0xcd; 16])] };
+    assert_eq!(hex(&values::encode_claim(&claim)), "0101cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
+    let event =
+        Quarantined { at: at(-1), topic: "t".into(), code: "c".into(), reason: "r".into(), length: 300 };
+    assert_eq!(hex(&values::encode_quarantined(&event)), "0101017401630172ac02");
+    let entry = OutboxEntry {
+        topic: "o".into(),
+        task,
+        event_id: "e".into(),
+        at: at(1),
+        attempts: 2,
+        next_attempt: Some(at(3)),
+        reason: Some("r".into()),
+        dead: true,
+        length: 4,
+    };
+    assert_eq!(hex(&values::encode_outbox(&entry)), "010702016f017401650204060172");
+}
+
+#[test]
+fn keys_keep_their_bytes() {
+    let place = (Timestamp::from_millis(-1), ReminderId::from_bytes([0xee; 16]));
+    assert_eq!(hex(&keys::record(&TaskId::new("t1").unwrap())), "727431");
+    assert_eq!(hex(&keys::index(keys::PENDING, &place)), format!("707fffffffffffffff{}", "ee".repeat(16)));
+    assert_eq!(hex(&keys::index(keys::SETTLED, &place)), format!("737fffffffffffffff{}", "ee".repeat(16)));
+    for (space, letter) in [
+        (keys::CLAIM, "63"),
+        (keys::QUARANTINED, "71"),
+        (keys::QUARANTINED_BODY, "51"),
+        (keys::OUTBOX, "6f"),
+        (keys::OUTBOX_BODY, "4f"),
+    ] {
+        assert_eq!(hex(&keys::numbered(space, 258)), format!("{letter}0000000000000102"));
+    }
+    assert_eq!(hex(&keys::single(keys::META)), "6d");
+    assert_eq!(hex(&keys::single(keys::FORMAT)), "00");
+    assert_eq!(hex(&keys::part(&keys::parts(b"O123"), 4)), "f04f000331323300000004");
+}

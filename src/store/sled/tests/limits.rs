@@ -1,0 +1,128 @@
+//! No value handed to the engine is longer than it may be, whatever the store is given.
+
+use super::disks::TestDisk;
+use super::strategies::{version, zone};
+use crate::domain::task::{ARRIVALS_MAX, Cell, Origin, PAST_MAX, Past};
+use crate::domain::{
+    CORRELATION_MAX_BYTES, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Priority, REASON_MAX_BYTES,
+    RECURRENCE_MAX_BYTES, Record, Reminder, ReminderId, Rule, SETTLED_MAX, State, Statement, Status,
+    TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Task, TaskId, Timestamp, USER_ID_MAX_BYTES,
+};
+use crate::store::sled::parts::VALUE_MAX;
+use crate::store::sled::{SledStore, records};
+use crate::store::{Batch, Claim, Op, Store};
+
+/// The longest name in the tz database.
+const ZONE: &str = "America/Argentina/ComodRivadavia";
+
+fn long(length: usize) -> String {
+    "x".repeat(length)
+}
+
+/// Every field, version and reminder that a task can have at once, each as long as it can be and unlike the
+/// others: two rules a list element ahead, and all that a record keeps of what is past.
+fn largest_record() -> Record {
+    let wall = |n: usize| Due::Wall(i64::MAX - i64::try_from(n).unwrap());
+    let moment = |n: usize| Moment::new(wall(n), zone(ZONE));
+    let list = || 0..LIST_MAX;
+    let statements = [
+        Statement::User(Some(long(USER_ID_MAX_BYTES))),
+        Statement::Title(Some(long(TEXT_MAX_BYTES))),
+        Statement::Priority(Some(Priority::High)),
+        Statement::Status(Some(Status::Todo)),
+        Statement::Due(Some(wall(0))),
+        Statement::Zone(Some(zone(ZONE))),
+        Statement::Offsets(Some(list().map(|n| u32::MAX - u32::try_from(n).unwrap()).collect())),
+        Statement::RemindAt(Some(list().map(wall).collect())),
+        Statement::Tags(Some(list().map(|_| long(TAG_MAX_BYTES)).collect())),
+        Statement::Recurrence(Some(long(RECURRENCE_MAX_BYTES))),
+    ];
+    let cells = (0..).zip(statements).map(|(n, statement)| Cell {
+        statement,
+        version: version(if n % 2 == 0 { i64::MIN / 4 } else { i64::MAX / 4 } + n, Kind::Updated),
+        since: Some(Timestamp::MAX),
+    });
+    let past = |value: usize| Past { field: Field::Due, value: value as u64, since: Timestamp::MAX };
+    let rule = |n: usize| {
+        if n.is_multiple_of(2) {
+            Rule::At(moment(n))
+        } else {
+            Rule::Offset(u32::MAX - u32::try_from(n).unwrap())
+        }
+    };
+    let reminder = |n: usize, state| Reminder {
+        occurrence: Some(moment(n)),
+        settled_at: Some(Timestamp::MAX),
+        maybe_out: true,
+        leaving: Some(State::Cancelled),
+        attempts: u32::MAX,
+        next_attempt: Some(Timestamp::MAX),
+        reason: Some(long(REASON_MAX_BYTES)),
+        received_at: Some(Timestamp::MAX),
+        ..Reminder { state, ..Reminder::pending(None, rule(n), Timestamp::MIN) }
+    };
+    let task = Task {
+        created: Some(version(i64::MIN / 4 - 1, Kind::Created)),
+        born: Some(Timestamp::MAX),
+        deleted: Some(version(i64::MAX / 4 + 99, Kind::Deleted)),
+        cells: cells.collect(),
+        past: (0..PAST_MAX).map(past).collect(),
+        arrivals: vec![u64::MAX; ARRIVALS_MAX],
+        due_origin: Origin { correlation_id: Some(long(CORRELATION_MAX_BYTES)), trace_id: Some([9; 16]) },
+        transport: Some(Timestamp::MAX),
+    };
+    let ahead = list().chain(list()).map(|n| reminder(n, State::Pending));
+    let settled = (0..SETTLED_MAX).map(|n| reminder(n, State::Published));
+    Record {
+        task,
+        generation: u32::MAX,
+        reminders: settled.chain(ahead).collect(),
+        low_water: (0..LOW_WATER_MAX).map(|n| (rule(n), Timestamp::MAX)).collect(),
+    }
+}
+
+#[test]
+fn the_largest_record_takes_at_most_two_values() {
+    let bytes = records::encode(&largest_record()).len();
+    println!("the largest record: {bytes} bytes");
+    assert!((VALUE_MAX..2 * VALUE_MAX).contains(&bytes), "{bytes} bytes");
+}
+
+#[test]
+fn whatever_is_committed_no_value_exceeds_the_longest() {
+    let disk = TestDisk::default();
+    let store = SledStore::on(Box::new(disk.clone())).unwrap();
+    let task = TaskId::new(long(TASK_ID_MAX_BYTES)).unwrap();
+    let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([5; 16]); 10_000] };
+    let mut batch = Batch::default();
+    batch.replace(&task, None, Some(&largest_record()));
+    batch.push(Op::PutClaim(claim.clone()));
+    store.commit(&batch).unwrap();
+    assert_eq!(store.record(&task).unwrap(), Some(largest_record()));
+    assert_eq!(store.claims().unwrap(), [claim]);
+    assert_eq!(disk.longest(), VALUE_MAX);
+    let mut batch = Batch::default();
+    batch.replace(&task, Some(&largest_record()), None);
+    batch.push(Op::RemoveClaim(1));
+    store.commit(&batch).unwrap();
+    assert_eq!(disk.entries().len(), 0, "what was written went again");
+}
+
+#[test]
+fn the_largest_records_make_no_blob_file() {
+    const TASKS: usize = 200;
+    let dir = tempfile::TempDir::new().unwrap();
+    let path = dir.path().join("store");
+    let store = SledStore::open(&path, 16).unwrap();
+    for group in 0..TASKS / 20 {
+        let mut batch = Batch::default();
+        for n in 0..20 {
+            let task = TaskId::new(format!("task {:03}", n * TASKS / 20 + group)).unwrap();
+            batch.push(Op::PutRecord(task, Box::new(largest_record())));
+        }
+        store.commit(&batch).unwrap();
+    }
+    assert_eq!(store.records(None, usize::MAX).unwrap().len(), TASKS);
+    store.close();
+    assert_eq!(std::fs::read_dir(path.join("blobs")).unwrap().count(), 0);
+}
