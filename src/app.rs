@@ -212,14 +212,14 @@ fn spawn_senders(
     let scheduler = Scheduler::new(writer.clone(), tick, Arc::clone(clock), pace);
     let (stop, time, heart, answers) =
         (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
-    shutdown.spawn("scheduler", async move {
+    shutdown.spawn_yielding("scheduler", async move {
         wait_for_sidecar(answers, &time, &heart, &stop).await;
         scheduler.run(stop, move || heart.beat()).await;
     });
     let sender =
         outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
     let (stop, time, heart) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("outbox"));
-    shutdown.spawn("outbox", async move {
+    shutdown.spawn_yielding("outbox", async move {
         wait_for_sidecar(up, &time, &heart, &stop).await;
         sender.run(stop, move || heart.beat()).await;
     });
