@@ -247,6 +247,23 @@ fn only_what_a_birth_depends_on_keeps_its_first_statement() {
 }
 
 #[test]
+fn saying_that_nothing_is_stated_or_that_a_task_is_open_gives_birth_to_nothing() {
+    let nulls = [
+        Statement::Zone(None),
+        Statement::Offsets(None),
+        Statement::RemindAt(None),
+        Statement::Recurrence(None),
+    ];
+    for null in nulls {
+        let task =
+            merged(&[updated(T0, &[due(minute(60))]), updated(minute(50), std::slice::from_ref(&null))]);
+        assert_eq!(task.since(null.field()), Timestamp::MIN, "{null:?}");
+    }
+    let open = merged(&[updated(T0, &[due(minute(60))]), updated(minute(50), &[status(Status::Todo)])]);
+    assert_eq!(open.open_since(), Timestamp::MIN);
+}
+
+#[test]
 fn the_newest_transport_stamp_is_kept() {
     let carried = |stamp, broker| {
         let mut event = updated(stamp, &[title("a")]);

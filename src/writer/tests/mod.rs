@@ -6,6 +6,7 @@ mod counters;
 mod failing;
 mod groups;
 mod outbox;
+mod overdue;
 mod planning;
 mod purge;
 mod quarantine;

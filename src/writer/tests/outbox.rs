@@ -1,6 +1,8 @@
 //! Events that apps asked the worker to publish.
 
-use super::super::outbox::OUTBOX_DEAD_MAX;
+use futures_util::future::join_all;
+
+use super::super::outbox::{OUTBOX_DEAD_MAX, SCAN_MAX};
 use super::*;
 use crate::store::{OutboxEntry, Usage};
 
@@ -122,6 +124,19 @@ async fn as_many_dead_entries_as_the_bound_are_kept_and_the_oldest_goes() {
     let meta = worker.meta().await;
     assert_eq!((meta.outbox_dead.entries, meta.outbox.entries), (OUTBOX_DEAD_MAX, OUTBOX_DEAD_MAX));
     assert_eq!(worker.store.outbox(None, 1).unwrap()[0].0, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_looks_at_no_more_entries_than_its_bound() {
+    let worker = Worker::start().await;
+    for _ in 0..SCAN_MAX / STEP_MAX {
+        join_all((0..STEP_MAX).map(|_| worker.writer.accept(entry("a"), b"{}".to_vec()))).await;
+    }
+    accept(&worker, &["b"]).await;
+    let last = u64::try_from(SCAN_MAX).unwrap();
+    assert_eq!(take(&worker, 256).await, [0], "the other task's entry is just beyond it");
+    settle(&worker, 0, OutboxResult::Published).await;
+    assert_eq!(take(&worker, 256).await, [1, last]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! What is dropped is kept for a while, within bounds.
 
+use super::super::events::QUARANTINED_BODY_MAX;
 use super::*;
 use crate::store::Usage;
 
@@ -64,6 +65,21 @@ async fn a_group_that_drops_more_than_the_bound_keeps_its_newest() {
     assert_eq!(worker.writer.deliver(dropped).await, [Verdict::Drop; 5]);
     assert_eq!(numbers(&worker), [3, 4, 5]);
     assert_usage_is_what_is_kept(&worker).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_on_the_bound_is_kept_whole_and_a_longer_one_is_cut() {
+    let worker = Worker::start_with(Settings { quarantine_max_bytes: u64::MAX, ..settings() }).await;
+    for (number, length) in [(0, QUARANTINED_BODY_MAX), (1, QUARANTINED_BODY_MAX + 1)] {
+        let body = Bytes::from(vec![b'x'; length]);
+        let content = Content::Refused { code: "too_large", reason: "why".into(), body };
+        worker.writer.deliver(vec![Delivery { at: T0, topic: "task-events".into(), content }]).await;
+        assert_eq!(worker.store.quarantined_body(number).unwrap().len(), QUARANTINED_BODY_MAX);
+        let (_, entry) = worker.store.quarantined(number.checked_sub(1), 1).unwrap().remove(0);
+        assert_eq!(entry.length, u64::try_from(length).unwrap());
+    }
+    let bytes = worker.meta().await.quarantine.bytes;
+    assert_eq!(bytes, 2 * u64::try_from(QUARANTINED_BODY_MAX).unwrap(), "what is kept counts");
 }
 
 #[tokio::test(start_paused = true)]

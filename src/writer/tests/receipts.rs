@@ -74,6 +74,30 @@ async fn as_many_receipts_as_the_bound_are_noted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_receipt_that_finds_the_queue_full_is_lost_and_a_delivery_waits() {
+    let worker = Worker::start().await;
+    worker.tell(due_at("t", 1)).await;
+    let id = worker.reminder().id(&task("t"));
+    let (store, clock) = worker.crash().await;
+    let opened = open(&store, &clock, settings());
+    let writer = opened.worker.writer.clone();
+    let mut reads: Vec<_> = (0..QUEUE_MAX).map(|_| Box::pin(writer.read(|_| ()))).collect();
+    for read in &mut reads {
+        assert!(futures_util::poll!(read).is_pending());
+    }
+    writer.received(vec![(task("t"), id)], T0);
+    let mut told = Box::pin(writer.deliver(vec![delivery(due_at("u", 60), T0)]));
+    assert!(futures_util::poll!(&mut told).is_pending());
+    let worker = opened.run();
+    assert_eq!(told.await, [Verdict::Success]);
+    worker.clock.sleep(Duration::from_secs(3)).await;
+    assert_eq!(worker.reminder().received_at, None);
+    worker.writer.received(vec![(task("t"), id)], T0);
+    worker.clock.sleep(Duration::from_secs(3)).await;
+    assert_eq!(worker.reminder().received_at, Some(T0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_receipt_of_what_is_unknown_changes_nothing() {
     let worker = Worker::start().await;
     worker.tell(due_at("t", 60)).await;
