@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::{Backoff, Timestamp};
+use crate::domain::Backoff;
 use crate::tick::{Sent, Tick};
 use crate::writer::{ClaimedBatch, NotCommitted, Writer};
 
@@ -65,7 +65,8 @@ impl Scheduler {
             turned();
             // Marked as seen before it is read: a change that comes after ends the sleep below.
             let earliest = *next_wake.borrow_and_update();
-            if earliest <= self.clock.now() && self.may_begin() {
+            let now = self.clock.now();
+            if earliest <= now && self.may_begin() {
                 match self.writer.claim(self.pace.batch_max).await {
                     Ok(Some(batch)) => self.begin(batch),
                     Ok(None) => {}
@@ -73,7 +74,7 @@ impl Scheduler {
                 }
                 continue;
             }
-            let sleep = self.sleep_for(earliest);
+            let sleep = self.sleep_for(earliest.since(now));
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(ended) = self.in_flight.join_next() => self.note(ended.unwrap_or(Sent::None)),
@@ -121,18 +122,17 @@ impl Scheduler {
         }
     }
 
-    /// Until the earliest reminder wakes, or the next probe is due if that is later; at most [`SLEEP_MAX`].
-    fn sleep_for(&self, earliest: Timestamp) -> Duration {
-        let until_due = earliest.since(self.clock.now());
+    /// Until the earliest reminder wakes, which is `until_due` away, or the next probe is due if that is later; at
+    /// most [`SLEEP_MAX`].
+    fn sleep_for(&self, until_due: Duration) -> Duration {
+        if !self.in_flight.is_empty() && until_due.is_zero() {
+            // Only the end of an attempt helps, and that ends the sleep.
+            return SLEEP_MAX;
+        }
         let until_probe = match self.misses {
             0 => Duration::ZERO,
             _ => self.probe_at.saturating_sub(self.clock.monotonic()),
         };
-        // With every place taken only an end or a wake-up helps: nothing to poll for.
-        if until_due.is_zero() && until_probe.is_zero() {
-            SLEEP_MAX
-        } else {
-            until_due.max(until_probe).min(SLEEP_MAX)
-        }
+        until_due.max(until_probe).min(SLEEP_MAX)
     }
 }

@@ -22,13 +22,13 @@ pub(super) enum Answer {
 pub(super) type Unfolded = (StoreError, Vec<Answer>, Vec<Command>);
 
 impl Core {
-    /// Folds the commands of a group, then what was put off.
+    /// Folds the commands of a group, then what was put off; `long_ago` says that this was done last a while ago.
     pub(super) fn fold(
         &mut self,
         commands: Vec<Command>,
         now: Timestamp,
+        long_ago: bool,
     ) -> Result<(Folded, Vec<Answer>), Unfolded> {
-        let idle = commands.is_empty();
         let commands: Vec<Command> = commands.into_iter().filter_map(|c| self.note_receipts(c)).collect();
         let mut group = Group::begin(self, now);
         let mut answers = Vec::with_capacity(commands.len());
@@ -42,7 +42,7 @@ impl Core {
                 }
             }
         }
-        if let Err(error) = group.do_what_was_put_off(idle) {
+        if let Err(error) = group.do_what_was_put_off(long_ago) {
             return Err((error, answers, Vec::new()));
         }
         Ok((group.finish(), answers))
@@ -50,7 +50,12 @@ impl Core {
 
     /// Whether there is work that waits for no command.
     pub(super) fn has_work_put_off(&self) -> bool {
-        self.meta.replanning_after.is_some() || self.receipts.len() >= RECEIPTS_A_COMMIT
+        self.meta.replanning_after.is_some() || (self.is_quiet() && self.receipts.len() >= RECEIPTS_A_COMMIT)
+    }
+
+    /// Whether no reminder is on its way: then there is time for what is put off.
+    fn is_quiet(&self) -> bool {
+        self.in_flight.is_empty()
     }
 
     fn note_receipts(&mut self, command: Command) -> Option<Command> {
@@ -100,13 +105,15 @@ impl Group<'_> {
         }
     }
 
-    /// Receipts, planning anew and counters wait for a commit that is made anyway, or for an idle moment.
-    fn do_what_was_put_off(&mut self, idle: bool) -> Result<(), StoreError> {
-        if idle || self.core.receipts.len() >= RECEIPTS_A_COMMIT {
+    /// Receipts and counters wait for a quiet moment, so that they take nothing from a burst of reminders.
+    fn do_what_was_put_off(&mut self, long_ago: bool) -> Result<(), StoreError> {
+        let receipts = self.core.receipts.len();
+        let quiet = self.core.is_quiet() && (long_ago || receipts >= RECEIPTS_A_COMMIT);
+        if quiet || receipts >= RECEIPTS_MAX / 2 {
             self.write_receipts()?;
         }
         self.replan_step()?;
-        if idle && self.core.counters_unwritten {
+        if long_ago && self.core.counters_unwritten {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
         Ok(())

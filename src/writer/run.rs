@@ -40,6 +40,8 @@ pub struct CommitLoop {
     clock: Arc<dyn Clock>,
     usable: watch::Sender<bool>,
     work_put_off: bool,
+    /// When what is put off was last looked at, on the monotonic clock.
+    put_off_at: Duration,
 }
 
 /// How a turn went.
@@ -82,7 +84,18 @@ impl CommitLoop {
         };
         let work_put_off = core.has_work_put_off();
         let core = Arc::new(Mutex::new(core));
-        Ok((writer, Self { core, commands, held: VecDeque::new(), clock, usable, work_put_off }))
+        Ok((
+            writer,
+            Self {
+                core,
+                commands,
+                held: VecDeque::new(),
+                clock,
+                usable,
+                work_put_off,
+                put_off_at: Duration::ZERO,
+            },
+        ))
     }
 
     /// Runs until the last [`Writer`] is gone and all it sent is carried out. `turned` is called at every turn.
@@ -127,7 +140,11 @@ impl CommitLoop {
         let now = self.clock.now();
         let started = self.clock.monotonic();
         let count = commands.len();
-        let turn = blocking(&self.core, move |core| take_turn(core, commands, now)).await?;
+        let long_ago = count == 0 || started.saturating_sub(self.put_off_at) >= IDLE_TURN;
+        if long_ago {
+            self.put_off_at = started;
+        }
+        let turn = blocking(&self.core, move |core| take_turn(core, commands, now, long_ago)).await?;
         let turned = match turn {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
@@ -195,8 +212,8 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
     }
 }
 
-fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp) -> Turn {
-    match core.fold(commands, now) {
+fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
+    match core.fold(commands, now, long_ago) {
         Ok((folded, answers)) => {
             conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)
         }
