@@ -12,13 +12,13 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dapr::{Publish, Publisher, Sidecar};
+use crate::dapr::{NoClient, Publish, Publisher, Sidecar};
 use crate::domain::{Backoff, Policy};
 use crate::gauges;
+use crate::health::{Health, Heart};
 use crate::housekeeping;
 use crate::http::{
-    APP_CONNECTIONS_MAX, Api, App, BindError, Health, Heart, Listener, OPS_CONNECTIONS_MAX, Patience,
-    app_router, ops_router,
+    APP_CONNECTIONS_MAX, Api, App, BindError, Listener, OPS_CONNECTIONS_MAX, Patience, app_router, ops_router,
 };
 use crate::intake::{Intake, Live};
 use crate::outbox;
@@ -42,8 +42,8 @@ pub enum AppError {
     #[error("{0}")]
     Store(#[from] StoreError),
     /// No HTTP client can be made.
-    #[error("no HTTP client can be made: {0}; look at the system's TLS and resolver settings")]
-    Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Client(#[from] NoClient),
     /// A loop crashed or was cut off.
     #[error("the worker did not stop cleanly: crashed {crashed:?}, cut off {cut_off:?}")]
     Unclean {
@@ -212,14 +212,14 @@ fn spawn_senders(
     let scheduler = Scheduler::new(writer.clone(), tick, Arc::clone(clock), pace);
     let (stop, time, heart, answers) =
         (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
-    shutdown.spawn("scheduler", async move {
+    shutdown.spawn_yielding("scheduler", async move {
         wait_for_sidecar(answers, &time, &heart, &stop).await;
         scheduler.run(stop, move || heart.beat()).await;
     });
     let sender =
         outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
     let (stop, time, heart) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("outbox"));
-    shutdown.spawn("outbox", async move {
+    shutdown.spawn_yielding("outbox", async move {
         wait_for_sidecar(up, &time, &heart, &stop).await;
         sender.run(stop, move || heart.beat()).await;
     });

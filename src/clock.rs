@@ -26,8 +26,8 @@ pub trait Clock: Send + Sync + 'static {
     /// Sleeps for about `duration`; the caller reads [`Clock::now`] afterwards.
     fn sleep(&self, duration: Duration) -> Sleep<'_>;
 
-    /// Monotonic milliseconds since some fixed point; only differences mean anything.
-    fn monotonic_ms(&self) -> u64;
+    /// Monotonic time since some fixed point; only differences mean anything.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -64,8 +64,8 @@ impl Clock for SystemClock {
         Box::pin(tokio::time::sleep(duration))
     }
 
-    fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
     }
 }
 
@@ -101,8 +101,8 @@ impl Clock for TokioClock {
         Box::pin(tokio::time::sleep(duration))
     }
 
-    fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
     }
 }
 

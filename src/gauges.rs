@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::{State, Timestamp};
-use crate::http::Health;
+use crate::health::Health;
 use crate::store::{Meta, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
 use crate::writer::Writer;

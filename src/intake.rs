@@ -14,10 +14,10 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::clock::Clock;
-use crate::domain::ReminderId;
+use crate::domain::{ReminderId, Verdict};
 use crate::reading::{BulkEntry, Reading, Receipt, Transport, read, read_bulk, read_receipt};
 use crate::telemetry;
-use crate::writer::{Content, Delivery, Verdict, Writer};
+use crate::writer::{Content, Delivery, Writer};
 
 /// The largest single event taken, in bytes: Dapr's own limit for a message, and what wraps it.
 pub const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;

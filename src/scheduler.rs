@@ -48,14 +48,14 @@ pub struct Scheduler {
     /// Passes in a row that sent nothing; 0 while the broker is reached.
     misses: u32,
     /// While nothing goes out: not before this instant of the monotonic clock.
-    probe_at_ms: u64,
+    probe_at: Duration,
 }
 
 impl Scheduler {
     /// A scheduler that has not begun.
     #[must_use]
     pub fn new(writer: Writer, tick: Tick, clock: Arc<dyn Clock>, pace: Pace) -> Self {
-        Self { writer, tick, clock, pace, in_flight: JoinSet::new(), misses: 0, probe_at_ms: 0 }
+        Self { writer, tick, clock, pace, in_flight: JoinSet::new(), misses: 0, probe_at: Duration::ZERO }
     }
 
     /// Runs until `stop`, then waits for what is in flight. `turned` is called at every turn.
@@ -91,7 +91,7 @@ impl Scheduler {
     fn may_begin(&self) -> bool {
         match self.misses {
             0 => self.in_flight.len() < self.pace.in_flight_max,
-            _ => self.in_flight.is_empty() && self.clock.monotonic_ms() >= self.probe_at_ms,
+            _ => self.in_flight.is_empty() && self.clock.monotonic() >= self.probe_at,
         }
     }
 
@@ -116,8 +116,7 @@ impl Scheduler {
                 }
                 self.misses = self.misses.saturating_add(1);
                 let wait = self.pace.probe.delay(self.misses, 0);
-                self.probe_at_ms =
-                    self.clock.monotonic_ms() + u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                self.probe_at = self.clock.monotonic() + wait;
             }
         }
     }
@@ -127,7 +126,7 @@ impl Scheduler {
         let until_due = earliest.since(self.clock.now());
         let until_probe = match self.misses {
             0 => Duration::ZERO,
-            _ => Duration::from_millis(self.probe_at_ms.saturating_sub(self.clock.monotonic_ms())),
+            _ => self.probe_at.saturating_sub(self.clock.monotonic()),
         };
         // With every place taken only an end or a wake-up helps: nothing to poll for.
         if until_due.is_zero() && until_probe.is_zero() {

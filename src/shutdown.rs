@@ -20,6 +20,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 
+/// The part of the grace after which yielding tasks are cut short.
+const YIELD_AFTER: f32 = 0.75;
+
 /// Stop signals and the tasks that obey them; clones are the same.
 #[derive(Clone)]
 pub struct Shutdown {
@@ -113,6 +116,25 @@ impl Shutdown {
                     "{name} crashed; the worker stops, please report the panic above"
                 );
                 this.stop();
+            }
+        });
+    }
+
+    /// Runs `task` like [`Shutdown::spawn`], for work that loses nothing by being cut short: what it was sending is
+    /// sent again by the next life. It is dropped when three quarters of the grace are over, so that those who
+    /// must end by themselves still can.
+    pub fn spawn_yielding(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let this = self.clone();
+        self.spawn(name, async move {
+            let patience = async {
+                this.inner.soft.cancelled().await;
+                this.inner.clock.sleep(this.inner.grace.mul_f32(YIELD_AFTER)).await;
+            };
+            tokio::select! {
+                () = task => {}
+                () = patience => {
+                    tracing::warn!(task = name, "{name} had something under way for most of the grace; it is cut short");
+                }
             }
         });
     }

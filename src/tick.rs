@@ -16,7 +16,7 @@ use bytes::Bytes;
 use crate::clock::Clock;
 use crate::dapr::{Outgoing, Publish, PublishOutcome, reminder_due};
 use crate::domain::decide::Attempt;
-use crate::telemetry;
+use crate::telemetry::{self, PublishResult};
 use crate::writer::{ClaimedBatch, Settlement, Writer};
 
 /// The wait before a settlement that the store could not commit is tried again.
@@ -73,11 +73,14 @@ impl Tick {
                 sent = Sent::Some;
                 telemetry::reminder_fired(now.since(claimed.reminder.fire_at));
             }
-            let attempt = match outcome {
-                PublishOutcome::Published => Attempt::Confirmed,
-                PublishOutcome::Refused { reason, .. } => Attempt::Failed(reason),
-                PublishOutcome::Ambiguous { reason } => Attempt::Ambiguous(reason),
+            let (attempt, result) = match outcome {
+                PublishOutcome::Published => (Attempt::Confirmed, PublishResult::Confirmed),
+                PublishOutcome::Refused { reason, .. } => (Attempt::Failed(reason), PublishResult::Failed),
+                PublishOutcome::Ambiguous { reason } => {
+                    (Attempt::Ambiguous(reason), PublishResult::Ambiguous)
+                }
             };
+            telemetry::publish_attempts(result, 1);
             settlements.push(Settlement { task_id: claimed.task_id.clone(), id: claimed.id, attempt });
         }
         while self.writer.settle(batch.number, settlements.clone()).await.is_err() {

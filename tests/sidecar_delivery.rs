@@ -48,7 +48,7 @@ struct Script {
 
 impl AppChannel for Script {
     fn accepts<'a>(&'a self, _address: &'a str) -> BoxFuture<'a, bool> {
-        Box::pin(async { self.clock.monotonic_ms() >= self.opens_at })
+        Box::pin(async { self.clock.monotonic().as_millis() as u64 >= self.opens_at })
     }
 
     fn call(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Response<Bytes>, CallError>> {
@@ -85,7 +85,7 @@ impl Script {
         let place = format!("{}{path}", request.uri().authority().unwrap());
         let mut seen = self.seen.lock().unwrap();
         let earlier = seen.iter().filter(|(_, to, _)| *to == place).count();
-        seen.push((self.clock.monotonic_ms(), place, data));
+        seen.push((self.clock.monotonic().as_millis() as u64, place, data));
         (self.answers)(path, earlier)
     }
 }

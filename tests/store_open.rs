@@ -85,6 +85,19 @@ fn a_store_that_is_open_is_held_and_says_by_whom() {
 }
 
 #[test]
+fn a_closed_store_can_be_opened_at_once() {
+    let (_dir, path) = filled();
+    for number in 0..100 {
+        let store = open(&path).unwrap();
+        let task = TaskId::new(format!("task {number}")).unwrap();
+        let mut batch = Batch::default();
+        batch.push(Op::PutRecord(task, Box::default()));
+        store.commit(&batch).unwrap();
+        store.close();
+    }
+}
+
+#[test]
 fn a_held_store_whose_lock_file_went_is_held_all_the_same() {
     let (_dir, path) = filled();
     let _store = open(&path).unwrap();

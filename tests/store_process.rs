@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use reminder_worker::domain::{Record, Reminder, Rule, TaskId, Timestamp};
 use reminder_worker::store::sled::SledStore;
@@ -30,6 +31,14 @@ fn start(test: &str, path: &Path) -> (Child, BufReader<ChildStdout>) {
     let mut started = child(test, path).spawn().unwrap();
     let output = BufReader::new(started.stdout.take().unwrap());
     (started, output)
+}
+
+/// Held while a test runs: a process just forked holds, until it runs its own program, what its parent held at
+/// that moment, and so the locks of a test beside.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The path that the parent gave, if there is one.
@@ -78,6 +87,7 @@ fn child_commits_until_killed() {
 
 #[test]
 fn what_was_acknowledged_is_there_after_a_kill() {
+    let _alone = alone();
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store");
     let mut acknowledged = 0;
@@ -124,6 +134,7 @@ fn child_holds_the_store() {
 
 #[test]
 fn a_store_held_by_another_process_says_by_which() {
+    let _alone = alone();
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store");
     let mut command = child("child_holds_the_store", &path);
@@ -149,6 +160,7 @@ fn child_opens_and_reports() {
 
 #[test]
 fn a_process_out_of_descriptors_says_so() {
+    let _alone = alone();
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store");
     SledStore::open(&path, CACHE_MB).unwrap().close();
@@ -173,6 +185,7 @@ fn a_process_out_of_descriptors_says_so() {
 
 #[test]
 fn damage_on_which_the_engine_panics_is_told_in_its_words_and_as_one_error() {
+    let _alone = alone();
     const SEGMENT: usize = 4 * 1024 * 1024;
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store");

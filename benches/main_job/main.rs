@@ -32,15 +32,27 @@ const BURST: usize = 20_000;
 const PENDING: usize = 200_000;
 
 fn main() {
-    // `cargo bench` hands over flags of the standard harness; there is nothing to filter.
+    // `cargo bench` hands over flags of the standard harness; what is left are the parts to measure, all if none.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|a| a == part);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         println!("{:44} {:>12.1} MB", "binary", Worker::binary_bytes() as f64 / 1e6);
-        idle().await;
-        ingest().await;
-        pending().await;
-        lateness().await;
-        burst().await;
+        if wanted("idle") {
+            idle().await;
+        }
+        if wanted("ingest") {
+            ingest().await;
+        }
+        if wanted("pending") {
+            pending().await;
+        }
+        if wanted("lateness") {
+            lateness().await;
+        }
+        if wanted("burst") {
+            burst().await;
+        }
     });
 }
 

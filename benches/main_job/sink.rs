@@ -32,7 +32,8 @@ impl Sink {
         let late_ms = Late::default();
         let metadata = r#"{"id":"bench","components":[{"name":"kafka-pubsub","type":"pubsub.kafka"}]}"#;
         let app = Router::new()
-            .route("/v1.0/publish/bulk/kafka-pubsub/reminders", post(take))
+            .route("/v1.0/publish/bulk/kafka-pubsub/reminders", post(take_many))
+            .route("/v1.0/publish/kafka-pubsub/reminders", post(take_one))
             .route("/v1.0/healthz/outbound", get(|| async { StatusCode::NO_CONTENT }))
             .route("/v1.0/metadata", get(move || async move { metadata }))
             .layer(DefaultBodyLimit::disable())
@@ -56,13 +57,20 @@ impl Sink {
     }
 }
 
-async fn take(State(late): State<Late>, body: bytes::Bytes) -> StatusCode {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() * 1e3;
+async fn take_many(State(late): State<Late>, body: bytes::Bytes) -> StatusCode {
     let entries: Vec<Entry> = serde_json::from_slice(&body).unwrap();
-    let mut late = late.lock().unwrap();
-    for entry in entries {
-        let planned = chrono::DateTime::parse_from_rfc3339(&entry.event.time).unwrap();
-        late.push(now - planned.timestamp_millis() as f64);
-    }
+    note(&late, entries.into_iter().map(|entry| entry.event))
+}
+
+async fn take_one(State(late): State<Late>, body: bytes::Bytes) -> StatusCode {
+    note(&late, [serde_json::from_slice(&body).unwrap()].into_iter())
+}
+
+fn note(late: &Late, events: impl Iterator<Item = Event>) -> StatusCode {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() * 1e3;
+    late.lock().unwrap().extend(events.map(|event| {
+        let planned = chrono::DateTime::parse_from_rfc3339(&event.time).unwrap();
+        now - planned.timestamp_millis() as f64
+    }));
     StatusCode::NO_CONTENT
 }

@@ -20,7 +20,7 @@ use crate::app::Running;
 use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
 use crate::sidecar::{self, Sidecar};
-use show::Screen;
+use show::{Happenings, Screen};
 
 /// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
@@ -76,10 +76,10 @@ async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdo
     let stage = set(args, config, context, shutdown).await?;
     let mut screen = Screen::new(context.colours.out, Arc::clone(&context.clock), &config.topics.reminders);
     let played = if args.demo {
-        demo::play(&stage.worker, &stage.sidecar, config, &mut screen, shutdown).await
+        demo::play(&stage.worker, &stage.sidecar, config, context.clock.as_ref(), &mut screen, shutdown).await
     } else {
         screen.greet(&stage.worker, stage.sidecar.address(), config);
-        screen.follow(stage.worker.live.subscribe(), stage.sidecar.observe(), shutdown.soft()).await;
+        screen.follow(&mut Happenings::new(&stage.worker, &stage.sidecar, shutdown)).await;
         Ok(())
     };
     shutdown.stop();

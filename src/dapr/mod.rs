@@ -19,3 +19,8 @@ pub use publisher::{
 pub use reply::{bulk_reply, reply, word};
 pub use sidecar::{METADATA_TIMEOUT, Sidecar};
 pub use subscriptions::{Subscription, route, subscriptions, wants_bulk};
+
+/// No HTTP client can be made: nothing can be published. It is not worth trying again.
+#[derive(Debug, thiserror::Error)]
+#[error("no HTTP client can be made: {0}; look at the system's resolver and proxy settings")]
+pub struct NoClient(#[from] reqwest::Error);

@@ -21,6 +21,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use reqwest::header::CONTENT_TYPE;
 
+use super::NoClient;
 use super::request::{self, Answer};
 pub use super::request::{REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES};
 use super::sidecar::{TOKEN_HEADER, bounded_body, client};
@@ -116,7 +117,7 @@ impl Publisher {
     ///
     /// # Errors
     /// If the HTTP client cannot be built.
-    pub fn new(dapr: &config::Dapr, clock: Arc<dyn Clock>) -> reqwest::Result<Self> {
+    pub fn new(dapr: &config::Dapr, clock: Arc<dyn Clock>) -> Result<Self, NoClient> {
         Ok(Self {
             client: client()?,
             endpoint: dapr.http_endpoint.clone(),
@@ -216,7 +217,7 @@ impl Publisher {
         if let Some(token) = &self.token {
             request = request.header(TOKEN_HEADER, token.expose());
         }
-        let begun = self.clock.monotonic_ms();
+        let begun = self.clock.monotonic();
         let answer = match request.timeout(self.timeout).send().await {
             Ok(response) => {
                 let status = response.status().as_u16();
@@ -224,7 +225,7 @@ impl Publisher {
             }
             Err(error) => Answer::All(self.failure(&error)),
         };
-        telemetry::publish_took(Duration::from_millis(self.clock.monotonic_ms().saturating_sub(begun)));
+        telemetry::publish_took(self.clock.monotonic().saturating_sub(begun));
         answer
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::writer::Verdict;
+use crate::domain::Verdict;
 
 /// The word for a verdict.
 #[must_use]

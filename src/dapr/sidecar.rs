@@ -10,6 +10,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::NoClient;
 use crate::clock::Clock;
 use crate::config::{self, Secret};
 
@@ -39,7 +40,7 @@ impl Sidecar {
     ///
     /// # Errors
     /// If the HTTP client cannot be built.
-    pub fn new(dapr: &config::Dapr) -> reqwest::Result<Self> {
+    pub fn new(dapr: &config::Dapr) -> Result<Self, NoClient> {
         Ok(Self { client: client()?, endpoint: dapr.http_endpoint.clone(), token: dapr.api_token.clone() })
     }
 

@@ -261,3 +261,14 @@ pub struct Event {
     /// Extras it said that could not be read.
     pub refused: Vec<Refusal>,
 }
+
+/// What became of a delivered event, as its sender is to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is kept, or needs no keeping.
+    Success,
+    /// It can never succeed; it is in quarantine.
+    Drop,
+    /// The store could not commit: it should come again.
+    Retry,
+}

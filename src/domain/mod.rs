@@ -18,7 +18,7 @@ pub use due::{Due, Moment, Zone};
 pub use event::{
     CORRELATION_MAX_BYTES, Event, Field, Kind, LIST_MAX, OFFSET_MAX_MINUTES, Priority, RECURRENCE_MAX_BYTES,
     Refusal, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, TaskId,
-    USER_ID_MAX_BYTES,
+    USER_ID_MAX_BYTES, Verdict,
 };
 pub use plan::{Planned, occurrence, plan};
 pub use policy::{Policy, PolicyInForce};
@@ -28,3 +28,6 @@ pub use retry::Backoff;
 pub use task::{Outcome, Task};
 pub use time::Timestamp;
 pub use version::{STAMP_AHEAD_MAX, Version, stamp};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -154,11 +154,12 @@ impl Task {
         self.is_alive() && self.status().is_open()
     }
 
-    /// Since when the task has been open, as far as is known.
+    /// Since when the task has been open, as far as is known: one that nobody was heard to create has been there
+    /// from the beginning.
     #[must_use]
     pub fn open_since(&self) -> Timestamp {
         let stated = self.cell(Field::Status).and_then(|cell| cell.since);
-        let open = [self.born, stated].into_iter().flatten().min().unwrap_or(Timestamp::MIN);
+        let open = self.born.map_or(Timestamp::MIN, |born| stated.map_or(born, |stated| stated.min(born)));
         open.max(self.deleted_at())
     }
 
@@ -334,7 +335,12 @@ fn dated_value(statement: &Statement) -> Option<u64> {
         Statement::Status(status) => {
             status.unwrap_or_default().is_open().then(|| short_digest(&Statement::Status(None)))
         }
-        Statement::Due(None) | Statement::RemindAt(None) => None,
+        // What a field says nothing of, it has said nothing of from the beginning.
+        Statement::Due(None)
+        | Statement::Zone(None)
+        | Statement::Offsets(None)
+        | Statement::RemindAt(None)
+        | Statement::Recurrence(None) => None,
         Statement::Due(_)
         | Statement::Zone(_)
         | Statement::Offsets(_)

@@ -13,12 +13,12 @@ use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
 
-use super::health::Health;
 use super::token::{Demand, guard};
 use super::{accept, deliver};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Sidecar, Subscription, route, subscriptions, wants_bulk};
+use crate::health::Health;
 use crate::intake::Intake;
 use crate::telemetry;
 

@@ -18,9 +18,9 @@ use super::app::App;
 use super::body::{Arrived, arrive};
 use super::problem::{Problem, not_found};
 use crate::dapr::{bulk_reply, reply};
+use crate::domain::Verdict;
 use crate::intake::{BULK_MAX_BYTES, EVENT_MAX_BYTES};
 use crate::reading::Transport;
-use crate::writer::Verdict;
 
 /// `POST /events/task-events`
 pub(super) async fn task_events(State(app): State<App>, request: Request) -> Response {

@@ -98,7 +98,7 @@ impl Listener {
                 (Ok((stream, _)), place) => {
                     let router = router.clone();
                     let stop = stop.clone();
-                    shutdown.spawn("connection", async move {
+                    shutdown.spawn_yielding("connection", async move {
                         converse(stream, router, patience, stop).await;
                         drop(place);
                     });

@@ -8,7 +8,6 @@ mod api;
 mod app;
 mod body;
 mod deliver;
-mod health;
 mod listen;
 mod ops;
 mod problem;
@@ -19,7 +18,6 @@ mod token;
 
 pub use api::Api;
 pub use app::{App, app_router};
-pub use health::{Health, Heart};
 pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, Patience};
 pub use ops::ops_router;
 pub use problem::Problem;

@@ -9,10 +9,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
-use super::health::{Health, Report};
 use super::problem::{method_not_allowed, not_found};
 use super::token::{Demand, guard};
 use crate::config::Secret;
+use crate::health::{Health, Report};
 use crate::telemetry::Metrics;
 
 #[derive(Clone)]

@@ -95,3 +95,13 @@ async fn without_a_stop_the_drain_waits_for_ever() {
         () = year => {}
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_yields_is_cut_short_before_the_grace_is_over_and_the_drain_is_clean() {
+    let (shutdown, clock) = shutdown();
+    shutdown.spawn_yielding("scheduler", std::future::pending());
+    shutdown.spawn("commit loop", slow_to_end(shutdown.clone(), clock.clone(), Duration::from_secs(8)));
+    shutdown.stop();
+    assert!(shutdown.drain().await.is_clean());
+    assert_eq!(clock.now().millis(), 8_000);
+}

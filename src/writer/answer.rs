@@ -3,8 +3,8 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{Acceptance, ClaimedBatch, Command, NotCommitted, OutboxItem, ReadFn, Reply, Verdict};
-use crate::domain::Timestamp;
+use super::{Acceptance, ClaimedBatch, Command, NotCommitted, OutboxItem, ReadFn, Reply};
+use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 
 /// What a command is told once its group is on the disk.

@@ -45,7 +45,13 @@ impl Core {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let mut meta = store.meta()?;
-        let mark = mark_policy(&mut meta, &settings, now, store.records(None, 1)?.is_empty());
+        let empty = match store.records(None, 1) {
+            Ok(page) => page.is_empty(),
+            // One record that can't be read keeps no other from being reminded of.
+            Err(StoreError::Corrupt(_)) => false,
+            Err(other) => return Err(other),
+        };
+        let mark = mark_policy(&mut meta, &settings, now, empty);
         let policy =
             PolicyInForce { policy: settings.policy.clone(), generation: mark.generation, since: mark.since };
         let mut core = Self {

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::group::Group;
-use super::{Content, Delivery, Verdict};
-use crate::domain::{Event, Outcome, Record, Timestamp};
+use super::{Content, Delivery};
+use crate::domain::{Event, Outcome, Record, Timestamp, Verdict};
 use crate::store::{Op, Quarantined, StoreError};
 use crate::telemetry::{self, EventOutcome};
 

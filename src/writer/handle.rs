@@ -4,9 +4,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Acceptance, ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, OutboxItem, OutboxResult,
-    Settlement, Verdict, View,
+    Settlement, View,
 };
-use crate::domain::{ReminderId, TaskId, Timestamp};
+use crate::domain::{ReminderId, TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
 
 /// Sends commands to the commit loop. Cloning is cheap.

@@ -31,7 +31,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::domain::decide::Attempt;
-use crate::domain::{Backoff, Event, Policy, PolicyInForce, Reminder, ReminderId, Task, TaskId, Timestamp};
+use crate::domain::{
+    Backoff, Event, Policy, PolicyInForce, Reminder, ReminderId, Task, TaskId, Timestamp, Verdict,
+};
 use crate::store::OutboxEntry;
 
 pub use handle::Writer;
@@ -45,17 +47,6 @@ pub const GROUP_EVENTS_MAX: usize = 128;
 pub const QUEUE_MAX: usize = 1024;
 /// Records read by one step of planning anew, purging or listing, between other commands.
 pub const STEP_MAX: usize = 256;
-
-/// What became of a delivered event, as its sender is to be told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// It is kept, or needs no keeping.
-    Success,
-    /// It can never succeed; it is in quarantine.
-    Drop,
-    /// The store could not commit: it should come again.
-    Retry,
-}
 
 /// One event as delivered.
 #[derive(Debug)]

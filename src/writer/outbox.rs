@@ -15,7 +15,7 @@ use crate::store::{Op, OutboxEntry, StoreError, Usage};
 /// Most dead entries kept; the oldest make room.
 pub(super) const OUTBOX_DEAD_MAX: u64 = 1_000;
 /// Most entries looked at for one take: a backlog of one task must not hold up the loop.
-const SCAN_MAX: usize = 4_096;
+pub(super) const SCAN_MAX: usize = 4_096;
 
 impl Group<'_> {
     /// Keeps an event, unless the outbox is full.

@@ -125,7 +125,7 @@ impl CommitLoop {
     /// Carries out one group; an empty one does what was put off.
     async fn turn(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let started = self.clock.monotonic_ms();
+        let started = self.clock.monotonic();
         let count = commands.len();
         let turn = blocking(&self.core, move |core| take_turn(core, commands, now)).await?;
         let turned = match turn {
@@ -140,10 +140,7 @@ impl CommitLoop {
             Turn::Stuck(stuck) => self.persist(stuck).await?,
         };
         if turned.wrote {
-            telemetry::commit(
-                count,
-                Duration::from_millis(self.clock.monotonic_ms().saturating_sub(started)),
-            );
+            telemetry::commit(count, self.clock.monotonic().saturating_sub(started));
         }
         self.work_put_off = turned.work_put_off;
         Ok(())
@@ -154,9 +151,9 @@ impl CommitLoop {
         let (mut error, mut folded, mut answers) = stuck;
         tracing::error!(%error, "the store can't commit; nothing is acknowledged until it can");
         self.usable.send_replace(false);
-        let since = self.clock.monotonic_ms();
+        let since = self.clock.monotonic();
         loop {
-            let waited = Duration::from_millis(self.clock.monotonic_ms().saturating_sub(since));
+            let waited = self.clock.monotonic().saturating_sub(since);
             if matches!(error, StoreError::Unsynced(_)) || waited >= STUCK_MAX {
                 return Err(error);
             }

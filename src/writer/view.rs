@@ -6,7 +6,7 @@ use crate::store::{Meta, Store, StoreError};
 
 /// How many of the next reminders are looked at for the oldest overdue one. Failed attempts stand in the
 /// index where they wake next, so the oldest need not be the first; among so many the difference is small.
-const OVERDUE_SCAN: usize = 64;
+pub(super) const OVERDUE_SCAN: usize = 64;
 
 /// What a read sees: the store and what the loop keeps beside it, between two commits.
 pub struct View<'a> {
@@ -28,7 +28,12 @@ impl View<'_> {
     pub fn oldest_overdue(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let mut oldest = None;
         for entry in self.store.pending(None, OVERDUE_SCAN)? {
-            let Some(mut record) = self.store.record(&entry.task)? else { continue };
+            let mut record = match self.store.record(&entry.task) {
+                Ok(Some(record)) => record,
+                // Damage is told by whoever claims; here it must not hide how late the others are.
+                Ok(None) | Err(StoreError::Corrupt(_)) => continue,
+                Err(other) => return Err(other),
+            };
             let fire_at = pending(&mut record, &entry.task, &entry.key.1).map(|reminder| reminder.fire_at);
             oldest = [oldest, fire_at.filter(|at| *at < now)].into_iter().flatten().min();
         }

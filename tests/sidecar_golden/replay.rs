@@ -51,7 +51,7 @@ pub(crate) async fn run(capture: &Capture, profile: Profile, name: &str, recorde
     while send(&runtime, Request::get("/v1.0/healthz").body(Body::empty()).unwrap()).await.status != 204 {
         tokio::task::yield_now().await;
     }
-    app.state.lock().unwrap().published_at = clock.monotonic_ms();
+    app.state.lock().unwrap().published_at = clock.monotonic().as_millis() as u64;
     let reply = send(&runtime, request(&recorded.publish, recorded)).await;
     clock.sleep(capture.watched(name)).await;
     token.cancel();
@@ -207,7 +207,7 @@ impl RecordedApp {
             other => other,
         };
         let body = String::from_utf8(request.body().to_vec()).unwrap();
-        let at_ms = i64::try_from(self.clock.monotonic_ms() - state.published_at).unwrap();
+        let at_ms = i64::try_from(self.clock.monotonic().as_millis() as u64 - state.published_at).unwrap();
         state.deliveries.push(Delivery { to: to.to_owned(), body: body.clone(), headers, at_ms, length: 0 });
         if to == "dead-letter" {
             return (200, r#"{"status":"SUCCESS"}"#.into());

@@ -3,21 +3,18 @@
 //! It publishes through the stand-in's own HTTP API, as an app would, and prints what came of it. Every number of its
 //! summary is counted: by the stand-in, by the worker's store, or by what came back.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
 
-use super::show::{Screen, Seen};
+use super::show::{Happenings, Screen};
 use crate::app::Running;
 use crate::cli::Failure;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{State, Timestamp};
-use crate::intake::LiveReminder;
 use crate::shutdown::Shutdown;
-use crate::sidecar::{Observation, Sidecar};
+use crate::sidecar::Sidecar;
 use crate::store::Meta;
 
 /// When the last reminder is due; a second later the summary is drawn up.
@@ -25,12 +22,140 @@ const LENGTH: Duration = Duration::from_millis(8_000);
 /// How long what is under way may take after that.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One step: when, what is said of it, on which topic, and the event.
+/// One step of the day; times are milliseconds since its beginning.
 struct Step {
-    after: Duration,
+    after_ms: u64,
+    task: &'static str,
     says: &'static str,
-    updates: bool,
-    event: Value,
+    change: Change,
+}
+
+/// What happens to the task.
+#[derive(Clone, Copy)]
+enum Change {
+    Created { title: &'static str, due_ms: Option<u64>, offset: Option<u32>, remind_ms: Option<u64> },
+    Due(Option<u64>),
+    Completed,
+    Deleted,
+}
+
+const fn due(title: &'static str, due_ms: u64) -> Change {
+    Change::Created { title, due_ms: Some(due_ms), offset: None, remind_ms: None }
+}
+
+const NEXT_WEEK_MS: u64 = 7 * 86_400_000;
+
+const DAY: [Step; 12] = [
+    Step {
+        after_ms: 100,
+        task: "stand-up",
+        says: "\"Stand-up\" is created, due at 3 s",
+        change: due("Stand-up", 3_000),
+    },
+    Step {
+        after_ms: 200,
+        task: "invoice",
+        says: "\"Send the invoice\" is created, due at 4 s",
+        change: due("Send the invoice", 4_000),
+    },
+    Step {
+        after_ms: 300,
+        task: "plants",
+        says: "\"Water the plants\" is created, due at 4.5 s",
+        change: due("Water the plants", 4_500),
+    },
+    Step {
+        after_ms: 400,
+        task: "plumber",
+        says: "\"Call the plumber\" is created, due at 5 s",
+        change: due("Call the plumber", 5_000),
+    },
+    Step {
+        after_ms: 500,
+        task: "milk",
+        says: "\"Buy milk\" is created, due at 5.5 s",
+        change: due("Buy milk", 5_500),
+    },
+    Step {
+        after_ms: 600,
+        task: "report",
+        says: "\"Submit the report\" is created, due at 66 s, with a reminder one minute before",
+        change: Change::Created {
+            title: "Submit the report",
+            due_ms: Some(66_000),
+            offset: Some(1),
+            remind_ms: None,
+        },
+    },
+    Step {
+        after_ms: 700,
+        task: "dentist",
+        says: "\"Dentist\" is created, due next week, with a reminder at 7 s",
+        change: Change::Created {
+            title: "Dentist",
+            due_ms: Some(NEXT_WEEK_MS),
+            offset: None,
+            remind_ms: Some(7_000),
+        },
+    },
+    Step {
+        after_ms: 800,
+        task: "book",
+        says: "\"Read a book\" is created, without a due date",
+        change: Change::Created { title: "Read a book", due_ms: None, offset: None, remind_ms: None },
+    },
+    Step {
+        after_ms: 1_200,
+        task: "invoice",
+        says: "\"Send the invoice\" is moved to 6.5 s",
+        change: Change::Due(Some(6_500)),
+    },
+    Step {
+        after_ms: 1_600,
+        task: "plants",
+        says: "\"Water the plants\" is completed",
+        change: Change::Completed,
+    },
+    Step {
+        after_ms: 2_000,
+        task: "plumber",
+        says: "\"Call the plumber\" is deleted",
+        change: Change::Deleted,
+    },
+    Step {
+        after_ms: 2_400,
+        task: "milk",
+        says: "\"Buy milk\" loses its due date",
+        change: Change::Due(None),
+    },
+];
+
+impl Step {
+    /// Updates have a topic of their own.
+    fn is_update(&self) -> bool {
+        matches!(self.change, Change::Due(_))
+    }
+
+    /// The event, in the contract's words.
+    fn event(&self, begun: Timestamp) -> Value {
+        let at = |ms: u64| begun.plus(Duration::from_millis(ms)).to_rfc3339();
+        let task = self.task;
+        let (kind, payload) = match self.change {
+            Change::Created { title, due_ms, offset, remind_ms } => (
+                "task_created",
+                json!({"task_id": task, "user_id": "ann", "title": title, "priority": "HIGH", "status": "TODO",
+                       "due_date": due_ms.map(at), "reminder_offset": offset, "remind_at": remind_ms.map(at)}),
+            ),
+            Change::Due(new) => (
+                "task_updated",
+                json!({"task_id": task, "user_id": "ann", "changed_fields": ["due_date"],
+                       "changes": {"due_date": {"old": null, "new": new.map(at)}}}),
+            ),
+            Change::Completed => ("task_completed", json!({"task_id": task})),
+            Change::Deleted => ("task_deleted", json!({"task_id": task})),
+        };
+        json!({"event_type": kind, "event_version": "v1", "timestamp": at(self.after_ms), "producer": "demo", "payload": payload})
+    }
 }
 
 /// A store that goes with the demonstration.
@@ -47,162 +172,37 @@ pub(super) async fn play(
     worker: &Running,
     sidecar: &Sidecar,
     config: &Config,
+    clock: &dyn Clock,
     screen: &mut Screen,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut live = worker.live.subscribe();
-    let mut observed = sidecar.observe();
     let publish = Publish::new(sidecar, config)?;
-    publish.wait_for_subscriptions(&clock).await?;
+    let mut events = Happenings::new(worker, sidecar, shutdown);
+    publish.wait_for_subscriptions(clock).await?;
     screen.line("Eight tasks of one day, published through the stand-in for Dapr as an app would. Seconds since the start:\n");
+    screen.restart();
     let begun = clock.now();
-    let mut sent = 0_usize;
-    let mut seen = Vec::new();
-    for step in steps(begun) {
-        follow_until(begun.plus(step.after), &clock, &mut live, screen, &mut seen, shutdown).await;
+    for step in &DAY {
+        screen.follow_until(begun.plus(Duration::from_millis(step.after_ms)), &mut events).await;
         if shutdown.soft().is_cancelled() {
             return Ok(());
         }
-        publish.send(&step).await?;
-        sent += 1;
+        publish.send(step, begun).await?;
         screen.happened("event", step.says);
     }
-    follow_until(begun.plus(LENGTH), &clock, &mut live, screen, &mut seen, shutdown).await;
+    screen.follow_until(begun.plus(LENGTH), &mut events).await;
     let until = clock.now().plus(PATIENCE);
     while clock.now() < until && !shutdown.soft().is_cancelled() {
-        let meta = meta(worker).await?;
-        let published = usize::try_from(meta.reminders.of(State::Published)).unwrap_or(0);
-        if meta.reminders.of(State::Pending) == 0 && seen.len() >= published {
+        let counts = meta(worker).await?.reminders;
+        let published = usize::try_from(counts.of(State::Published)).unwrap_or(0);
+        if counts.of(State::Pending) == 0 && screen.seen().len() >= published {
             break;
         }
-        follow_until(
-            clock.now().plus(Duration::from_millis(50)),
-            &clock,
-            &mut live,
-            screen,
-            &mut seen,
-            shutdown,
-        )
-        .await;
+        screen.follow_until(clock.now().plus(Duration::from_millis(50)), &mut events).await;
     }
-    sum_up(&meta(worker).await?, sent, delivered(&mut observed, config), &mut seen, screen);
+    let summary = sum_up(&meta(worker).await?, screen);
+    screen.line(&summary);
     Ok(())
-}
-
-/// Prints reminders as they come back, until `until`.
-async fn follow_until(
-    until: Timestamp,
-    clock: &Arc<dyn Clock>,
-    live: &mut broadcast::Receiver<Arc<LiveReminder>>,
-    screen: &mut Screen,
-    seen: &mut Vec<Seen>,
-    shutdown: &Shutdown,
-) {
-    loop {
-        let left = until.since(clock.now());
-        if left.is_zero() {
-            return;
-        }
-        tokio::select! {
-            () = shutdown.soft().cancelled() => return,
-            () = clock.sleep(left) => {}
-            reminder = live.recv() => match reminder {
-                Ok(reminder) => seen.extend(screen.reminder(&reminder)),
-                Err(_) => clock.sleep(left).await,
-            },
-        }
-    }
-}
-
-fn steps(begun: Timestamp) -> Vec<Step> {
-    let due = |ms: u64| begun.plus(Duration::from_millis(ms)).to_rfc3339();
-    let at = Duration::from_millis;
-    let stamp = |after: Duration| begun.plus(after).to_rfc3339();
-    let created = |after: Duration, says, task: &str, title: &str, more: Value| {
-        let mut payload =
-            json!({"task_id": task, "user_id": "ann", "title": title, "priority": "HIGH", "status": "TODO"});
-        if let (Some(payload), Some(more)) = (payload.as_object_mut(), more.as_object()) {
-            payload.extend(more.clone());
-        }
-        let event = json!({"event_type": "task_created", "event_version": "v1", "timestamp": stamp(after), "producer": "demo", "payload": payload});
-        Step { after, says, updates: false, event }
-    };
-    let updated = |after: Duration, says, task: &str, field: &str, new: Value| Step {
-        after,
-        says,
-        updates: true,
-        event: json!({"event_type": "task_updated", "event_version": "v1", "timestamp": stamp(after), "producer": "demo",
-            "payload": {"task_id": task, "changed_fields": [field], "changes": {field: {"old": null, "new": new}}}}),
-    };
-    let ended = |after: Duration, says, kind: &str, task: &str| Step {
-        after,
-        says,
-        updates: false,
-        event: json!({"event_type": kind, "event_version": "v1", "timestamp": stamp(after), "producer": "demo", "payload": {"task_id": task}}),
-    };
-    vec![
-        created(
-            at(100),
-            "\"Stand-up\" is created, due at 3 s",
-            "stand-up",
-            "Stand-up",
-            json!({"due_date": due(3_000)}),
-        ),
-        created(
-            at(200),
-            "\"Send the invoice\" is created, due at 4 s",
-            "invoice",
-            "Send the invoice",
-            json!({"due_date": due(4_000)}),
-        ),
-        created(
-            at(300),
-            "\"Water the plants\" is created, due at 4.5 s",
-            "plants",
-            "Water the plants",
-            json!({"due_date": due(4_500)}),
-        ),
-        created(
-            at(400),
-            "\"Call the plumber\" is created, due at 5 s",
-            "plumber",
-            "Call the plumber",
-            json!({"due_date": due(5_000)}),
-        ),
-        created(
-            at(500),
-            "\"Buy milk\" is created, due at 5.5 s",
-            "milk",
-            "Buy milk",
-            json!({"due_date": due(5_500)}),
-        ),
-        created(
-            at(600),
-            "\"Submit the report\" is created, due at 66 s, to be reminded of one minute before",
-            "report",
-            "Submit the report",
-            json!({"due_date": due(66_000), "reminder_offset": 1}),
-        ),
-        created(
-            at(700),
-            "\"Dentist\" is created, due next week, to be reminded of at 7 s",
-            "dentist",
-            "Dentist",
-            json!({"due_date": due(7 * 86_400_000), "remind_at": due(7_000)}),
-        ),
-        created(at(800), "\"Read a book\" is created, without a due date", "book", "Read a book", json!({})),
-        updated(
-            at(1_200),
-            "\"Send the invoice\" is moved to 6.5 s",
-            "invoice",
-            "due_date",
-            json!(due(6_500)),
-        ),
-        ended(at(1_600), "\"Water the plants\" is completed", "task_completed", "plants"),
-        ended(at(2_000), "\"Call the plumber\" is deleted", "task_deleted", "plumber"),
-        updated(at(2_400), "\"Buy milk\" loses its due date", "milk", "due_date", Value::Null),
-    ]
 }
 
 /// The stand-in, as an app uses it.
@@ -230,7 +230,7 @@ impl Publish {
     }
 
     /// Until the worker's topics are delivered: what is published before that may come later than shown.
-    async fn wait_for_subscriptions(&self, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    async fn wait_for_subscriptions(&self, clock: &dyn Clock) -> Result<(), Failure> {
         let until = clock.now().plus(PATIENCE);
         while clock.now() < until {
             let answer = self.with_token(self.client.get(format!("{}/metadata", self.base))).send().await;
@@ -245,11 +245,14 @@ impl Publish {
         Err(Failure::failed("the worker did not subscribe; run with --log-level info to see why"))
     }
 
-    async fn send(&self, step: &Step) -> Result<(), Failure> {
-        let topic = &self.topics[usize::from(step.updates)];
+    async fn send(&self, step: &Step, begun: Timestamp) -> Result<(), Failure> {
+        let topic = &self.topics[usize::from(step.is_update())];
         let url = format!("{}/publish/{}/{topic}", self.base, self.pubsub);
-        let request =
-            self.client.post(url).header("content-type", "application/json").body(step.event.to_string());
+        let request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(step.event(begun).to_string());
         let failed = |why: String| Failure::failed(format!("the stand-in did not take an event: {why}"));
         let answer = self.with_token(request).send().await.map_err(|error| failed(error.to_string()))?;
         if answer.status().is_success() { Ok(()) } else { Err(failed(answer.status().to_string())) }
@@ -267,30 +270,19 @@ async fn meta(worker: &Running) -> Result<Meta, Failure> {
     worker.writer.read(|view| view.meta.clone()).await.map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// How many task events the worker answered with SUCCESS, as the stand-in saw it.
-fn delivered(observed: &mut broadcast::Receiver<Observation>, config: &Config) -> usize {
-    let mut count = 0;
-    while let Ok(observation) = observed.try_recv() {
-        if let Observation::Delivered { app, topic, reply, .. } = observation {
-            let ours = &*app == "reminder-worker" && *topic != *config.topics.reminders;
-            count += usize::from(ours && reply.word() == "SUCCESS");
-        }
-    }
-    count
-}
-
-fn sum_up(meta: &Meta, sent: usize, delivered: usize, seen: &mut [Seen], screen: &mut Screen) {
-    let (events, reminders) = (&meta.events, &meta.reminders);
+/// What was counted, in three lines.
+fn sum_up(meta: &Meta, screen: &Screen) -> String {
+    let (events, reminders, counted) = (&meta.events, &meta.reminders, screen.counted());
     let of = |state| reminders.of(state);
-    seen.sort_by_key(|s| s.late_by);
-    let ms = |at: usize| {
-        seen.get(at).map_or_else(|| "none".into(), |s| format!("{:.1} ms", s.late_by.as_secs_f64() * 1e3))
-    };
-    let early = seen.iter().filter(|s| s.early).count();
-    screen.line(&format!(
-        "\n{sent} events published, {delivered} delivered and acknowledged; the store counts {} received: {} applied, {} duplicate, {} stale, {} ignored, {} quarantined.\n\
+    let seen = screen.seen();
+    let at_broker = in_order(seen.iter().filter_map(|s| s.at_broker));
+    let back = in_order(seen.iter().map(|s| s.back));
+    format!(
+        "\n{} events published, {} acknowledged; the worker counts {} received: {} applied, {} duplicate, {} stale, {} ignored, {} quarantined.\n\
          {} reminders planned: {} published, {} superseded, {} cancelled, {} expired, {} pending.\n\
-         {} came back through the broker, {early} of them early; from the planned instant until it was back: {} (median), {} (worst).",
+         {} came back, {} of them early. After its time a reminder was at the broker in {}, and back at the worker in {}.",
+        counted.published,
+        counted.acknowledged,
         events.received(),
         events.applied,
         events.duplicate,
@@ -304,7 +296,23 @@ fn sum_up(meta: &Meta, sent: usize, delivered: usize, seen: &mut [Seen], screen:
         of(State::Expired),
         of(State::Pending),
         seen.len(),
-        ms(seen.len() / 2),
-        ms(seen.len().saturating_sub(1)),
-    ));
+        seen.iter().filter(|s| s.early).count(),
+        middle_and_worst(&at_broker),
+        middle_and_worst(&back),
+    )
+}
+
+fn in_order(latenesses: impl Iterator<Item = Duration>) -> Vec<Duration> {
+    let mut sorted: Vec<Duration> = latenesses.collect();
+    sorted.sort_unstable();
+    sorted
+}
+
+fn middle_and_worst(sorted: &[Duration]) -> String {
+    match (sorted.get(sorted.len() / 2), sorted.last()) {
+        (Some(middle), Some(worst)) => {
+            format!("{} ms (median; worst {} ms)", middle.as_millis(), worst.as_millis())
+        }
+        _ => "no time that was measured".into(),
+    }
 }

@@ -1,5 +1,6 @@
 //! What `dev` prints: one line for each thing that happened, with the seconds since the start.
 
+use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,31 +15,88 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::intake::LiveReminder;
-use crate::sidecar::Observation;
+use crate::shutdown::Shutdown;
+use crate::sidecar::{Observation, Sidecar};
 
-/// Where lines go.
+/// How many published reminders are remembered until they come back.
+const REMEMBERED_MAX: usize = 4_096;
+
+/// Where lines go, and what has been seen.
 pub(super) struct Screen {
     paint: Paint,
     clock: Arc<dyn Clock>,
     started: Timestamp,
     reminders_topic: String,
+    /// When the broker took the last reminder of each task that is not back yet.
+    at_broker: HashMap<Arc<str>, Timestamp>,
+    seen: Vec<Seen>,
+    counted: Counted,
+    /// Whether events are printed as the broker takes them; the demonstration tells its own.
+    tells_events: bool,
 }
 
 /// A reminder as it came back through the broker.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    pub(super) title: String,
-    pub(super) rule: String,
+    /// From the planned instant until the broker had it.
+    pub(super) at_broker: Option<Duration>,
     /// From the planned instant until the worker had it back.
-    pub(super) late_by: Duration,
+    pub(super) back: Duration,
     /// It came before its instant, which must never be.
     pub(super) early: bool,
+}
+
+/// Task events as the stand-in counted them.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Counted {
+    /// Taken by the broker.
+    pub(super) published: usize,
+    /// Answered with SUCCESS by the worker.
+    pub(super) acknowledged: usize,
+}
+
+/// What happens, as worker and stand-in tell it.
+pub(super) struct Happenings {
+    live: broadcast::Receiver<Arc<LiveReminder>>,
+    observed: broadcast::Receiver<Observation>,
+    stop: CancellationToken,
+}
+
+impl Happenings {
+    /// Everything from now on, until `shutdown`.
+    pub(super) fn new(worker: &Running, sidecar: &Sidecar, shutdown: &Shutdown) -> Self {
+        Self { live: worker.live.subscribe(), observed: sidecar.observe(), stop: shutdown.soft().clone() }
+    }
 }
 
 impl Screen {
     pub(super) fn new(paint: Paint, clock: Arc<dyn Clock>, reminders_topic: &str) -> Self {
         let started = clock.now();
-        Self { paint, clock, started, reminders_topic: reminders_topic.to_owned() }
+        Self {
+            paint,
+            clock,
+            started,
+            reminders_topic: reminders_topic.to_owned(),
+            at_broker: HashMap::new(),
+            seen: Vec::new(),
+            counted: Counted::default(),
+            tells_events: false,
+        }
+    }
+
+    /// Counts seconds from now.
+    pub(super) fn restart(&mut self) {
+        self.started = self.clock.now();
+    }
+
+    /// Reminders that came back.
+    pub(super) fn seen(&self) -> &[Seen] {
+        &self.seen
+    }
+
+    /// Task events as the stand-in counted them.
+    pub(super) fn counted(&self) -> Counted {
+        self.counted
     }
 
     /// Prints a line; a reader who went away is no error.
@@ -60,6 +118,7 @@ impl Screen {
     /// Says what runs and what to do with it.
     pub(super) fn greet(&mut self, worker: &Running, sidecar: SocketAddr, config: &Config) {
         let (pubsub, topic) = (&config.dapr.pubsub, &config.topics.task_events);
+        self.tells_events = true;
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
         let ops = worker.ops_address;
         self.line(&format!(
@@ -73,69 +132,113 @@ impl Screen {
         ));
     }
 
-    /// Prints every event and reminder until `stop`.
-    pub(super) async fn follow(
-        &mut self,
-        mut live: broadcast::Receiver<Arc<LiveReminder>>,
-        mut observed: broadcast::Receiver<Observation>,
-        stop: &CancellationToken,
-    ) {
+    /// Prints what happens until a signal.
+    pub(super) async fn follow(&mut self, happenings: &mut Happenings) {
+        while !happenings.stop.is_cancelled() {
+            let later = self.clock.now().plus(Duration::from_secs(3_600));
+            self.follow_until(later, happenings).await;
+        }
+    }
+
+    /// Prints what happens until `until`, or a signal.
+    pub(super) async fn follow_until(&mut self, until: Timestamp, happenings: &mut Happenings) {
+        let clock = Arc::clone(&self.clock);
         loop {
+            let left = until.since(clock.now());
+            if left.is_zero() {
+                return;
+            }
             tokio::select! {
-                () = stop.cancelled() => return,
-                reminder = live.recv() => match reminder {
-                    Ok(reminder) => {
-                        self.reminder(&reminder);
-                    }
-                    Err(RecvError::Lagged(missed)) => self.happened("missed", &format!("{missed} reminders came too fast to print")),
-                    Err(RecvError::Closed) => return,
-                },
-                observation = observed.recv() => match observation {
-                    Ok(observation) => self.observation(&observation),
+                // What the broker took is heard of before it comes back.
+                biased;
+                () = happenings.stop.cancelled() => return,
+                observation = happenings.observed.recv() => match observation {
+                    Ok(observation) => self.observe(&observation),
                     Err(RecvError::Lagged(missed)) => self.happened("missed", &format!("{missed} events came too fast to print")),
                     Err(RecvError::Closed) => return,
                 },
+                reminder = happenings.live.recv() => match reminder {
+                    Ok(reminder) => self.reminder(&reminder),
+                    Err(RecvError::Lagged(missed)) => self.happened("missed", &format!("{missed} reminders came too fast to print")),
+                    Err(RecvError::Closed) => return,
+                },
+                () = clock.sleep(left) => {}
             }
         }
     }
 
-    /// Prints a reminder that came back, and says what it was.
-    pub(super) fn reminder(&mut self, reminder: &LiveReminder) -> Option<Seen> {
-        let seen = read(&reminder.json)?;
-        let when = if seen.early {
-            self.paint.red("EARLY")
-        } else {
-            format!("{:.1} ms after its time", seen.late_by.as_secs_f64() * 1e3)
+    fn reminder(&mut self, reminder: &LiveReminder) {
+        let Some(told) = read(&reminder.json) else { return };
+        let early = told.received < told.planned;
+        let back = told.received.since(told.planned);
+        let at_broker = self.at_broker.remove(told.task.as_str()).map(|at| at.since(told.planned));
+        let when = match (early, at_broker) {
+            (true, _) => self.paint.red("before its time"),
+            (false, Some(at_broker)) => {
+                format!(
+                    "at the broker {} ms after its time, back after {} ms",
+                    at_broker.as_millis(),
+                    back.as_millis()
+                )
+            }
+            (false, None) => format!("back {} ms after its time", back.as_millis()),
         };
-        self.happened("reminder", &format!("{} ({}), back {when}", seen.title, seen.rule));
-        Some(seen)
+        self.happened("reminder", &format!("\"{}\" ({}): {when}", told.title, told.rule));
+        self.seen.push(Seen { at_broker, back, early });
+        if self.seen.len() > REMEMBERED_MAX {
+            self.seen.remove(0);
+        }
     }
 
-    fn observation(&mut self, observation: &Observation) {
+    fn observe(&mut self, observation: &Observation) {
         match observation {
-            Observation::Published { topic, key, bytes, .. } if **topic != *self.reminders_topic => {
-                let key = key.as_deref().map(|key| format!(" with key {key}")).unwrap_or_default();
-                self.happened("event", &format!("{bytes} bytes on {topic}{key}"));
+            Observation::Published { topic, key, at, .. } if **topic == *self.reminders_topic => {
+                if self.at_broker.len() < REMEMBERED_MAX
+                    && let Some(task) = key
+                {
+                    self.at_broker.insert(Arc::clone(task), *at);
+                }
             }
-            Observation::Delivered { app, topic, reply, .. } if reply.word() != "SUCCESS" => {
-                self.happened("reply", &format!("{app} answered {} for an event on {topic}", reply.word()));
+            Observation::Published { topic, key, bytes, .. } => {
+                self.counted.published += 1;
+                if self.tells_events {
+                    let key = key.as_deref().map(|key| format!(" with key {key}")).unwrap_or_default();
+                    self.happened("event", &format!("{bytes} bytes on {topic}{key}"));
+                }
             }
-            Observation::Published { .. } | Observation::Delivered { .. } => {}
+            Observation::Delivered { app, topic, reply, .. } => {
+                let acknowledged = reply.word() == "SUCCESS";
+                let event_of_ours = &**app == "reminder-worker" && **topic != *self.reminders_topic;
+                self.counted.acknowledged += usize::from(event_of_ours && acknowledged);
+                if !acknowledged {
+                    self.happened(
+                        "reply",
+                        &format!("{app} answered {} for an event on {topic}", reply.word()),
+                    );
+                }
+            }
         }
     }
 }
 
 /// What a line of the live stream says.
-fn read(json: &str) -> Option<Seen> {
+struct Told {
+    task: String,
+    title: String,
+    rule: String,
+    planned: Timestamp,
+    received: Timestamp,
+}
+
+fn read(json: &str) -> Option<Told> {
     let line: serde_json::Value = serde_json::from_str(json).ok()?;
     let payload = &line["event"]["data"]["payload"];
-    let planned = instant(line["event"]["time"].as_str()?)?;
-    let received = instant(line["received_at"].as_str()?)?;
-    Some(Seen {
+    Some(Told {
+        task: line["task_id"].as_str()?.to_owned(),
         title: payload["title"].as_str().unwrap_or("(no title)").to_owned(),
         rule: payload["rule"].as_str().unwrap_or("?").to_owned(),
-        late_by: received.since(planned),
-        early: received < planned,
+        planned: instant(line["event"]["time"].as_str()?)?,
+        received: instant(line["received_at"].as_str()?)?,
     })
 }
 

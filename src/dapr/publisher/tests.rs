@@ -267,3 +267,13 @@ async fn a_refused_connection_makes_the_newest_way_be_tried_again() {
     assert_eq!(letters(&publisher.publish("reminders", &batch(&["a", "b"])).await), "RR");
     assert_eq!(Path::from_number(publisher.path.load(Ordering::Relaxed)), Path::Bulk);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_to_be_read_is_none() {
+    let shell = json!({"failedEntries": [{"entryId": "0", "error": ""}]}).to_string().len();
+    for (length, letter) in [(ANSWER_MAX_BYTES, "AP"), (ANSWER_MAX_BYTES + 1, "AA")] {
+        let listed = json!({"failedEntries": [{"entryId": "0", "error": "x".repeat(length - shell)}]});
+        let stub = stub(move |_| Some((500, listed.clone()))).await;
+        assert_eq!(letters(&stub.publisher.publish("reminders", &batch(&["a", "b"])).await), letter);
+    }
+}

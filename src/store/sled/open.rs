@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::engine::{self, SledDisk};
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
@@ -43,6 +44,7 @@ impl SledStore {
         let lock = place.hold()?;
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
+        place.await_release();
         let db = caught(|| engine::open(&place.dir, cache_mb.saturating_mul(MIB)));
         let db = db.map_err(|panic| advice::of_text(&place.dir, &panic))?;
         let db = db.map_err(|error| advice::of_engine(&place.dir, &error))?;
@@ -63,6 +65,10 @@ impl SledStore {
 
 /// What the cache is counted in.
 const MIB: u64 = 1 << 20;
+/// How often a file that is still locked is looked at: half a second in all, far above what sled's threads take.
+const RELEASE_TRIES: u32 = 100;
+/// How long between two looks.
+const RELEASE_POLL: Duration = Duration::from_millis(5);
 /// What a marker says.
 const LOST: &str = "the marker beside it says that it held a store (whoever sets the directory aside on \
                     purpose sets the marker aside with it)";
@@ -167,6 +173,18 @@ impl Place {
             }
         }
         Ok(())
+    }
+
+    /// Waits until sled's own lock on its file is free. We hold ours, so who holds that one is a store just closed
+    /// in this process, whose threads let go a moment later, or a stranger, of whom opening will tell.
+    fn await_release(&self) {
+        let Ok(data) = File::open(self.dir.join("db")) else { return };
+        for _ in 0..RELEASE_TRIES {
+            if !matches!(data.try_lock(), Err(TryLockError::WouldBlock)) {
+                return;
+            }
+            std::thread::park_timeout(RELEASE_POLL);
+        }
     }
 
     /// Forces what sled has created and never forces.

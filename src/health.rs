@@ -45,17 +45,17 @@ pub struct Heart {
 impl Heart {
     /// The loop has come round.
     pub fn beat(&self) {
-        self.last.store(self.clock.monotonic_ms(), Ordering::Relaxed);
+        self.last.store(millis(self.clock.monotonic()), Ordering::Relaxed);
     }
 }
 
 /// A probe's answer: what was looked at, and what of it fails.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(super) struct Report {
+pub struct Report {
     /// `ok` or `failing`.
-    pub(super) status: &'static str,
+    pub status: &'static str,
     /// By name: `ok`, or what is wrong.
-    pub(super) checks: BTreeMap<&'static str, String>,
+    pub checks: BTreeMap<&'static str, String>,
 }
 
 impl Report {
@@ -65,7 +65,9 @@ impl Report {
         Self { status: if failing { "failing" } else { "ok" }, checks: checks.collect() }
     }
 
-    pub(super) fn is_ok(&self) -> bool {
+    /// Whether nothing fails.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
         self.status == "ok"
     }
 }
@@ -90,7 +92,7 @@ impl Health {
     /// The heart of the loop called `name`, which counts as alive from now on.
     #[must_use]
     pub fn heart(&self, name: &'static str) -> Heart {
-        let last = Arc::new(AtomicU64::new(self.inner.clock.monotonic_ms()));
+        let last = Arc::new(AtomicU64::new(millis(self.inner.clock.monotonic())));
         // A map of numbers is whole whatever panicked beside it.
         let mut hearts = self.inner.hearts.lock().unwrap_or_else(PoisonError::into_inner);
         hearts.insert(name, last.clone());
@@ -119,7 +121,9 @@ impl Health {
         }
     }
 
-    pub(super) fn alive(&self) -> Report {
+    /// Whether every loop has shown a sign of life lately.
+    #[must_use]
+    pub fn alive(&self) -> Report {
         let limit = self.inner.limits.heartbeat_limit;
         Report::of(
             self.ages()
@@ -131,7 +135,9 @@ impl Health {
         )
     }
 
-    pub(super) fn ready(&self) -> Report {
+    /// Whether the worker can do its work.
+    #[must_use]
+    pub fn ready(&self) -> Report {
         let inner = &self.inner;
         let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
         let late_by = inner.clock.now().since(oldest);
@@ -158,11 +164,16 @@ impl Health {
     }
 
     fn ages(&self) -> Vec<(&'static str, Duration)> {
-        let now = self.inner.clock.monotonic_ms();
+        let now = millis(self.inner.clock.monotonic());
         let hearts = self.inner.hearts.lock().unwrap_or_else(PoisonError::into_inner);
         let age = |last: &AtomicU64| Duration::from_millis(now.saturating_sub(last.load(Ordering::Relaxed)));
         hearts.iter().map(|(name, last)| (*name, age(last))).collect()
     }
+}
+
+/// Milliseconds, as an atomic can hold them.
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

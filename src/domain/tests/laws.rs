@@ -1,0 +1,144 @@
+//! Order does not matter: any order and any repetition of the same events ends in the same task and the same
+//! live plan (**invariant 4**).
+
+use proptest::prelude::*;
+use proptest::sample::subsequence;
+
+use super::*;
+
+/// An event and the instant of its first arrival; both are a function of what it says.
+type Told = (Event, Timestamp);
+
+/// When the plans are made: after every event, before every due date.
+const NOW: i64 = 60;
+
+fn statement() -> impl Strategy<Value = Statement> {
+    let berlin = || Some(zone("Europe/Berlin"));
+    let day = Due::date("2026-12-24".parse().unwrap());
+    let explicit = vec![Due::Instant(minute(9_000)), Due::Date(20_000)];
+    prop_oneof![
+        Just(due(minute(14_400))),
+        Just(Statement::Due(Some(wall("2026-12-24T18:00:00")))),
+        Just(Statement::Due(Some(day))),
+        Just(Statement::Due(None)),
+        Just(Statement::Zone(berlin())),
+        Just(Statement::Zone(None)),
+        Just(offsets(&[])),
+        Just(offsets(&[0, 60])),
+        Just(Statement::Offsets(None)),
+        Just(Statement::RemindAt(Some(explicit))),
+        Just(Statement::RemindAt(None)),
+        Just(Statement::Status(None)),
+        Just(Statement::Status(Some(Status::InProgress))),
+        Just(Statement::Status(Some(Status::Done))),
+        Just(title("a")),
+        Just(title("b")),
+    ]
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop_oneof![3 => Just(Kind::Created), 5 => Just(Kind::Updated), 1 => Just(Kind::Completed), 2 => Just(Kind::Deleted)]
+}
+
+/// Few stamps, few values: collisions, equal stamps, deletions and values that come back are the rule.
+fn told() -> impl Strategy<Value = Told> {
+    let stamp = (0_i64..5, 0_u8..5);
+    (kind(), stamp, 0_i64..3, proptest::collection::vec(statement(), 0..4)).prop_map(
+        |(kind, (at, form), lag, mut statements)| {
+            statements.sort_by_key(Statement::field);
+            statements.dedup_by_key(|statement| statement.field());
+            let stamp = |at, whole_second| Some(Stamp { at, whole_second });
+            let stamps = match form {
+                0 | 1 => Stamps { event: stamp(minute(at), false), ..Stamps::default() },
+                2 => Stamps { event: stamp(minute(at), true), ..Stamps::default() },
+                3 => Stamps { broker: Some(minute(at)), ..Stamps::default() },
+                // Its own is too far ahead to be believed.
+                _ => Stamps { event: stamp(minute(50), false), broker: Some(minute(at)), envelope: None },
+            };
+            // What differs in its arrival differs in its id, so that equal events arrive at one instant.
+            let id = format!("{form}-{lag}");
+            let event = Event {
+                stamps,
+                correlation_id: Some(id.clone()),
+                message_id: Some(id),
+                statements,
+                ..event(kind, T0)
+            };
+            (event, minute(at + 3 * (lag - 1)))
+        },
+    )
+}
+
+/// The same events twice, each time shuffled and with some of them repeated.
+fn two_orders() -> impl Strategy<Value = (Vec<Told>, Vec<Told>)> {
+    proptest::collection::vec(told(), 1..9).prop_flat_map(|events| {
+        let shuffled = || {
+            let all = events.clone();
+            subsequence(events.clone(), 0..=events.len())
+                .prop_map(move |again| [all.clone(), again].concat())
+                .prop_shuffle()
+        };
+        (shuffled(), shuffled())
+    })
+}
+
+/// Everything but the order in which unbelievable stamps came.
+fn settled(mut task: Task) -> Task {
+    task.arrivals.sort_unstable();
+    task
+}
+
+/// Folds events in groups of `group`, planning after each group.
+fn folded(events: &[Told], group: usize) -> Record {
+    let mut record = Record::default();
+    for group in events.chunks(group) {
+        let mut changed = false;
+        for (event, arrival) in group {
+            changed |= record.task.apply(event, *arrival).changed;
+        }
+        if changed {
+            replanned(&mut record, &policy(), minute(NOW));
+            record.trim(minute(NOW));
+        }
+    }
+    record
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_order_and_any_repetition_end_in_one_task_and_one_live_plan((first, second) in two_orders()) {
+        let (first, second) = (folded(&first, 1), folded(&second, 1));
+        prop_assert_eq!(pending(&first), pending(&second));
+        prop_assert_eq!(plan(&first.task, &policy()), plan(&second.task, &policy()));
+        prop_assert_eq!(settled(first.task), settled(second.task));
+    }
+
+    #[test]
+    fn telling_everything_again_changes_nothing((first, second) in two_orders()) {
+        let once = folded(&first, 1);
+        let twice = folded(&[first, second].concat(), 1);
+        prop_assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn folding_in_groups_is_folding_one_by_one((events, _) in two_orders(), group in 2_usize..6) {
+        let (alone, grouped) = (folded(&events, 1), folded(&events, group));
+        prop_assert_eq!(pending(&alone), pending(&grouped));
+        prop_assert_eq!(alone.task, grouped.task);
+    }
+
+    #[test]
+    fn what_is_live_is_what_the_plan_calls_for((events, _) in two_orders()) {
+        let record = folded(&events, 1);
+        let mut called_for: Vec<_> = plan(&record.task, &policy())
+            .into_iter()
+            .filter(|p| !p.is_born_expired() && p.fire_at > minute(NOW))
+            .map(|p| (p.rule.to_string(), (p.fire_at.millis() - T0.millis()) / 60_000))
+            .collect();
+        called_for.sort();
+        let live = pending(&record);
+        prop_assert_eq!(live, called_for);
+    }
+}

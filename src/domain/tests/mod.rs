@@ -1,0 +1,122 @@
+//! What the tests of the rules tell and ask.
+
+mod attempts;
+mod identity;
+mod keeping;
+mod laws;
+mod planning;
+mod replanning;
+mod retry;
+mod stamps;
+mod wall;
+
+use chrono::NaiveTime;
+
+use super::*;
+
+/// 2026-11-24T09:00:00Z, the minute 0 of the tests.
+pub(crate) const T0: Timestamp = Timestamp::from_millis(1_795_510_800_000);
+
+/// The instant `minute` minutes after [`T0`].
+pub(crate) fn minute(minute: i64) -> Timestamp {
+    Timestamp::from_millis(T0.millis() + minute * 60_000)
+}
+
+/// The instant that RFC 3339 text names.
+pub(crate) fn at(text: &str) -> Timestamp {
+    Timestamp::from_millis(chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis())
+}
+
+/// The wall time that text without a zone names.
+pub(crate) fn wall(text: &str) -> Due {
+    Due::wall(text.parse().unwrap())
+}
+
+pub(crate) fn zone(name: &str) -> Zone {
+    name.parse().unwrap()
+}
+
+pub(crate) fn task(id: &str) -> TaskId {
+    TaskId::new(id).unwrap()
+}
+
+/// An event of the task `t` stamped at `stamp`.
+pub(crate) fn event(kind: Kind, stamp: Timestamp) -> Event {
+    Event {
+        kind,
+        task_id: task("t"),
+        stamps: Stamps { event: Some(Stamp { at: stamp, whole_second: false }), ..Stamps::default() },
+        offset: 0,
+        message_id: None,
+        producer: None,
+        correlation_id: None,
+        trace_id: None,
+        statements: Vec::new(),
+        refused: Vec::new(),
+    }
+}
+
+pub(crate) fn created(stamp: Timestamp, statements: &[Statement]) -> Event {
+    Event { statements: statements.to_vec(), ..event(Kind::Created, stamp) }
+}
+
+pub(crate) fn updated(stamp: Timestamp, statements: &[Statement]) -> Event {
+    Event { statements: statements.to_vec(), ..event(Kind::Updated, stamp) }
+}
+
+pub(crate) fn due(at: Timestamp) -> Statement {
+    Statement::Due(Some(Due::Instant(at)))
+}
+
+pub(crate) fn offsets(minutes: &[u32]) -> Statement {
+    Statement::Offsets(Some(minutes.to_vec()))
+}
+
+pub(crate) fn title(text: &str) -> Statement {
+    Statement::Title(Some(text.into()))
+}
+
+/// Reminds 15 minutes before due, reads naive times in UTC, and has always been in force.
+pub(crate) fn policy() -> PolicyInForce {
+    PolicyInForce {
+        policy: Policy {
+            default_offsets: vec![15],
+            default_zone: Zone::UTC,
+            date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            expire_after: std::time::Duration::from_secs(24 * 60 * 60),
+        },
+        generation: 1,
+        since: Timestamp::MIN,
+    }
+}
+
+/// A task made of events that arrived when they were stamped.
+pub(crate) fn merged(events: &[Event]) -> Task {
+    let mut task = Task::default();
+    for event in events {
+        task.apply(event, event.stamps.event.map_or(T0, |stamp| stamp.at));
+    }
+    task
+}
+
+/// A record planned at `now`, with nothing in flight.
+pub(crate) fn replanned(record: &mut Record, in_force: &PolicyInForce, now: Timestamp) {
+    decide::replan(&task("t"), record, in_force, now, &|_| false);
+}
+
+/// The rules and minutes of what is pending, sorted.
+pub(crate) fn pending(record: &Record) -> Vec<(String, i64)> {
+    let mut found: Vec<_> = record
+        .reminders
+        .iter()
+        .filter(|r| r.state == State::Pending)
+        .map(|r| (r.rule.to_string(), (r.fire_at.millis() - T0.millis()) / 60_000))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn minute_zero_is_what_it_says() {
+    assert_eq!(T0, at("2026-11-24T09:00:00Z"));
+}

@@ -1,0 +1,122 @@
+//! Which stamp of an event is believed, and how versions order.
+
+use std::time::Duration;
+
+use super::super::version::{Stamped, Version};
+use super::*;
+
+fn stamped(event: &Event, arrival: Timestamp) -> (Timestamp, bool, bool) {
+    let Stamped { version, from_arrival, ahead } = stamp(event, arrival);
+    (Timestamp::from_millis(version.ms), from_arrival, ahead)
+}
+
+#[test]
+fn the_first_stamp_that_is_not_too_far_ahead_is_believed() {
+    let exact = |at| Some(Stamp { at, whole_second: false });
+    let far = minute(99);
+    let cases = [
+        ("its own", exact(minute(1)), Some(minute(2)), exact(minute(3)), (minute(1), false, false)),
+        ("the broker's", None, Some(minute(2)), exact(minute(3)), (minute(2), false, false)),
+        ("the envelope's", None, None, exact(minute(3)), (minute(3), false, false)),
+        ("none: the arrival", None, None, None, (minute(10), true, false)),
+        ("its own ahead: the broker's", exact(far), Some(minute(2)), None, (minute(2), false, true)),
+        ("two ahead: the envelope's", exact(far), Some(far), exact(minute(3)), (minute(3), false, true)),
+        ("all ahead: the arrival", exact(far), Some(far), exact(far), (minute(10), true, true)),
+        ("an ignored one ahead is counted", exact(minute(1)), Some(far), None, (minute(1), false, true)),
+    ];
+    for (name, event, broker, envelope, expected) in cases {
+        let event = Event { stamps: Stamps { event, broker, envelope }, ..updated(T0, &[]) };
+        assert_eq!(stamped(&event, minute(10)), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_stamp_on_the_bound_is_believed_and_one_beyond_it_is_not() {
+    let arrival = minute(10);
+    let bound = arrival.plus(STAMP_AHEAD_MAX);
+    assert_eq!(bound, minute(15));
+    assert_eq!(stamped(&updated(bound, &[]), arrival), (bound, false, false));
+    let beyond = bound.plus(Duration::from_millis(1));
+    assert_eq!(stamped(&updated(beyond, &[]), arrival), (arrival, true, true));
+}
+
+#[test]
+fn a_whole_second_starts_for_a_creation_and_ends_for_all_else() {
+    let cases = [(Kind::Created, 0), (Kind::Updated, 999), (Kind::Completed, 999), (Kind::Deleted, 999)];
+    for (kind, expected) in cases {
+        for of_envelope in [false, true] {
+            let whole = Some(Stamp { at: T0, whole_second: true });
+            let mut event = event(kind, T0);
+            event.stamps = if of_envelope {
+                Stamps { envelope: whole, ..Stamps::default() }
+            } else {
+                Stamps { event: whole, ..Stamps::default() }
+            };
+            let (ms, ..) = stamped(&event, minute(1));
+            assert_eq!(ms.millis() - T0.millis(), expected, "{kind:?} {of_envelope}");
+        }
+    }
+}
+
+#[test]
+fn versions_order_by_stamp_then_kind_then_broker_then_offset_then_digest() {
+    let low = Version { ms: 1, kind: Kind::Created, broker: 1, offset: 1, digest: 1 };
+    let rising = [
+        low,
+        Version { digest: 2, ..low },
+        Version { offset: 2, digest: 0, ..low },
+        Version { broker: 2, offset: 0, digest: 0, ..low },
+        Version { kind: Kind::Updated, broker: 0, offset: 0, digest: 0, ..low },
+        Version { kind: Kind::Completed, broker: 0, offset: 0, digest: 0, ..low },
+        Version { kind: Kind::Deleted, broker: 0, offset: 0, digest: 0, ..low },
+        Version { ms: 2, broker: 0, offset: 0, digest: 0, ..low },
+    ];
+    assert!(rising.is_sorted_by(|a, b| a < b), "{rising:?}");
+}
+
+#[test]
+fn the_brokers_stamp_and_offset_are_part_of_the_version_whichever_stamp_is_believed() {
+    let mut event = updated(minute(1), &[]);
+    event.stamps.broker = Some(minute(2));
+    event.offset = 7;
+    let version = stamp(&event, minute(3)).version;
+    assert_eq!((version.broker, version.offset), (minute(2).millis(), 7));
+    let bare = stamp(&updated(minute(1), &[]), minute(3)).version;
+    assert_eq!((bare.broker, bare.offset), (0, 0));
+}
+
+#[test]
+fn the_digest_is_the_same_in_every_release() {
+    let berlin = Statement::Zone(Some(zone("Europe/Berlin")));
+    let mut event = created(T0, &[title("Buy milk"), due(minute(30)), berlin, offsets(&[0, 15])]);
+    event.message_id = Some("m-1".into());
+    assert_eq!(stamp(&event, T0).version.digest, GOLDEN_DIGEST);
+}
+
+/// Kept with every record: another digest would make every redelivery news.
+const GOLDEN_DIGEST: u64 = 7_234_083_722_287_032_579;
+
+#[test]
+fn the_digest_tells_apart_what_events_say_and_not_who_carried_them() {
+    let digest = |event: &Event| stamp(event, minute(10)).version.digest;
+    let base = updated(T0, &[due(minute(30))]);
+    let carried = Event {
+        producer: Some("api".into()),
+        correlation_id: Some("c".into()),
+        trace_id: Some([1; 16]),
+        offset: 9,
+        stamps: Stamps { broker: Some(T0), ..base.stamps },
+        ..base.clone()
+    };
+    assert_eq!(digest(&base), digest(&carried));
+    let others = [
+        created(T0, &[due(minute(30))]),
+        updated(T0, &[due(minute(31))]),
+        updated(T0, &[Statement::Due(None)]),
+        Event { task_id: task("u"), ..base.clone() },
+        Event { message_id: Some("m".into()), ..base.clone() },
+    ];
+    for other in others {
+        assert_ne!(digest(&base), digest(&other), "{other:?}");
+    }
+}

@@ -1,0 +1,145 @@
+//! A store in memory that counts, and fails on demand.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::domain::{Record, TaskId};
+use crate::store::sled::{SledStore, in_memory};
+use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
+
+/// See the module.
+pub(super) struct TestStore {
+    inner: SledStore,
+    /// Every batch handed in, failed tries included.
+    tried: Mutex<Vec<Batch>>,
+    /// How many commits will fail.
+    failing: AtomicI64,
+    unsynced: AtomicBool,
+    /// No record can be read.
+    unreachable: AtomicBool,
+    /// How many reads of the pending index succeed before one fails; negative for all.
+    readable: AtomicI64,
+    /// Tasks whose records are damaged.
+    damaged: Mutex<HashSet<TaskId>>,
+}
+
+impl TestStore {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: in_memory().unwrap(),
+            tried: Mutex::default(),
+            failing: AtomicI64::new(0),
+            unsynced: AtomicBool::new(false),
+            unreachable: AtomicBool::new(false),
+            readable: AtomicI64::new(-1),
+            damaged: Mutex::default(),
+        })
+    }
+
+    /// The next `count` commits fail.
+    pub(super) fn fail_commits(&self, count: i64) {
+        self.failing.store(count, Ordering::SeqCst);
+    }
+
+    /// Every commit from now on ends in doubt.
+    pub(super) fn stop_syncing(&self) {
+        self.unsynced.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn fail_reads(&self, fail: bool) {
+        self.unreachable.store(fail, Ordering::SeqCst);
+    }
+
+    /// After `count` more reads of the pending index one fails.
+    pub(super) fn fail_pending_after(&self, count: i64) {
+        self.readable.store(count, Ordering::SeqCst);
+    }
+
+    pub(super) fn damage(&self, task: &TaskId) {
+        self.damaged.lock().unwrap().insert(task.clone());
+    }
+
+    /// Forgets the batches seen so far.
+    pub(super) fn forget_batches(&self) {
+        self.tried.lock().unwrap().clear();
+    }
+
+    /// The batches handed in since.
+    pub(super) fn batches(&self) -> Vec<Batch> {
+        self.tried.lock().unwrap().clone()
+    }
+
+    fn check(&self, task: &TaskId) -> Result<(), StoreError> {
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("as told".into()));
+        }
+        if self.damaged.lock().unwrap().contains(task) {
+            return Err(StoreError::Corrupt("as told".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Store for TestStore {
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.tried.lock().unwrap().push(batch.clone());
+        if self.unsynced.load(Ordering::SeqCst) {
+            return Err(StoreError::Unsynced("as told".into()));
+        }
+        if self.failing.fetch_sub(1, Ordering::SeqCst) > 0 {
+            return Err(StoreError::Unavailable("as told".into()));
+        }
+        self.inner.commit(batch)
+    }
+
+    fn meta(&self) -> Result<Meta, StoreError> {
+        self.inner.meta()
+    }
+
+    fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        self.check(task)?;
+        self.inner.record(task)
+    }
+
+    fn records(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<(TaskId, Record)>, StoreError> {
+        let page = self.inner.records(after, limit)?;
+        page.iter().try_for_each(|(task, _)| self.check(task))?;
+        Ok(page)
+    }
+
+    fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        if self.readable.load(Ordering::SeqCst) >= 0 && self.readable.fetch_sub(1, Ordering::SeqCst) == 0 {
+            return Err(StoreError::Unavailable("as told".into()));
+        }
+        self.inner.pending(after, limit)
+    }
+
+    fn settled(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        self.inner.settled(after, limit)
+    }
+
+    fn claims(&self) -> Result<Vec<Claim>, StoreError> {
+        self.inner.claims()
+    }
+
+    fn quarantined(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        self.inner.quarantined(after, limit)
+    }
+
+    fn quarantined_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.inner.quarantined_body(number)
+    }
+
+    fn outbox(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, OutboxEntry)>, StoreError> {
+        self.inner.outbox(after, limit)
+    }
+
+    fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.inner.outbox_body(number)
+    }
+
+    fn syncs(&self) -> u64 {
+        self.inner.syncs()
+    }
+}

@@ -1,0 +1,13 @@
+//! Both listeners' routers in front of a real commit loop on a real store. Only the broker is missing.
+#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
+
+#[path = "http/api.rs"]
+mod api;
+#[path = "http/app.rs"]
+mod app;
+#[path = "http/fixture.rs"]
+mod fixture;
+#[path = "http/listen.rs"]
+mod listen;
+#[path = "http/sender.rs"]
+mod sender;
