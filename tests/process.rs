@@ -12,6 +12,8 @@ mod bad_input;
 mod events;
 #[path = "process/kill.rs"]
 mod kill;
+#[path = "process/offline.rs"]
+mod offline;
 #[path = "process/outage.rs"]
 mod outage;
 #[path = "process/outbox.rs"]

@@ -53,11 +53,13 @@ async fn a_publish_that_outlasts_the_grace_is_cut_off_and_repeated_byte_for_byte
     let sidecar = Sidecar::up();
     sidecar.behave(|_| Reply::Hang);
     let setup = Setup::beside(&sidecar).set("shutdown.grace=300ms");
-    let worker = setup.start().await;
+    let mut worker = setup.start().await;
     let task = task();
     worker.deliver(&created(&task, 20)).await;
     sidecar.seen(1).await;
-    assert_eq!(worker.terminated().await, Some(1), "not clean");
+    worker.process.signal("TERM");
+    worker.process.logs("it is cut short").await;
+    assert_eq!(worker.process.ended().await.code(), Some(0), "nothing is lost by it");
     sidecar.behave(|_| TAKE);
     let worker = setup.start().await;
     worker.reminder_is(&task, "published").await;
