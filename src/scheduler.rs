@@ -4,9 +4,10 @@
 //! sleep would miss clock steps and suspends. A wake-up carries no data; whatever woke it, the pass re-derives
 //! what is due. Several batches are in flight at once.
 //!
-//! While nothing goes out it probes: one batch at a time, with growing waits. So an outage costs a few attempts
-//! and not one for every reminder that falls due meanwhile, and one refused entry holds nothing up: each probe
-//! takes the next ones, since failed ones wait at their own next-attempt times.
+//! While nothing goes out it probes: one batch at a time, with waits that grow to [`PROBE_MAX`]. So an outage costs
+//! a few attempts and not one for every reminder that falls due meanwhile. Each probe takes the next ones, since
+//! failed ones wait at their own next-attempt times. A reminder that fails for ever looks like an outage while
+//! nothing else is due, and may cost the next one a probe's wait; one that is refused for good does not even that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ use crate::writer::{ClaimedBatch, NotCommitted, Writer};
 
 /// The longest sleep: what a clock step or a suspend can make a reminder late by.
 pub const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// The longest wait between two probes. A probe is one request: more rarely would save nothing, and what is due
+/// beside a reminder that always fails may have to wait so long.
+pub const PROBE_MAX: Duration = Duration::from_secs(1);
 /// The wait after the store could not commit a claim.
 const CLAIM_AGAIN: Duration = Duration::from_millis(100);
 
@@ -116,9 +120,10 @@ impl Scheduler {
                     );
                 }
                 self.misses = self.misses.saturating_add(1);
-                let wait = self.pace.probe.delay(self.misses, 0);
+                let wait = self.pace.probe.delay(self.misses, 0).min(PROBE_MAX);
                 self.probe_at = self.clock.monotonic() + wait;
             }
+            Sent::Poison => {}
         }
     }
 
@@ -136,3 +141,6 @@ impl Scheduler {
         until_due.max(until_probe).min(SLEEP_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ pub enum Sent {
     Some,
     /// None of it did: the broker may be out of reach.
     None,
+    /// Its only reminder was refused for good, which says nothing of the broker.
+    Poison,
 }
 
 impl Tick {
@@ -66,7 +68,10 @@ impl Tick {
             .collect();
         let outcomes = self.publisher.publish(&self.topic, &outgoing).await;
         let now = self.clock.now();
-        let mut sent = Sent::None;
+        let mut sent = match outcomes[..] {
+            [PublishOutcome::Refused { for_good: true, .. }] => Sent::Poison,
+            _ => Sent::None,
+        };
         let mut settlements = Vec::with_capacity(batch.reminders.len());
         for (claimed, outcome) in batch.reminders.iter().zip(outcomes) {
             if outcome == PublishOutcome::Published {

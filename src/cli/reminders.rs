@@ -1,4 +1,5 @@
-//! `reminders`: what is to come and what became of it, asked of the running worker, which holds the store.
+//! `reminders`: what is to come and what became of it, asked of the running worker, which holds the store. Where none
+//! runs, the command opens the store itself and changes nothing in it.
 
 mod query;
 mod show;
@@ -8,9 +9,12 @@ use serde_json::json;
 
 use super::http::{self, Silence};
 use super::options::ConfigOptions;
-use super::{Context, Failure, when};
+use super::{Context, Exit, Failure, when};
 use crate::config::Config;
 use crate::domain::{State, Timestamp};
+use crate::http::{Wanted, list_reminders};
+use crate::store::OpenError;
+use crate::store::sled::SledStore;
 
 pub(crate) use query::{Page, Query, Reminder};
 
@@ -85,7 +89,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
     let config = common.config.load(&context.env)?.config;
     let reminders = match online(&config, &query).await? {
         Some(reminders) => reminders,
-        None => offline(&config, &query).await?,
+        None => offline(&config, query, now)?,
     };
     if common.json {
         return Ok(format!("{:#}\n", json!({ "reminders": reminders })));
@@ -132,12 +136,31 @@ async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>,
     }
 }
 
-/// The reminders as the store tells them, opened by this process since no worker holds it.
-async fn offline(config: &Config, _query: &Query) -> Result<Vec<Reminder>, Failure> {
-    Err(Failure::failed(format!(
-        "no worker answers at http://{}; start one with `reminder-worker serve`, or say where it is with --ops-port",
-        config.ops.address()
-    )))
+/// The reminders as the store tells them, opened by this process since no worker answers.
+fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
+    let silence = format!("no worker answers at http://{}", config.ops.address());
+    let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
+    let path = &config.store.path;
+    // Opening would create one.
+    if !path.exists() {
+        return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
+    }
+    let store = SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
+        OpenError::Held { path, holder } => {
+            let message = format!(
+                "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"
+            );
+            Failure::new(Exit::Store, message)
+        }
+        other => Failure::from(other),
+    })?;
+    let Query { state, user, from, to, limit } = query;
+    let found = list_reminders(&store, Wanted { state, user, from, to }, limit, now).map_err(|error| {
+        Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", path.display()))
+    })?;
+    // The one shape of a listed reminder, whether it comes over the wire or from beside.
+    let listed = serde_json::to_value(found).and_then(serde_json::from_value);
+    listed.map_err(|error| Failure::failed(format!("a reminder cannot be shown: {error}")))
 }
 
 impl Reminder {

@@ -21,3 +21,4 @@ pub use app::{App, app_router};
 pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, Patience};
 pub use ops::ops_router;
 pub use problem::Problem;
+pub use reminders::{ListedReminder, Wanted, list_reminders};

@@ -1,7 +1,8 @@
 //! The list of reminders, over all tasks, in the order of their instants.
 //!
 //! It walks the two indexes, pending and settled, a bounded step between two commits at a time. A page is no
-//! snapshot: a reminder that settles or is put off while pages are read may be on two of them, or on none.
+//! snapshot: a reminder that settles or is put off while pages are read may be on two of them, or on none. A store
+//! that no worker holds is walked by the same steps.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,8 +13,8 @@ use super::api::{Api, ReminderShown};
 use super::problem::Problem;
 use super::query::{Instant, Limit, Strict, from_str};
 use crate::domain::{Record, Reminder, ReminderId, State as ReminderState, TaskId, Timestamp};
-use crate::store::{IndexEntry, IndexKey, StoreError};
-use crate::writer::{STEP_MAX, View};
+use crate::store::{IndexEntry, IndexKey, Store, StoreError};
+use crate::writer::STEP_MAX;
 
 /// Steps a page may take, each of [`STEP_MAX`] index entries: a filter that hardly matches must not read the whole
 /// store for one answer. A page that ends for this reason is short and has a `next`.
@@ -59,8 +60,9 @@ impl std::str::FromStr for Cursor {
     }
 }
 
+/// A reminder as the list shows it, with what is known of its task.
 #[derive(Serialize)]
-struct Listed {
+pub struct ListedReminder {
     task_id: String,
     user_id: Option<String>,
     title: Option<String>,
@@ -70,13 +72,26 @@ struct Listed {
 
 #[derive(Serialize)]
 pub(super) struct Page {
-    reminders: Vec<Listed>,
+    reminders: Vec<ListedReminder>,
     next: Option<String>,
+}
+
+/// Which reminders of a store are wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Wanted {
+    /// In this state.
+    pub state: Option<ReminderState>,
+    /// Of this user.
+    pub user: Option<String>,
+    /// Planned for this instant or later.
+    pub from: Option<Timestamp>,
+    /// Planned for an instant before this one.
+    pub to: Option<Timestamp>,
 }
 
 /// What one step found, and where the next one goes on; `None` at the end.
 struct Step {
-    found: Vec<Listed>,
+    found: Vec<ListedReminder>,
     next: Option<IndexKey>,
 }
 
@@ -85,13 +100,14 @@ pub(super) async fn list(
     State(api): State<Api>,
     Strict(filter): Strict<Filter>,
 ) -> Result<Json<Page>, Problem> {
-    let limit = filter.limit.0;
-    let mut walk = Walk::new(&filter, api.clock.now());
+    let Filter { state, user, from, to, limit: Limit(limit), after } = filter;
+    let wanted = Wanted { state, user, from: from.map(|at| at.0), to: to.map(|at| at.0) };
+    let mut walk = Walk::new(wanted, after.map(|cursor| cursor.0), api.clock.now());
     let mut reminders = Vec::new();
     for _ in 0..STEPS_MAX {
         walk.room = limit - reminders.len();
         let this = walk.clone();
-        let step = api.read(move |view| this.step(view)).await?;
+        let step = api.read(move |view| this.step(view.store)).await?;
         reminders.extend(step.found);
         walk.after = step.next;
         if step.next.is_none() || reminders.len() == limit {
@@ -99,6 +115,28 @@ pub(super) async fn list(
         }
     }
     Ok(Json(Page { reminders, next: walk.after.map(|key| Cursor(key).to_string()) }))
+}
+
+/// The first `limit` wanted reminders of a store that nobody else changes meanwhile.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn list_reminders(
+    store: &dyn Store,
+    wanted: Wanted,
+    limit: usize,
+    now: Timestamp,
+) -> Result<Vec<ListedReminder>, StoreError> {
+    let mut walk = Walk::new(wanted, None, now);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        walk.room = limit - found.len();
+        let step = walk.step(store)?;
+        found.extend(step.found);
+        let Some(next) = step.next else { break };
+        walk.after = Some(next);
+    }
+    Ok(found)
 }
 
 /// A walk through the indexes.
@@ -115,20 +153,20 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(filter: &Filter, now: Timestamp) -> Self {
-        let from = filter.from.map_or(Timestamp::MIN, |at| at.0);
-        let to = filter.to.map_or(Timestamp::MAX, |at| at.0);
+    fn new(wanted: Wanted, after: Option<IndexKey>, now: Timestamp) -> Self {
+        let Wanted { state, user, from, to } = wanted;
         // Indexes are sorted by when a reminder wakes, which is never before the instant it was planned for, and
         // is later only for those put off.
-        let end = to.max(now.plus(PUT_OFF_MAX));
-        let before_from = from.minus(std::time::Duration::from_millis(1));
-        let start = filter.from.map(|_| (before_from, ReminderId::from_bytes([u8::MAX; 16])));
-        let after = filter.after.map(|cursor| cursor.0).max(start);
-        Self { state: filter.state, user: filter.user.clone(), from, to, end, after, room: filter.limit.0 }
+        let end = to.unwrap_or(Timestamp::MAX).max(now.plus(PUT_OFF_MAX));
+        let start = from.map(|from| {
+            (from.minus(std::time::Duration::from_millis(1)), ReminderId::from_bytes([u8::MAX; 16]))
+        });
+        let (from, to) = (from.unwrap_or(Timestamp::MIN), to.unwrap_or(Timestamp::MAX));
+        Self { state, user, from, to, end, after: after.max(start), room: 0 }
     }
 
-    fn step(&self, view: &View<'_>) -> Result<Step, StoreError> {
-        let entries = self.entries(view)?;
+    fn step(&self, store: &dyn Store) -> Result<Step, StoreError> {
+        let entries = self.entries(store)?;
         let mut last = entries.last().filter(|_| entries.len() == STEP_MAX).map(|entry| entry.key);
         let mut found = Vec::new();
         for entry in &entries {
@@ -136,7 +174,7 @@ impl Walk {
                 last = None;
                 break;
             }
-            let Some(record) = view.store.record(&entry.task)? else { continue };
+            let Some(record) = store.record(&entry.task)? else { continue };
             let reminder = record.reminders.iter().find(|r| r.id(&entry.task) == entry.key.1);
             let Some(reminder) = reminder.filter(|r| self.matches(&record, r)) else { continue };
             found.push(listed(&entry.task, &record, reminder));
@@ -149,15 +187,15 @@ impl Walk {
     }
 
     /// The next entries of the indexes that can hold what is looked for, merged in order.
-    fn entries(&self, view: &View<'_>) -> Result<Vec<IndexEntry>, StoreError> {
+    fn entries(&self, store: &dyn Store) -> Result<Vec<IndexEntry>, StoreError> {
         let pending = self.state.is_none_or(|state| state == ReminderState::Pending);
         let settled = self.state != Some(ReminderState::Pending);
         let mut entries = Vec::new();
         if pending {
-            entries.extend(view.store.pending(self.after, STEP_MAX)?);
+            entries.extend(store.pending(self.after, STEP_MAX)?);
         }
         if settled {
-            entries.extend(view.store.settled(self.after, STEP_MAX)?);
+            entries.extend(store.settled(self.after, STEP_MAX)?);
         }
         entries.sort_unstable_by_key(|entry| entry.key);
         entries.truncate(STEP_MAX);
@@ -171,8 +209,8 @@ impl Walk {
     }
 }
 
-fn listed(task_id: &TaskId, record: &Record, reminder: &Reminder) -> Listed {
-    Listed {
+fn listed(task_id: &TaskId, record: &Record, reminder: &Reminder) -> ListedReminder {
+    ListedReminder {
         task_id: task_id.to_string(),
         user_id: record.task.user().map(str::to_owned),
         title: record.task.title().map(str::to_owned),

@@ -1,0 +1,97 @@
+//! `reminders` where no worker answers: the command reads the store itself, and leaves it as it is.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::events::{FAR, created, task};
+use crate::sidecar::{Sidecar, free_port};
+use crate::worker::{Setup, command};
+
+/// Runs `reminders` with `args` on the store at `store`, with nobody on its ops port.
+fn reminders(store: &Path, args: &[&str]) -> std::process::Output {
+    let mut command = command();
+    command.arg("reminders").args(args).arg("--store-path").arg(store);
+    command.args(["--ops-port", &free_port().to_string()]).output().unwrap()
+}
+
+fn listed(store: &Path, args: &[&str]) -> Value {
+    let output = reminders(store, args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), errors.as_ref()), (Some(0), ""));
+    serde_json::from_slice::<Value>(&output.stdout).unwrap()["reminders"].clone()
+}
+
+#[tokio::test]
+async fn a_store_without_a_worker_is_listed_as_the_worker_listed_it() {
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar);
+    let worker = setup.start().await;
+    let tasks: Vec<String> = (0..3).map(|_| task()).collect();
+    let mut bob = created(&tasks[1], FAR);
+    bob["payload"]["user_id"] = "bob".into();
+    worker.deliver(&created(&tasks[0], 20)).await;
+    worker.deliver(&bob).await;
+    worker.deliver(&created(&tasks[2], FAR + 1_000)).await;
+    worker.reminder_is(&tasks[0], "published").await;
+    let told = worker.api("/api/v1/reminders").await["reminders"].clone();
+    assert_eq!(told.as_array().unwrap().len(), 3);
+    assert_eq!(worker.terminated().await, Some(0));
+
+    let list = |args: &[&str]| listed(&setup.store(), args);
+    assert_eq!(list(&["list", "--json"]), told);
+    assert_eq!(
+        list(&["list", "--json", "--limit", "2"]).as_array().unwrap()[..],
+        told.as_array().unwrap()[..2]
+    );
+    assert_eq!(list(&["list", "--json", "--user", "bob"]).as_array().unwrap()[..], [told[1].clone()]);
+    assert_eq!(list(&["list", "--json", "--state", "expired"]), Value::Array(vec![]));
+    assert_eq!(list(&["next", "--json", "-n", "1"]).as_array().unwrap()[..], [told[1].clone()]);
+
+    let worker = setup.start().await;
+    assert_eq!(worker.api("/api/v1/reminders").await["reminders"], told, "looking has changed nothing");
+}
+
+#[tokio::test]
+async fn a_claim_that_a_crash_cut_off_is_left_to_the_next_worker() {
+    let sidecar = Sidecar::up();
+    sidecar.behave(|_| crate::sidecar::Reply::Hang);
+    let setup = Setup::beside(&sidecar);
+    let worker = setup.start().await;
+    let task = task();
+    worker.deliver(&created(&task, 20)).await;
+    sidecar.seen(1).await;
+    let told = worker.api("/api/v1/reminders").await["reminders"].clone();
+    worker.process.kill().await;
+    for _ in 0..2 {
+        assert_eq!(listed(&setup.store(), &["next", "--json"]), told);
+    }
+    sidecar.behave(|_| crate::sidecar::TAKE);
+    let worker = setup.start().await;
+    worker.reminder_is(&task, "published").await;
+}
+
+#[tokio::test]
+async fn a_store_that_a_worker_holds_which_does_not_answer_is_said_to_be_held() {
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar);
+    let worker = setup.start().await;
+    let output = reminders(&setup.store(), &["next"]);
+    assert_eq!(output.status.code(), Some(74));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let holder = format!("but process {}", worker.process.id());
+    assert!(errors.starts_with("error: no worker answers at http://127.0.0.1:"), "{errors}");
+    assert!(errors.contains(&holder) && errors.contains("--ops-port"), "{errors}");
+}
+
+#[test]
+fn where_there_is_neither_worker_nor_store_none_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    let output = reminders(&store, &["list"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains(&format!("no store is at {}", store.display())), "{errors}");
+    assert!(errors.contains("reminder-worker serve"), "{errors}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}

@@ -1,0 +1,244 @@
+//! The worker's process: how it is started, what it is asked and how it ends.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::events::{TASK_EVENTS, cloud_event};
+use crate::sidecar::Sidecar;
+use crate::wait::until;
+
+/// The command with nothing of this shell's environment.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reminder-worker"));
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// What a worker is started with: a store of its own, and the settings that a test needs.
+pub(crate) struct Setup {
+    dir: TempDir,
+    settings: Vec<String>,
+    env: Vec<(&'static str, &'static str)>,
+}
+
+impl Setup {
+    pub(crate) fn beside(sidecar: &Sidecar) -> Self {
+        let setup = Self { dir: tempfile::tempdir().unwrap(), settings: Vec::new(), env: Vec::new() };
+        setup
+            .set("app.port=0")
+            .set("ops.port=0")
+            .set(format!("dapr.http_endpoint=http://127.0.0.1:{}", sidecar.port))
+    }
+
+    pub(crate) fn set(mut self, setting: impl Into<String>) -> Self {
+        self.settings.push(setting.into());
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    pub(crate) fn command(&self, subcommand: &[&str]) -> Command {
+        let mut command = command();
+        command.args(subcommand).arg("--store-path").arg(self.store()).envs(self.env.iter().copied());
+        for setting in &self.settings {
+            command.arg("--set").arg(setting);
+        }
+        command
+    }
+
+    /// Runs `serve` where it is not going to last.
+    pub(crate) fn ends(&self) -> Output {
+        self.command(&["serve"]).output().unwrap()
+    }
+
+    pub(crate) fn spawn(&self) -> Process {
+        Process::new(self.command(&["serve"]))
+    }
+
+    /// Starts a worker and waits until it listens.
+    pub(crate) async fn start(&self) -> Worker {
+        let process = self.spawn();
+        let line = process.logs("the worker listens").await;
+        let address = |field: &str| line[field].as_str().unwrap().parse().unwrap();
+        let client = Client::builder().no_proxy().build().unwrap();
+        Worker { app: address("app"), ops: address("ops"), process, client, token: None }
+    }
+}
+
+/// A process; it is killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    pub(crate) fn new(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log);
+        std::thread::spawn(move || {
+            errors.lines().map_while(Result::ok).for_each(|l| lines.lock().unwrap().push(l))
+        });
+        Self { child, log }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines of its log that say `message`.
+    pub(crate) fn said(&self, message: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"].as_str().is_some_and(|m| m.contains(message))).collect()
+    }
+
+    /// Waits for a line of its log that says `message`.
+    pub(crate) async fn logs(&self, message: &str) -> Value {
+        until(message, async || {
+            let found = self.said(message).pop();
+            assert!(found.is_some() || self.is_open(), "it ended: {:?}", self.log.lock().unwrap());
+            found
+        })
+        .await
+    }
+
+    /// Whether its log may still grow.
+    fn is_open(&self) -> bool {
+        Arc::strong_count(&self.log) > 1
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        until("the end of the process", async || self.child.try_wait().unwrap()).await
+    }
+
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.ended().await;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A worker that listens.
+pub(crate) struct Worker {
+    pub(crate) process: Process,
+    pub(crate) app: SocketAddr,
+    pub(crate) ops: SocketAddr,
+    pub(crate) client: Client,
+    /// What is shown to the app listener.
+    pub(crate) token: Option<&'static str>,
+}
+
+impl Worker {
+    /// Asks for the subscriptions, as daprd does once in its life.
+    pub(crate) async fn subscriptions(&self) -> (StatusCode, Value) {
+        answered(self.with_token(self.client.get(format!("http://{}/dapr/subscribe", self.app)))).await
+    }
+
+    /// Delivers one body as daprd does.
+    pub(crate) async fn deliver_bytes(&self, route: &str, body: Vec<u8>) -> (StatusCode, Value) {
+        answered(self.delivery(route, "application/cloudevents+json", body)).await
+    }
+
+    /// Delivers a batch as daprd does.
+    pub(crate) async fn deliver_bulk(&self, route: &str, batch: &Value) -> (StatusCode, Value) {
+        answered(self.delivery(route, "application/json", batch.to_string().into_bytes())).await
+    }
+
+    /// Delivers a task event, which must succeed.
+    pub(crate) async fn deliver(&self, event: &Value) {
+        let (status, said) =
+            self.deliver_bytes(TASK_EVENTS, cloud_event(event).to_string().into_bytes()).await;
+        assert_eq!((status.as_u16(), &said["status"]), (200, &"SUCCESS".into()), "{event}");
+    }
+
+    /// One delivery, not yet sent.
+    pub(crate) fn delivery(&self, route: &str, content_type: &str, body: Vec<u8>) -> RequestBuilder {
+        let request = self.client.post(format!("http://{}{route}", self.app));
+        self.with_token(request)
+            .header("content-type", content_type)
+            .header("pubsubname", "kafka-pubsub")
+            .body(body)
+    }
+
+    /// Asks the worker to publish `event` of `task`.
+    pub(crate) async fn publish(&self, task: &str, event: &Value) -> (StatusCode, Value) {
+        let request = self.client.post(format!("http://{}/api/tasks/{task}/events", self.app));
+        answered(self.with_token(request).body(event.to_string())).await
+    }
+
+    /// Asks the ops listener.
+    pub(crate) async fn ops(&self, path: &str) -> (StatusCode, Value) {
+        answered(self.client.get(format!("http://{}{path}", self.ops))).await
+    }
+
+    /// Asks the API, which must answer.
+    pub(crate) async fn api(&self, path: &str) -> Value {
+        let (status, said) = self.ops(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {said}");
+        said
+    }
+
+    /// The only reminder of `task`.
+    pub(crate) async fn reminder(&self, task: &str) -> Value {
+        let told = self.api(&format!("/api/v1/tasks/{task}")).await;
+        let reminders = told["reminders"].as_array().unwrap();
+        assert_eq!(reminders.len(), 1, "{told}");
+        reminders[0].clone()
+    }
+
+    /// Waits until the only reminder of `task` is in `state`.
+    pub(crate) async fn reminder_is(&self, task: &str, state: &str) -> Value {
+        until(state, async || Some(self.reminder(task).await).filter(|reminder| reminder["state"] == state))
+            .await
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) async fn terminated(mut self) -> Option<i32> {
+        self.process.signal("TERM");
+        self.process.ended().await.code()
+    }
+
+    fn with_token(&self, request: RequestBuilder) -> RequestBuilder {
+        match self.token {
+            Some(token) => request.header("dapr-api-token", token),
+            None => request,
+        }
+    }
+}
+
+/// Sends a request that must be answered; status and body, as JSON where it is.
+pub(crate) async fn answered(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
