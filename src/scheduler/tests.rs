@@ -6,7 +6,7 @@ use super::*;
 use crate::clock::TokioClock;
 use crate::dapr::{Outgoing, Publish, PublishOutcome, Publishing};
 use crate::domain::tests::{created, due, minute, offsets, policy, task};
-use crate::domain::{Event, Verdict};
+use crate::domain::{Event, Timestamp, Verdict};
 use crate::shutdown::Shutdown;
 use crate::store::sled::in_memory;
 use crate::writer::{CommitLoop, Content, Delivery, Settings};

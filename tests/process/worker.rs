@@ -92,7 +92,9 @@ impl Process {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         std::thread::spawn(move || {
-            errors.lines().map_while(Result::ok).for_each(|l| lines.lock().unwrap().push(l))
+            for line in errors.lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
         });
         Self { child, log }
     }
