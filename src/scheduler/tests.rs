@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::clock::TokioClock;
 use crate::dapr::{Outgoing, Publish, PublishOutcome, Publishing};
+use crate::domain::Timestamp;
 use crate::domain::tests::{created, due, minute, offsets, policy, task};
 use crate::domain::{Event, Verdict};
 use crate::shutdown::Shutdown;
