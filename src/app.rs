@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,9 +39,12 @@ pub enum AppError {
     /// A port is in use.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The store can't be read at start, or has been failing.
-    #[error("{0}")]
-    Store(#[from] StoreError),
+    /// The store opened and can't be read or written: exit code 74.
+    #[error("the store opened, but {0}")]
+    Unusable(StoreError),
+    /// The store has been failing.
+    #[error(transparent)]
+    Failing(StoreError),
     /// No HTTP client can be made.
     #[error(transparent)]
     Client(#[from] NoClient),
@@ -82,7 +86,7 @@ impl Running {
         drop(writer);
         let drained = shutdown.drain().await;
         if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(error.into());
+            return Err(AppError::Failing(error));
         }
         match drained.is_clean() {
             true => Ok(()),
@@ -109,7 +113,8 @@ pub async fn start(
     // Blocks on the disk, longer where a crash left much to take back.
     let (writer, commits) = tokio::task::spawn_blocking(move || CommitLoop::open(store, settings, opened))
         .await
-        .map_err(|panic| StoreError::Corrupt(panic.to_string()))??;
+        .unwrap_or_else(|panic| Err(StoreError::Corrupt(panic.to_string())))
+        .map_err(AppError::Unusable)?;
     let failed = spawn_commit_loop(commits, &health, &shutdown);
 
     let ops = Listener::bind(config.ops.address(), "ops.port (REMINDER_WORKER__OPS__PORT)").await?;
@@ -121,20 +126,20 @@ pub async fn start(
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
-    let up = spawn_sidecar_watch(&sidecar, &clock, &shutdown);
-    spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
+    let up = spawn_sidecar_watch(&sidecar, &clock, &health, &shutdown);
+    spawn_subscription_watch(&config, &sidecar, &clock, &health, &shutdown);
+    let sent = spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
     spawn_background(&writer, &clock, &health, &metrics, &shutdown);
 
     let ops_router = ops_router(api.clone(), health.clone(), metrics, config.ops.token.clone());
     let app_router = app_router(App { config, intake, sidecar, health, api, clock: Arc::clone(&clock) });
-    let stop = shutdown.clone();
-    let time = Arc::clone(&clock);
+    let (stop, all, time) = (shutdown.soft().clone(), shutdown.clone(), Arc::clone(&clock));
     shutdown.spawn("ops listener", async move {
-        ops.serve(ops_router, OPS_CONNECTIONS_MAX, Patience::Limited, stop, time).await;
+        ops.serve(ops_router, OPS_CONNECTIONS_MAX, Patience::Limited, stop, all, time).await;
     });
-    let stop = shutdown.clone();
+    let all = shutdown.clone();
     shutdown.spawn("app listener", async move {
-        app.serve(app_router, APP_CONNECTIONS_MAX, Patience::Unlimited, stop, clock).await;
+        app.serve(app_router, APP_CONNECTIONS_MAX, Patience::Unlimited, sent, all, clock).await;
     });
     tracing::info!(app = %app_address, ops = %ops_address, "the worker listens");
     Ok(Running { app_address, ops_address, live, writer, shutdown, failed })
@@ -184,15 +189,46 @@ fn spawn_commit_loop(commits: CommitLoop, health: &Health, shutdown: &Shutdown) 
 fn spawn_sidecar_watch(
     sidecar: &Arc<Sidecar>,
     clock: &Arc<dyn Clock>,
+    health: &Health,
     shutdown: &Shutdown,
 ) -> watch::Receiver<bool> {
     let (told, up) = watch::channel(false);
     let (sidecar, clock, stop) = (Arc::clone(sidecar), Arc::clone(clock), shutdown.soft().clone());
-    shutdown.spawn("sidecar watch", async move { sidecar.watch(clock, told, stop).await });
+    let heart = health.heart("sidecar watch");
+    shutdown
+        .spawn("sidecar watch", async move { sidecar.watch(clock, told, stop, move || heart.beat()).await });
     up
 }
 
-/// The two loops that publish; they begin once the sidecar has answered.
+/// Until the sidecar has asked for the subscriptions, looks whether it has them from an earlier life of the worker.
+fn spawn_subscription_watch(
+    config: &Arc<Config>,
+    sidecar: &Arc<Sidecar>,
+    clock: &Arc<dyn Clock>,
+    health: &Health,
+    shutdown: &Shutdown,
+) {
+    let (config, sidecar, clock) = (Arc::clone(config), Arc::clone(sidecar), Arc::clone(clock));
+    let (health, stop) = (health.clone(), shutdown.soft().clone());
+    shutdown.spawn("subscription watch", async move {
+        let topics = [&config.topics.task_events, &config.topics.task_updates, &config.topics.reminders];
+        let topics = topics.map(String::as_str);
+        while !health.is_subscribed() && !stop.is_cancelled() {
+            if sidecar.delivers(&config.dapr.pubsub, &topics).await {
+                tracing::info!("the sidecar has the subscriptions from before this start");
+                return health.subscribed();
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = clock.sleep(WAIT_TURN) => {}
+            }
+        }
+    });
+}
+
+/// The two loops that publish; they begin once the sidecar has answered. The token is cancelled when both have
+/// ended: until then the app listener stays open, since a broker that hands a message on while it takes it would
+/// wait for the listener, and the publish for the broker.
 fn spawn_senders(
     config: &Config,
     writer: &Writer,
@@ -201,7 +237,7 @@ fn spawn_senders(
     health: &Health,
     up: watch::Receiver<bool>,
     shutdown: &Shutdown,
-) {
+) -> CancellationToken {
     let pace = Pace {
         batch_max: config.publish.batch_max,
         in_flight_max: config.publish.in_flight_max,
@@ -209,10 +245,13 @@ fn spawn_senders(
     };
     let tick =
         Tick::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), config.topics.reminders.clone());
+    let (sent, (scheduling, mut ended)) = (CancellationToken::new(), mpsc::channel::<()>(1));
+    let sending = scheduling.clone();
     let scheduler = Scheduler::new(writer.clone(), tick, Arc::clone(clock), pace);
     let (stop, time, heart, answers) =
         (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
     shutdown.spawn_yielding("scheduler", async move {
+        let _ended = scheduling;
         wait_for_sidecar(answers, &time, &heart, &stop).await;
         scheduler.run(stop, move || heart.beat()).await;
     });
@@ -220,9 +259,17 @@ fn spawn_senders(
         outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));
     let (stop, time, heart) = (shutdown.soft().clone(), Arc::clone(clock), health.heart("outbox"));
     shutdown.spawn_yielding("outbox", async move {
+        let _ended = sending;
         wait_for_sidecar(up, &time, &heart, &stop).await;
         sender.run(stop, move || heart.beat()).await;
     });
+    let all = sent.clone();
+    shutdown.spawn("senders", async move {
+        // Both ends are dropped with their tasks, however those end.
+        let _ = ended.recv().await;
+        all.cancel();
+    });
+    sent
 }
 
 fn spawn_background(
@@ -247,7 +294,7 @@ async fn wait_for_sidecar(
     mut up: watch::Receiver<bool>,
     clock: &Arc<dyn Clock>,
     heart: &Heart,
-    stop: &tokio_util::sync::CancellationToken,
+    stop: &CancellationToken,
 ) {
     while !*up.borrow_and_update() && !stop.is_cancelled() {
         heart.beat();

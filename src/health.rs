@@ -104,9 +104,15 @@ impl Health {
         self.inner.store_usable.store(usable, Ordering::Relaxed);
     }
 
-    /// The sidecar has asked for the subscriptions.
-    pub fn subscriptions_asked(&self) {
+    /// The sidecar has asked for the subscriptions, in this life of the worker or an earlier one.
+    pub fn subscribed(&self) {
         self.inner.subscribed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the sidecar is known to have the subscriptions.
+    #[must_use]
+    pub fn is_subscribed(&self) -> bool {
+        self.inner.subscribed.load(Ordering::Relaxed)
     }
 
     /// The planned instant of the oldest reminder that should have gone out by now, if there is one.
@@ -213,7 +219,7 @@ mod tests {
             checks.into_iter().filter(|(_, what)| what != "ok").map(|(name, _)| name).collect()
         };
         assert_eq!(failing(&health), ["subscriptions"]);
-        health.subscriptions_asked();
+        health.subscribed();
         assert!(health.ready().is_ok());
         health.store_usable(false);
         assert_eq!(failing(&health), ["store"]);

@@ -63,7 +63,7 @@ impl OutboxSender {
                     }
                     continue;
                 }
-                Ok(items) => self.send(items, &stop).await,
+                Ok(items) => self.send(items, &stop, &turned).await,
                 Err(NotCommitted) => COMMIT_AGAIN,
             };
             self.hold_back(wait, &stop, &turned).await;
@@ -71,8 +71,13 @@ impl OutboxSender {
     }
 
     /// Sends what was taken and settles it; how long to hold back then.
-    async fn send(&mut self, items: Vec<OutboxItem>, stop: &CancellationToken) -> Duration {
-        let results = self.publish(items).await;
+    async fn send(
+        &mut self,
+        items: Vec<OutboxItem>,
+        stop: &CancellationToken,
+        turned: &(impl Fn() + Sync),
+    ) -> Duration {
+        let results = self.showing_life(self.publish(items), turned).await;
         let reached = results.iter().any(|(_, result)| !matches!(result, OutboxResult::Failed(_)));
         while self.writer.settle_outbox(results.clone()).await.is_err() {
             if stop.is_cancelled() {
@@ -81,11 +86,17 @@ impl OutboxSender {
             self.clock.sleep(COMMIT_AGAIN).await;
         }
         if reached {
+            if self.misses > 0 {
+                tracing::info!("events of the outbox go out again");
+            }
             self.misses = 0;
             return Duration::ZERO;
         }
         if self.misses == 0 {
-            tracing::warn!("no event of the outbox could be published; trying again with growing waits");
+            tracing::warn!(
+                reason = first_failure(&results),
+                "no event of the outbox could be published; trying again with growing waits"
+            );
         }
         self.misses = self.misses.saturating_add(1);
         self.backoff.delay(self.misses, 0)
@@ -107,6 +118,17 @@ impl OutboxSender {
         join_all(topics).await.into_iter().flatten().collect()
     }
 
+    /// Waits for `work`, showing at least once a [`LOOK_AGAIN`] that it lives: a hung broker is no reason to restart.
+    async fn showing_life<T>(&self, work: impl Future<Output = T>, turned: &(impl Fn() + Sync)) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = self.clock.sleep(LOOK_AGAIN) => turned(),
+            }
+        }
+    }
+
     /// Sleeps, showing at least once a [`LOOK_AGAIN`] that it lives.
     async fn hold_back(&self, mut wait: Duration, stop: &CancellationToken, turned: &(impl Fn() + Sync)) {
         while !wait.is_zero() {
@@ -119,6 +141,17 @@ impl OutboxSender {
             wait -= part;
         }
     }
+}
+
+/// Why the first of the results failed.
+fn first_failure(results: &[(u64, OutboxResult)]) -> &str {
+    results
+        .iter()
+        .find_map(|(_, result)| match result {
+            OutboxResult::Failed(reason) | OutboxResult::Refused(reason) => Some(reason.as_str()),
+            OutboxResult::Published => None,
+        })
+        .unwrap_or_default()
 }
 
 /// What the loop is told of an outcome. A later attempt repeats the same bytes, so an ambiguous one may be tried

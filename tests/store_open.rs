@@ -46,7 +46,7 @@ fn filled() -> (TempDir, PathBuf) {
 }
 
 fn count(store: &SledStore) -> usize {
-    store.records(None, usize::MAX).unwrap().len()
+    store.tasks(None, usize::MAX).unwrap().len()
 }
 
 /// Every file under `root` with its bytes, the lock file aside.

@@ -101,7 +101,7 @@ fn everything_committed_is_there_after_closing_and_opening_again() {
 fn an_empty_store_reads_as_empty() {
     let store = in_memory().unwrap();
     assert_eq!(store.meta().unwrap(), Meta::default());
-    assert_eq!(store.records(None, 9).unwrap(), []);
+    assert_eq!(store.tasks(None, 9).unwrap(), []);
     assert_eq!(store.pending(None, 9).unwrap(), []);
     assert_eq!(store.outbox_body(1).unwrap(), Vec::<u8>::new());
     assert_eq!(store.syncs(), 0);
@@ -191,11 +191,11 @@ fn lists_page_without_gaps_or_repeats() {
     store.commit(&all).unwrap();
     let mut found = Vec::new();
     loop {
-        let page = store.records(found.last(), 7).unwrap();
+        let page = store.tasks(found.last(), 7).unwrap();
         if page.is_empty() {
             break;
         }
-        found.extend(page.into_iter().map(|(id, _)| id));
+        found.extend(page);
     }
     assert_eq!(found, names.iter().map(|name| task(name)).collect::<Vec<_>>());
     let mut found = Vec::new();
@@ -254,7 +254,7 @@ proptest! {
             memory.commit(&batch([op])).unwrap();
             prop_assert_eq!(durable.outbox(None, 9).unwrap(), memory.outbox(None, 9).unwrap());
             prop_assert_eq!(durable.quarantined(None, 9).unwrap(), memory.quarantined(None, 9).unwrap());
-            prop_assert_eq!(durable.records(None, 9).unwrap(), memory.records(None, 9).unwrap());
+            prop_assert_eq!(durable.tasks(None, 9).unwrap(), memory.tasks(None, 9).unwrap());
             for number in 0..4 {
                 prop_assert!(durable.outbox_body(number).unwrap() == memory.outbox_body(number).unwrap());
                 prop_assert!(

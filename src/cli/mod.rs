@@ -115,10 +115,16 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
     }
 }
 
+/// How long what blocks on the disk may keep the process from ending.
+const HANGING_MAX: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Runs a daemon, on every core.
 fn wait_for_many<T>(daemon: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(no_runtime)?.block_on(daemon)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(no_runtime)?;
+    let ended = runtime.block_on(daemon);
+    // A commit that hangs on the disk can't be interrupted; waiting for it would make the process unstoppable.
+    runtime.shutdown_timeout(HANGING_MAX);
+    ended
 }
 
 /// Runs a command that asks one question.

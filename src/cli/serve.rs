@@ -64,6 +64,7 @@ pub(super) async fn obeying_signals<T>(
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        Self::failed(error.to_string())
+        let exit = if matches!(error, AppError::Unusable(_)) { Exit::Store } else { Exit::Failed };
+        Self::new(exit, error.to_string())
     }
 }

@@ -52,10 +52,27 @@ impl Sidecar {
         component_type(&body, name)
     }
 
-    /// Keeps `up` true while the sidecar answers, until `stop`. Each change is logged once.
-    pub async fn watch(&self, clock: Arc<dyn Clock>, up: watch::Sender<bool>, stop: CancellationToken) {
+    /// Whether the sidecar delivers all of `topics` of the component called `pubsub`. It asks for subscriptions once
+    /// in its life, so a worker that starts beside one that runs already is not asked again.
+    pub async fn delivers(&self, pubsub: &str, topics: &[&str]) -> bool {
+        let answer = self.get("/v1.0/metadata").timeout(METADATA_TIMEOUT).send().await;
+        let Ok(response) = answer else { return false };
+        let body = bounded_body(response, METADATA_MAX_BYTES).await;
+        body.is_some_and(|body| lists_subscriptions(&body, pubsub, topics))
+    }
+
+    /// Keeps `up` true while the sidecar answers, until `stop`. Each change is logged once; `turned` is called at
+    /// every turn.
+    pub async fn watch(
+        &self,
+        clock: Arc<dyn Clock>,
+        up: watch::Sender<bool>,
+        stop: CancellationToken,
+        turned: impl Fn() + Send,
+    ) {
         let mut known = None;
         loop {
+            turned();
             let now_up = tokio::select! {
                 () = stop.cancelled() => return,
                 answer = self.get("/v1.0/healthz/outbound").timeout(PROBE_TIMEOUT).send() => {
@@ -123,6 +140,24 @@ fn component_type(metadata: &[u8], name: &str) -> Option<String> {
     metadata.components.into_iter().find(|c| c.name == name).map(|c| c.r#type)
 }
 
+/// Whether `subscriptions[]` names each of `topics` (dapr/dapr `pkg/api/http/metadata.go`).
+fn lists_subscriptions(metadata: &[u8], pubsub: &str, topics: &[&str]) -> bool {
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        subscriptions: Vec<Listed>,
+    }
+    #[derive(Deserialize)]
+    struct Listed {
+        pubsubname: String,
+        topic: String,
+    }
+    let Ok(metadata) = serde_json::from_slice::<Metadata>(metadata) else { return false };
+    let listed =
+        |topic: &str| metadata.subscriptions.iter().any(|s| s.pubsubname == pubsub && s.topic == topic);
+    topics.iter().all(|topic| listed(topic))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +170,17 @@ mod tests {
         assert_eq!(component_type(metadata, "other"), None);
         assert_eq!(component_type(b"{}", "kafka-pubsub"), None);
         assert_eq!(component_type(b"no", "kafka-pubsub"), None);
+    }
+
+    #[test]
+    fn a_sidecar_delivers_what_its_metadata_lists_for_the_component() {
+        let metadata = br#"{"id":"x","components":[],"subscriptions":[
+            {"pubsubname":"kafka-pubsub","topic":"task-events","type":"PROGRAMMATIC","rules":[]},
+            {"pubsubname":"other","topic":"task-updates","type":"DECLARATIVE"}]}"#;
+        assert!(lists_subscriptions(metadata, "kafka-pubsub", &["task-events"]));
+        assert!(!lists_subscriptions(metadata, "kafka-pubsub", &["task-events", "task-updates"]));
+        for nothing in [&b"{}"[..], b"no", br#"{"subscriptions":null}"#] {
+            assert!(!lists_subscriptions(nothing, "kafka-pubsub", &["task-events"]));
+        }
     }
 }

@@ -26,6 +26,8 @@ use super::time::Timestamp;
 pub const REASON_BORN_EXPIRED: &str = "its time was past when it was planned";
 /// Why a reminder is expired that nobody tried to send.
 pub const REASON_TOO_LATE: &str = "not sent within expire_after";
+/// Why a reminder is expired that may have gone out.
+pub const REASON_UNCONFIRMED: &str = "not confirmed within expire_after: it may have gone out";
 /// What is said of a reminder that may have gone out.
 pub const REASON_UNKNOWN: &str = "an attempt ended without an answer: it may have gone out";
 
@@ -88,9 +90,10 @@ pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Times
     if !is_too_late(reminder.fire_at, expire_after, now) {
         return true;
     }
+    let sent = if reminder.maybe_out { REASON_UNCONFIRMED } else { REASON_TOO_LATE };
     let reason = match reminder.reason.take() {
-        Some(last) => format!("{REASON_TOO_LATE}; last failure: {last}"),
-        None => REASON_TOO_LATE.into(),
+        Some(last) => format!("{sent}; last failure: {last}"),
+        None => sent.into(),
     };
     reminder.settle(State::Expired, now, Some(reason));
     false

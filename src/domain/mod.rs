@@ -21,7 +21,7 @@ pub use event::{
     USER_ID_MAX_BYTES, Verdict,
 };
 pub use plan::{Planned, occurrence, plan};
-pub use policy::{Policy, PolicyInForce};
+pub use policy::{Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
 pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
 pub use retry::Backoff;

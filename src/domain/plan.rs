@@ -4,7 +4,7 @@
 //! (that is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
-use super::due::Moment;
+use super::due::{Due, Moment};
 use super::event::Field;
 use super::policy::PolicyInForce;
 use super::reminder::Rule;
@@ -56,12 +56,13 @@ fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
     let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
         (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
         (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
-        (None, _) => (in_force.policy.default_offsets.as_slice(), in_force.since),
+        (None, _) => (in_force.policy.default_offsets.as_slice(), in_force.since.offsets),
     };
-    let birth = [task.since(Field::Due), zone_since(task, due), task.open_since(), rule_since]
-        .into_iter()
-        .max()
-        .unwrap_or(Timestamp::MIN);
+    let birth =
+        [task.since(Field::Due), wall_since(task, task.due(), in_force), task.open_since(), rule_since]
+            .into_iter()
+            .max()
+            .unwrap_or(Timestamp::MIN);
     let mut planned: Vec<Planned> = offsets
         .iter()
         .map(|minutes| {
@@ -83,7 +84,8 @@ fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
         .iter()
         .map(|time| {
             let moment = Moment::new(*time, zone);
-            let birth = task.since(Field::RemindAt).max(zone_since(task, moment)).max(task.open_since());
+            let wall = wall_since(task, Some(*time), in_force);
+            let birth = task.since(Field::RemindAt).max(wall).max(task.open_since());
             Planned {
                 occurrence: None,
                 rule: Rule::At(moment),
@@ -94,7 +96,16 @@ fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
         .collect()
 }
 
-/// A zone matters to wall times only.
-fn zone_since(task: &Task, moment: Moment) -> Timestamp {
-    if moment.zone().is_some() { task.since(Field::Zone) } else { Timestamp::MIN }
+/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, the
+/// task's own or the default one, and the time of day to dates.
+fn wall_since(task: &Task, stated: Option<Due>, in_force: &PolicyInForce) -> Timestamp {
+    let zone = match task.zone() {
+        Some(_) => task.since(Field::Zone),
+        None => in_force.since.zone.max(task.since(Field::Zone)),
+    };
+    match stated {
+        None | Some(Due::Instant(_)) => Timestamp::MIN,
+        Some(Due::Wall(_)) => zone,
+        Some(Due::Date(_)) => zone.max(in_force.since.date_only),
+    }
 }

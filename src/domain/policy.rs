@@ -24,13 +24,35 @@ pub struct Policy {
     pub expire_after: Duration,
 }
 
+/// What tells policies, and their settings, apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PolicyDigests {
+    /// All that plans depend on, the tz database included: when it changes, every task is planned anew.
+    pub whole: u64,
+    /// The default offsets.
+    pub offsets: u64,
+    /// The default zone.
+    pub zone: u64,
+    /// The time of day that a date alone means.
+    pub date_only: u64,
+}
+
 impl Policy {
-    /// Tells policies apart whose plans differ, the tz database included: when it changes, every task is
-    /// planned anew.
+    /// The digests of this policy.
     #[must_use]
-    pub fn digest(&self) -> u64 {
+    pub fn digests(&self) -> PolicyDigests {
         let date_only = self.date_only.signed_duration_since(NaiveTime::MIN).num_milliseconds();
-        short_digest(&(&self.default_offsets, self.default_zone, date_only, chrono_tz::IANA_TZDB_VERSION))
+        PolicyDigests {
+            whole: short_digest(&(
+                &self.default_offsets,
+                self.default_zone,
+                date_only,
+                chrono_tz::IANA_TZDB_VERSION,
+            )),
+            offsets: short_digest(&self.default_offsets),
+            zone: short_digest(&self.default_zone),
+            date_only: short_digest(&date_only),
+        }
     }
 }
 
@@ -41,6 +63,25 @@ pub struct PolicyInForce {
     pub policy: Policy,
     /// Counts the policies this store has had; a task planned under an older one is planned anew.
     pub generation: u32,
-    /// When it was first committed: nothing that depends on it is born earlier.
-    pub since: Timestamp,
+    /// When its settings were first committed as they are.
+    pub since: PolicySince,
+}
+
+/// When each setting was first committed as it is: nothing that depends on it is born earlier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PolicySince {
+    /// The default offsets.
+    pub offsets: Timestamp,
+    /// The default zone.
+    pub zone: Timestamp,
+    /// The time of day that a date alone means.
+    pub date_only: Timestamp,
+}
+
+impl PolicySince {
+    /// Every setting since `at`.
+    #[must_use]
+    pub const fn all(at: Timestamp) -> Self {
+        Self { offsets: at, zone: at, date_only: at }
+    }
 }

@@ -10,6 +10,9 @@ use super::time::Timestamp;
 /// How many settled reminders an open task keeps for answers and against planning them again. Above it the
 /// oldest go, behind a low-water mark; a record stays far below what one value of the store may be.
 pub const SETTLED_MAX: usize = 32;
+/// How many settled reminders a record keeps at most, where those that may be forgotten are not enough: one
+/// that hangs for a day must not let the record grow with every move of its task.
+pub(super) const SETTLED_HARD_MAX: usize = 4 * SETTLED_MAX;
 /// How many rules keep a low-water mark; twice what a task can state at once.
 pub const LOW_WATER_MAX: usize = 64;
 
@@ -55,10 +58,15 @@ impl Record {
     /// cover what is yet to fire.
     pub fn trim(&mut self, now: Timestamp) {
         while self.reminders.iter().filter(|r| r.state != State::Pending).count() > SETTLED_MAX {
-            let Some(at) = self.oldest_forgettable(now) else { return };
+            let Some(at) = self.oldest_forgettable(now).or_else(|| self.oldest_above_hard_max()) else {
+                return;
+            };
             let gone = self.reminders.remove(at);
             if gone.fire_at <= now {
-                self.raise_low_water(gone.rule, gone.fire_at);
+                let pending =
+                    self.reminders.iter().filter(|r| r.state == State::Pending && r.rule == gone.rule);
+                let before_pending = pending.map(|r| Timestamp::from_millis(r.fire_at.millis() - 1)).min();
+                self.raise_low_water(gone.rule, gone.fire_at.min(before_pending.unwrap_or(Timestamp::MAX)));
             }
         }
     }
@@ -80,6 +88,15 @@ impl Record {
         (0..self.reminders.len())
             .filter(|at| forgettable(&self.reminders[*at]))
             .min_by_key(|at| self.reminders[*at].fire_at)
+    }
+
+    /// The oldest settled one, where there are too many whatever they mean.
+    fn oldest_above_hard_max(&self) -> Option<usize> {
+        let settled = || (0..self.reminders.len()).filter(|at| self.reminders[*at].state != State::Pending);
+        if settled().count() <= SETTLED_HARD_MAX {
+            return None;
+        }
+        settled().min_by_key(|at| self.reminders[*at].fire_at)
     }
 
     fn raise_low_water(&mut self, rule: Rule, to: Timestamp) {

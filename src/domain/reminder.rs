@@ -180,10 +180,11 @@ impl Reminder {
         ReminderId::of(task, self.occurrence, self.rule)
     }
 
-    /// When the tick looks at it: its next attempt, else its instant.
+    /// When the tick looks at it: at its instant, or at its next attempt if that is later. A clock that stepped
+    /// back during an attempt may have put that before the instant.
     #[must_use]
     pub fn wakes_at(&self) -> Timestamp {
-        self.next_attempt.unwrap_or(self.fire_at)
+        self.fire_at.max(self.next_attempt.unwrap_or(self.fire_at))
     }
 
     /// How late it went out; `None` while it has not.

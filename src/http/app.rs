@@ -68,7 +68,7 @@ async fn subscribe(State(app): State<App>) -> Json<Vec<Subscription>> {
     };
     let bulk = wants_bulk(app.config.dapr.bulk_subscribe, component.as_deref());
     let list = subscriptions(&app.config.dapr, &app.config.topics, bulk);
-    app.health.subscriptions_asked();
+    app.health.subscribed();
     telemetry::subscriptions_asked();
     tracing::info!(
         component = component.as_deref().unwrap_or("unknown"),

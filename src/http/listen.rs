@@ -1,6 +1,6 @@
 //! Listening: binding a port, serving its connections, and ending them.
 //!
-//! On the soft stop no connection is taken any more, those that are idle end, and a request that is under way gets
+//! When it is told to stop no connection is taken any more, those that are idle end, and a request that is under way gets
 //! its answer. The hard stop drops what is left.
 
 use std::net::SocketAddr;
@@ -74,17 +74,17 @@ impl Listener {
         self.address
     }
 
-    /// Serves at most `connections_max` connections at a time until the soft stop; each is a task of `shutdown`.
+    /// Serves at most `connections_max` connections at a time until `stop`; each is a task of `shutdown`.
     pub async fn serve(
         self,
         router: Router,
         connections_max: usize,
         patience: Patience,
+        stop: CancellationToken,
         shutdown: Shutdown,
         clock: Arc<dyn Clock>,
     ) {
         let places = Arc::new(Semaphore::new(connections_max));
-        let stop = shutdown.soft().clone();
         loop {
             let taken = tokio::select! {
                 () = stop.cancelled() => return,

@@ -1,1 +1,72 @@
+//! The sender beside a broker that hangs, on virtual time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::clock::TokioClock;
+use crate::dapr::Publishing;
+use crate::domain::tests::{T0, policy, task};
+use crate::store::OutboxEntry;
+use crate::store::sled::in_memory;
+use crate::writer::{Acceptance, CommitLoop, Settings};
+
+/// How long the broker hangs.
+const HANGS: Duration = Duration::from_secs(80);
+
+/// Takes everything, after a while.
+struct Hanging(Arc<dyn Clock>);
+
+impl Publish for Hanging {
+    fn publish<'a>(&'a self, _: &'a str, batch: &'a [Outgoing]) -> Publishing<'a> {
+        Box::pin(async move {
+            self.0.sleep(HANGS).await;
+            vec![PublishOutcome::Published; batch.len()]
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_whose_broker_hangs_shows_that_it_lives() {
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(T0));
+    let backoff = Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(5) };
+    let settings = Settings {
+        policy: policy().policy,
+        retention: Duration::from_secs(8 * 24 * 3600),
+        backoff,
+        quarantine_max_entries: 10,
+        quarantine_max_bytes: 1_000,
+        outbox_max_bytes: 1_000,
+    };
+    let (writer, commits) =
+        CommitLoop::open(Arc::new(in_memory().unwrap()), settings, Arc::clone(&clock)).unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { commits.run(|| ()).await.map_err(|e| e.to_string()) });
+    let entry = OutboxEntry {
+        topic: "task-events".into(),
+        task: task("t"),
+        event_id: "e".into(),
+        at: T0,
+        attempts: 0,
+        next_attempt: None,
+        reason: None,
+        dead: false,
+        length: 2,
+    };
+    assert_eq!(writer.accept(entry, b"{}".to_vec()).await, Ok(Acceptance::Kept));
+    let beats = Arc::new(AtomicUsize::new(0));
+    let (counted, stop) = (Arc::clone(&beats), CancellationToken::new());
+    let sender =
+        OutboxSender::new(writer.clone(), Arc::new(Hanging(Arc::clone(&clock))), Arc::clone(&clock), backoff);
+    let sending = sender.run(stop.clone(), move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let watching = async {
+        while writer.read(|view| view.meta.outbox.entries).await.unwrap() > 0 {
+            clock.sleep(Duration::from_millis(500)).await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(sending, watching);
+    assert!(clock.now().since(T0) >= HANGS);
+    assert!(beats.load(Ordering::Relaxed) >= 79, "{beats:?} in 80 seconds");
+}

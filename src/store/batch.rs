@@ -65,8 +65,14 @@ impl Batch {
         self.ops.push(op);
     }
 
-    /// Replaces the record of `task`, moving its reminders in the indexes; `after` of `None` removes it.
-    pub fn replace(&mut self, task: &TaskId, before: Option<&Record>, after: Option<&Record>) {
+    /// Replaces the record of `task`, moving its reminders in the indexes; `after` of `None` removes it. Returns
+    /// where its pending reminders stand then.
+    pub fn replace(
+        &mut self,
+        task: &TaskId,
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Vec<IndexKey> {
         let old = places(task, before);
         let new = places(task, after);
         for (place, pending) in &old {
@@ -84,6 +90,7 @@ impl Batch {
             Some(record) => Op::PutRecord(task.clone(), Box::new(record.clone())),
             None => Op::RemoveRecord(task.clone()),
         });
+        new.into_iter().filter(|(_, pending)| *pending).map(|(place, _)| place).collect()
     }
 }
 

@@ -48,11 +48,24 @@ pub struct Usage {
 /// The policy this store was last committed under.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolicyMark {
-    /// [`crate::domain::Policy::digest`].
+    /// Of all of it.
     pub digest: u64,
     /// Counts policies, from 1.
     pub generation: u32,
-    /// When it was first committed.
+    /// The default offsets.
+    pub offsets: Dated,
+    /// The default zone.
+    pub zone: Dated,
+    /// The time of day that a date alone means.
+    pub date_only: Dated,
+}
+
+/// One setting of a policy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Dated {
+    /// Tells its value from others.
+    pub digest: u64,
+    /// When it was first committed as it is.
     pub since: Timestamp,
 }
 

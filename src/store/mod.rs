@@ -13,7 +13,7 @@ pub mod sled;
 use crate::domain::{Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
-pub use meta::{EventTally, Meta, PolicyMark, Usage};
+pub use meta::{Dated, EventTally, Meta, PolicyMark, Usage};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);
@@ -98,11 +98,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]
     fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError>;
 
-    /// Records in the order of their task ids.
+    /// The tasks that have a record, in the order of their ids.
     ///
     /// # Errors
     /// [`StoreError`]
-    fn records(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<(TaskId, Record)>, StoreError>;
+    fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError>;
 
     /// Pending reminders in the order in which they wake.
     ///

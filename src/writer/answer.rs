@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{Acceptance, ClaimedBatch, Command, NotCommitted, OutboxItem, ReadFn, Reply};
+use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply};
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 
@@ -36,6 +36,12 @@ impl Core {
         while let Some(command) = commands.next() {
             match group.fold(command) {
                 Ok(answer) => answers.push(answer),
+                // What it needed will never be read: the others must not wait for it. It staged nothing that does
+                // not hold by itself.
+                Err((StoreError::Corrupt(why), answer)) => {
+                    tracing::error!(why, "the store holds something that can't be read; restore a backup");
+                    answer.refuse();
+                }
                 Err((error, answer)) => {
                     answers.push(answer);
                     return Err((error, answers, commands.collect()));
@@ -124,7 +130,7 @@ impl Command {
     /// How much of a group it takes up, in events.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Deliver { deliveries, .. } => deliveries.len(),
+            Self::Deliver { deliveries, .. } => deliveries.iter().map(Delivery::weight).sum(),
             Self::Settle { settlements, .. } => settlements.len(),
             Self::Claim { limit, .. } | Self::TakeOutbox { limit, .. } => *limit,
             Self::SettleOutbox { results, .. } => results.len(),

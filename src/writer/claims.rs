@@ -65,9 +65,6 @@ impl Group<'_> {
             let Some(mut record) = self.readable(task)? else { continue };
             if let Some(reminder) = pending(&mut record, task, id) {
                 decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
-                if reminder.state == State::Pending {
-                    self.effects.freed.push((reminder.wakes_at(), *id));
-                }
                 self.put(task, record)?;
             }
         }

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use super::claims::pending;
 use super::group::Group;
+use super::outbox::OutboxPass;
 use super::{STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
-use crate::domain::{PolicyInForce, ReminderId, TaskId, Timestamp};
-use crate::store::{Batch, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
+use crate::domain::{Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
+use crate::store::{Batch, Dated, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
 
 /// State of the loop.
 pub(super) struct Core {
@@ -29,6 +30,7 @@ pub(super) struct Core {
     pub(super) scanned_to: Option<IndexKey>,
     // Kept in memory alone: losing it repeats work and loses nothing.
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
+    pub(super) outbox_pass: OutboxPass,
     pub(super) receipts: Vec<(TaskId, ReminderId, Timestamp)>,
     pub(super) purged_to: Option<TaskId>,
     pub(super) counters_unwritten: bool,
@@ -45,15 +47,8 @@ impl Core {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let mut meta = store.meta()?;
-        let empty = match store.records(None, 1) {
-            Ok(page) => page.is_empty(),
-            // One record that can't be read keeps no other from being reminded of.
-            Err(StoreError::Corrupt(_)) => false,
-            Err(other) => return Err(other),
-        };
-        let mark = mark_policy(&mut meta, &settings, now, empty);
-        let policy =
-            PolicyInForce { policy: settings.policy.clone(), generation: mark.generation, since: mark.since };
+        let empty = store.tasks(None, 1)?.is_empty();
+        let policy = put_in_force(&mut meta, &settings.policy, now, empty);
         let mut core = Self {
             store,
             settings,
@@ -63,6 +58,7 @@ impl Core {
             in_flight: HashSet::new(),
             scanned_to: None,
             outbox_taken: HashMap::new(),
+            outbox_pass: OutboxPass::default(),
             receipts: Vec::new(),
             purged_to: None,
             counters_unwritten: false,
@@ -145,15 +141,39 @@ impl Core {
 }
 
 /// Puts the policy into force: one that this store has not had before gets a new generation, and every task
-/// is planned anew behind a cursor.
-fn mark_policy(meta: &mut Meta, settings: &Settings, now: Timestamp, empty: bool) -> PolicyMark {
-    let digest = settings.policy.digest();
-    if let Some(mark) = meta.policy.filter(|mark| mark.digest == digest) {
-        return mark;
+/// is planned anew behind a cursor. Each setting keeps the instant since when it has been as it is: what depends
+/// on another one is not born anew.
+fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -> PolicyInForce {
+    let digests = policy.digests();
+    let former = meta.policy;
+    let since = |of: fn(&PolicyMark) -> Dated, digest| {
+        former
+            .map(|mark| of(&mark))
+            .filter(|dated| dated.digest == digest)
+            .unwrap_or(Dated { digest, since: now })
+    };
+    let mark = PolicyMark {
+        digest: digests.whole,
+        generation: match former {
+            Some(mark) if mark.digest == digests.whole => mark.generation,
+            Some(mark) => mark.generation + 1,
+            None => 1,
+        },
+        offsets: since(|mark| mark.offsets, digests.offsets),
+        zone: since(|mark| mark.zone, digests.zone),
+        date_only: since(|mark| mark.date_only, digests.date_only),
+    };
+    if former.map(|mark| mark.digest) != Some(mark.digest) {
+        meta.replanning_after = (!empty).then_some(None);
     }
-    let generation = meta.policy.map_or(1, |mark| mark.generation + 1);
-    let mark = PolicyMark { digest, generation, since: now };
     meta.policy = Some(mark);
-    meta.replanning_after = (!empty).then_some(None);
-    mark
+    PolicyInForce {
+        policy: policy.clone(),
+        generation: mark.generation,
+        since: PolicySince {
+            offsets: mark.offsets.since,
+            zone: mark.zone.since,
+            date_only: mark.date_only.since,
+        },
+    }
 }

@@ -11,6 +11,9 @@ use crate::telemetry::{self, EventOutcome};
 /// Longest body kept in quarantine, in bytes: what Dapr delivers at most. A longer one is cut.
 pub(super) const QUARANTINED_BODY_MAX: usize = 4 * 1024 * 1024;
 
+/// Entries that make room for a new one at most: room for the largest body among the smallest.
+const EVICTED_AN_EVENT: usize = 256;
+
 /// The code of an event for a task that may have been purged.
 const OLDER_THAN_HORIZON: &str = "older_than_horizon";
 /// The code of an event whose task's record can't be read.
@@ -59,6 +62,10 @@ impl Group<'_> {
         let applied = record.task.apply(event, at);
         self.meta.events.count(applied.outcome);
         telemetry::event(Some(event.kind), EventOutcome::Merged(applied.outcome));
+        if !event.refused.is_empty() {
+            telemetry::extras_refused(event.refused.len());
+            tracing::debug!(task = %event.task_id, refused = ?event.refused, "parts of an event can't be read and are left out");
+        }
         if applied.ahead {
             telemetry::stamp_ahead(event.producer.as_deref());
         }
@@ -88,26 +95,28 @@ impl Group<'_> {
         self.meta.quarantine.entries += 1;
         self.meta.quarantine.bytes += u64::try_from(kept.len()).unwrap_or(u64::MAX);
         self.batch.push(Op::PutQuarantined(number, entry, kept.to_vec()));
-        self.make_room_in_quarantine(number)?;
+        self.make_room_in_quarantine(EVICTED_AN_EVENT)?;
         Ok(Verdict::Drop)
     }
 
-    /// Entries are numbered without gaps, so the oldest is the newest's number less the count.
-    fn make_room_in_quarantine(&mut self, newest: u64) -> Result<(), StoreError> {
+    /// Removes the oldest while there is too much, at most `at_most`: after a bound was lowered the rest goes later.
+    /// Entries are numbered without gaps, so the oldest is the next number less the count.
+    pub(super) fn make_room_in_quarantine(&mut self, at_most: usize) -> Result<(), StoreError> {
         let settings = &self.core.settings;
-        loop {
+        for _ in 0..at_most {
             let usage = self.meta.quarantine;
             let full = usage.entries > settings.quarantine_max_entries
                 || usage.bytes > settings.quarantine_max_bytes;
             if !full || usage.entries == 0 {
-                return Ok(());
+                break;
             }
-            let oldest = newest + 1 - usage.entries;
+            let oldest = self.meta.next_quarantined - usage.entries;
             let bytes = self.quarantined_length(oldest)?.min(QUARANTINED_BODY_MAX as u64);
             self.batch.push(Op::RemoveQuarantined(oldest));
             self.meta.quarantine.entries -= 1;
             self.meta.quarantine.bytes = usage.bytes.saturating_sub(bytes);
         }
+        Ok(())
     }
 
     /// The length of a quarantined event, which this very group may have put there.
@@ -119,7 +128,13 @@ impl Group<'_> {
             });
             return Ok(put.unwrap_or(0));
         }
-        let found = self.core.store.quarantined(number.checked_sub(1), 1)?;
-        Ok(found.first().filter(|(at, _)| *at == number).map_or(0, |(_, entry)| entry.length))
+        match self.core.store.quarantined(number.checked_sub(1), 1) {
+            Ok(found) => {
+                Ok(found.first().filter(|(at, _)| *at == number).map_or(0, |(_, entry)| entry.length))
+            }
+            // It goes all the same; its bytes stay counted, which only makes room earlier.
+            Err(StoreError::Corrupt(_)) => Ok(0),
+            Err(other) => Err(other),
+        }
     }
 }

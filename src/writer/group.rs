@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::core::Core;
+use super::outbox::OutboxPass;
 use crate::domain::{Record, ReminderId, Tally, TaskId, Timestamp, decide};
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
 
@@ -31,13 +32,12 @@ pub(super) struct Group<'a> {
 pub(super) struct Effects {
     pub(super) claimed: Vec<(u64, Vec<(ReminderId, TaskId)>)>,
     pub(super) settled: HashSet<u64>,
-    /// Where reminders stand that are pending still after their attempt.
-    pub(super) freed: Vec<IndexKey>,
     pub(super) scanned_to: Option<IndexKey>,
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
     /// By number, whether the entry behind it may go out.
     pub(super) outbox_settled: HashMap<u64, bool>,
     pub(super) outbox_grew: bool,
+    pub(super) outbox_pass: Option<OutboxPass>,
     pub(super) purged_to: Option<Option<TaskId>>,
     pub(super) receipts_written: usize,
 }
@@ -47,6 +47,8 @@ pub(super) struct Folded {
     pub(super) batch: Batch,
     pub(super) meta: Meta,
     pub(super) effects: Effects,
+    /// Where the pending reminders of every changed record stand.
+    pub(super) pending: Vec<IndexKey>,
 }
 
 impl<'a> Group<'a> {
@@ -138,13 +140,14 @@ impl<'a> Group<'a> {
 
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.
     pub(super) fn finish(mut self) -> Folded {
+        let mut pending = Vec::new();
         for (task, staged) in self.records.drain().filter(|(_, staged)| staged.dirty) {
-            self.batch.replace(&task, staged.before.as_ref(), staged.after.as_ref());
+            pending.extend(self.batch.replace(&task, staged.before.as_ref(), staged.after.as_ref()));
         }
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
-        Folded { batch: self.batch, meta: self.meta, effects: self.effects }
+        Folded { batch: self.batch, meta: self.meta, effects: self.effects, pending }
     }
 
     fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
@@ -164,11 +167,11 @@ impl Core {
         let Effects {
             claimed,
             settled,
-            freed,
             scanned_to,
             outbox_taken,
             outbox_settled,
             outbox_grew,
+            outbox_pass,
             purged_to,
             receipts_written,
         } = folded.effects;
@@ -185,17 +188,17 @@ impl Core {
             self.claims.insert(number, reminders);
         }
         self.scanned_to = scanned_to.or(self.scanned_to);
-        // A reminder that lands before the mark must be found: scan from the start again.
+        // A reminder before the mark that is not in flight must be found: scan from the start again. Its place
+        // need not have changed: it may have been passed over and taken back, or its attempt may have failed.
         let behind = |key: &IndexKey| self.scanned_to.is_some_and(|mark| *key <= mark);
-        let put = folded.batch.ops().iter().filter_map(|op| match op {
-            Op::PutPending(key, _) => Some(key),
-            _ => None,
-        });
-        if put.chain(&freed).any(behind) {
+        if folded.pending.iter().any(|key| behind(key) && !self.in_flight.contains(&key.1)) {
             self.scanned_to = None;
         }
         self.outbox_taken.retain(|number, _| !outbox_settled.contains_key(number));
         self.outbox_taken.extend(outbox_taken);
+        if let Some(pass) = outbox_pass {
+            self.outbox_pass = pass;
+        }
         if let Some(to) = purged_to {
             self.purged_to = to;
         }

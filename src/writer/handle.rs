@@ -109,8 +109,10 @@ impl Writer {
     ) -> Result<T, NotCommitted> {
         self.ask(|reply| {
             Command::Read(Box::new(move |view| {
-                // The reader may have gone away.
-                let _ = reply.send(read(view));
+                // Nobody else waits for a reader that has gone away.
+                if !reply.is_closed() {
+                    let _ = reply.send(read(view));
+                }
             }))
         })
         .await

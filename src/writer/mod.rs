@@ -43,6 +43,8 @@ pub use view::View;
 /// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small
 /// enough that the engine's memory stays flat.
 pub const GROUP_EVENTS_MAX: usize = 128;
+/// Bytes of a body that weigh as much as an event: a group of poison bodies of 4 MiB ends after two.
+pub const BYTES_AN_EVENT: usize = 64 * 1024;
 /// Most commands that wait in the queue; beyond it callers wait, and Dapr with them.
 pub const QUEUE_MAX: usize = 1024;
 /// Records read by one step of planning anew, purging or listing, between other commands.
@@ -75,6 +77,17 @@ pub enum Content {
         /// The body as it came.
         body: bytes::Bytes,
     },
+}
+
+impl Delivery {
+    /// How many plain events it weighs: a group is bounded in bytes as well.
+    fn weight(&self) -> usize {
+        let bytes = match &self.content {
+            Content::Event(_, body) | Content::Refused { body, .. } => body.len(),
+            Content::Ignored => 0,
+        };
+        1 + bytes / BYTES_AN_EVENT
+    }
 }
 
 /// A reminder whose attempt has begun.

@@ -17,6 +17,19 @@ pub(super) const OUTBOX_DEAD_MAX: u64 = 1_000;
 /// Most entries looked at for one take: a backlog of one task must not hold up the loop.
 pub(super) const SCAN_MAX: usize = 4_096;
 
+/// Most tasks that one pass remembers as busy; beyond it the pass begins anew.
+const BUSY_MAX: usize = 65_536;
+
+/// How far a pass over the outbox has come. One look reads a bounded part of it, so that a long backlog of one task
+/// neither holds up the loop nor hides what is behind it.
+#[derive(Clone, Default)]
+pub(super) struct OutboxPass {
+    /// The last entry looked at.
+    after: Option<u64>,
+    /// Tasks with an entry before it: none of theirs may overtake that.
+    busy: HashSet<TaskId>,
+}
+
 impl Group<'_> {
     /// Keeps an event, unless the outbox is full.
     pub(super) fn accept(&mut self, entry: OutboxEntry, body: Vec<u8>) -> Acceptance {
@@ -31,39 +44,50 @@ impl Group<'_> {
         Acceptance::Kept
     }
 
-    /// The entries that may go out now, oldest first.
+    /// The entries that may go out now, oldest first. A look that finds none may have ended at its bound; the next
+    /// one goes on from there.
     pub(super) fn take_outbox(&mut self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
-        let mut busy: HashSet<TaskId> = HashSet::new();
-        let mut items = Vec::new();
-        let mut after = None;
+        let mut pass = self.effects.outbox_pass.clone().unwrap_or_else(|| self.core.outbox_pass.clone());
+        let mut items: Vec<OutboxItem> = Vec::new();
         let mut looked_at = 0;
+        let mut whole = pass.after.is_none();
         while items.len() < limit && looked_at < SCAN_MAX {
-            let page = self.core.store.outbox(after, limit)?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(*last);
-            looked_at += page.len();
+            let page = self.core.store.outbox(pass.after, limit)?;
+            if page.is_empty() || pass.busy.len() > BUSY_MAX {
+                pass = OutboxPass::default();
+                if whole || !items.is_empty() {
+                    break;
+                }
+                // What an earlier look passed over as busy may be free by now.
+                whole = true;
+                continue;
+            }
             for (number, entry) in page {
-                let settled = self.effects.outbox_settled.get(&number);
-                if entry.dead || settled == Some(&true) {
-                    continue;
+                if items.len() == limit {
+                    break;
                 }
-                if !busy.insert(entry.task.clone()) || items.len() == limit {
-                    continue;
+                pass.after = Some(number);
+                looked_at += 1;
+                if self.may_go_out(number, &entry, &mut pass.busy) {
+                    items.push(OutboxItem { number, body: self.core.store.outbox_body(number)?, entry });
                 }
-                let waits = entry.next_attempt.is_some_and(|at| at > self.now);
-                if waits
-                    || settled.is_some()
-                    || self.core.outbox_taken.contains_key(&number)
-                    || self.effects.outbox_taken.contains_key(&number)
-                {
-                    continue;
-                }
-                let body = self.core.store.outbox_body(number)?;
-                self.effects.outbox_taken.insert(number, entry.clone());
-                items.push(OutboxItem { number, entry, body });
             }
         }
+        self.effects.outbox_taken.extend(items.iter().map(|item| (item.number, item.entry.clone())));
+        self.effects.outbox_pass = Some(pass);
         Ok(items)
+    }
+
+    /// Whether an entry may go out, all before it having been looked at: its task is busy from then on.
+    fn may_go_out(&self, number: u64, entry: &OutboxEntry, busy: &mut HashSet<TaskId>) -> bool {
+        let settled = self.effects.outbox_settled.get(&number);
+        if entry.dead || settled == Some(&true) || !busy.insert(entry.task.clone()) {
+            return false;
+        }
+        settled.is_none()
+            && entry.next_attempt.is_none_or(|at| at <= self.now)
+            && !self.core.outbox_taken.contains_key(&number)
+            && !self.effects.outbox_taken.contains_key(&number)
     }
 
     /// Ends the attempts of entries.

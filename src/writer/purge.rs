@@ -12,19 +12,10 @@ use crate::store::StoreError;
 impl Group<'_> {
     /// Looks at the next [`STEP_MAX`] tasks; true while more are left in this round.
     pub(super) fn purge_step(&mut self) -> Result<bool, StoreError> {
-        let page = match self.core.store.records(self.core.purged_to.as_ref(), STEP_MAX) {
-            // What arrived in the same group must not wait for a record that will never be read.
-            Err(StoreError::Corrupt(why)) => {
-                tracing::error!(why, "the purge ends early at a record that can't be read; restore a backup");
-                self.effects.purged_to = Some(None);
-                return Ok(false);
-            }
-            page => page?,
-        };
+        let page = self.core.store.tasks(self.core.purged_to.as_ref(), STEP_MAX)?;
         let more = page.len() == STEP_MAX;
-        self.effects.purged_to = Some(page.last().filter(|_| more).map(|(task, _)| task.clone()));
-        for (task, _) in page {
-            // Not the page's record: this very group may have changed it.
+        self.effects.purged_to = Some(page.last().filter(|_| more).cloned());
+        for task in page {
             let Some(record) = self.readable(&task)? else { continue };
             if self.is_over(&record) {
                 self.meta.horizon = self.meta.horizon.max(record.task.transport);

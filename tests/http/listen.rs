@@ -18,6 +18,7 @@ async fn serve(worker: &Worker, connections_max: usize) -> std::net::SocketAddr 
         worker.app.clone(),
         connections_max,
         Patience::Unlimited,
+        worker.shutdown.soft().clone(),
         worker.shutdown.clone(),
         worker.clock.clone(),
     );

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -27,6 +28,11 @@ pub(crate) enum Reply {
     /// Nothing, ever.
     Hang,
 }
+
+/// The metadata of a sidecar that has the worker's subscriptions.
+const METADATA: &str = r#"{"id":"reminder-worker","components":[{"name":"kafka-pubsub","type":"pubsub.kafka"}],
+    "subscriptions":[{"pubsubname":"kafka-pubsub","topic":"task-events"},
+    {"pubsubname":"kafka-pubsub","topic":"task-updates"},{"pubsubname":"kafka-pubsub","topic":"reminders"}]}"#;
 
 /// What the broker takes.
 pub(crate) const TAKE: Reply = Reply::Status(204);
@@ -68,6 +74,8 @@ type Behaviour = Arc<dyn Fn(&Attempt) -> Reply + Send + Sync>;
 struct Shared {
     behaviour: Mutex<Behaviour>,
     health: AtomicU16,
+    /// Whether it has the subscriptions from an earlier life of the worker.
+    subscribed: AtomicBool,
     probes: AtomicUsize,
     attempts: Mutex<Vec<Attempt>>,
 }
@@ -93,6 +101,7 @@ impl Sidecar {
         let shared = Shared {
             behaviour: Mutex::new(Arc::new(|_| TAKE)),
             health: AtomicU16::new(204),
+            subscribed: AtomicBool::new(false),
             probes: AtomicUsize::new(0),
             attempts: Mutex::default(),
         };
@@ -123,6 +132,11 @@ impl Sidecar {
     /// From now on publishes are answered with what `behaviour` says.
     pub(crate) fn behave(&self, behaviour: impl Fn(&Attempt) -> Reply + Send + Sync + 'static) {
         *self.shared.behaviour.lock().unwrap() = Arc::new(behaviour);
+    }
+
+    /// From now on its metadata lists the worker's subscriptions, which it never asks for again.
+    pub(crate) fn has_the_subscriptions(&self) {
+        self.shared.subscribed.store(true, Ordering::SeqCst);
     }
 
     /// From now on `/v1.0/healthz/outbound` is answered with `status`.
@@ -199,8 +213,22 @@ async fn answer(
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
+) -> Response {
     let path = uri.path().to_owned();
+    if path == "/v1.0/metadata" && shared.subscribed.load(Ordering::SeqCst) {
+        return METADATA.into_response();
+    }
+    publish(&shared, &method, &uri, &headers, &body, path).await.into_response()
+}
+
+async fn publish(
+    shared: &Shared,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+    path: String,
+) -> StatusCode {
     if path == "/v1.0/healthz/outbound" {
         shared.probes.fetch_add(1, Ordering::SeqCst);
         return StatusCode::from_u16(shared.health.load(Ordering::SeqCst)).unwrap();
@@ -209,7 +237,7 @@ async fn answer(
         return StatusCode::NOT_FOUND;
     }
     let token = headers.get("dapr-api-token").map(|token| token.to_str().unwrap().to_owned());
-    let events = if path.contains("/publish/bulk/") { bulk(&body) } else { vec![single(&uri, &body)] };
+    let events = if path.contains("/publish/bulk/") { bulk(body) } else { vec![single(uri, body)] };
     let mut attempt = Attempt { at: now(), path, token, events, reply: TAKE };
     let behaviour = Arc::clone(&shared.behaviour.lock().unwrap());
     attempt.reply = behaviour(&attempt);

@@ -34,6 +34,14 @@ async fn a_worker_is_alive_at_once_and_ready_when_the_sidecar_has_asked_for_the_
 }
 
 #[tokio::test]
+async fn beside_a_sidecar_that_asked_an_earlier_life_a_worker_gets_ready_without_being_asked() {
+    let sidecar = Sidecar::up();
+    sidecar.has_the_subscriptions();
+    let worker = Setup::beside(&sidecar).start().await;
+    until("readiness", async || (worker.ops("/readyz").await.0 == StatusCode::OK).then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_batch_is_answered_entry_by_entry_and_each_reminder_goes_out_once() {
     let sidecar = Sidecar::up();
     let worker = Setup::beside(&sidecar).start().await;

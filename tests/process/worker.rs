@@ -92,9 +92,7 @@ impl Process {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         std::thread::spawn(move || {
-            for line in errors.lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
+            errors.lines().map_while(Result::ok).for_each(|l| lines.lock().unwrap().push(l));
         });
         Self { child, log }
     }

@@ -23,7 +23,7 @@ fn in_force() -> PolicyInForce {
             expire_after: Duration::from_secs(86_400),
         },
         generation: 1,
-        since: Timestamp::from_millis(0),
+        since: crate::domain::PolicySince::all(Timestamp::from_millis(0)),
     }
 }
 

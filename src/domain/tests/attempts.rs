@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::decide::{Attempt, REASON_TOO_LATE, REASON_UNKNOWN, begin_attempt, end_attempt};
+use super::super::decide::{
+    Attempt, REASON_TOO_LATE, REASON_UNCONFIRMED, REASON_UNKNOWN, begin_attempt, end_attempt,
+};
 use super::super::decide::{lose_attempt, receive};
 use super::*;
 
@@ -144,4 +146,23 @@ fn a_receipt_that_overtakes_the_answer_decides_when_there_is_none() {
     let mut crashed = received();
     lose_attempt(&mut crashed, minute(50));
     assert_eq!((crashed.state, crashed.maybe_out), (State::Published, false));
+}
+
+#[test]
+fn a_clock_that_stepped_back_during_an_attempt_puts_the_next_one_no_earlier_than_the_instant() {
+    let mut reminder = Reminder::pending(None, Rule::Offset(0), minute(10));
+    assert_eq!(reminder.wakes_at(), minute(10));
+    reminder.next_attempt = Some(minute(4));
+    assert_eq!(reminder.wakes_at(), minute(10));
+    reminder.next_attempt = Some(minute(11));
+    assert_eq!(reminder.wakes_at(), minute(11));
+}
+
+#[test]
+fn what_expires_after_an_attempt_without_an_answer_is_not_said_to_be_unsent() {
+    for (maybe_out, says) in [(false, REASON_TOO_LATE), (true, REASON_UNCONFIRMED)] {
+        let mut reminder = Reminder { maybe_out, ..Reminder::pending(None, Rule::Offset(0), minute(0)) };
+        assert!(!begin_attempt(&mut reminder, Duration::from_secs(60), minute(5)));
+        assert_eq!((reminder.state, reminder.reason.as_deref()), (State::Expired, Some(says)));
+    }
 }

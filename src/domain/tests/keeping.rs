@@ -135,3 +135,20 @@ fn the_last_planned_instant_counts_reminders_of_every_state() {
         vec![settled(Rule::Offset(0), 7, State::Cancelled), settled(Rule::Offset(1), 3, State::Published)];
     assert_eq!(record.last_planned(), minute(7));
 }
+
+#[test]
+fn a_record_keeps_no_more_settled_reminders_than_its_hard_bound_whatever_hangs() {
+    const HARD: i64 = 4 * MANY;
+    let rule = Rule::Offset(0);
+    let mut record = Record {
+        reminders: (1..=HARD).map(|n| settled(rule, n, State::Published)).collect(),
+        ..Record::default()
+    };
+    record.reminders.push(Reminder::pending(None, rule, minute(1)));
+    record.trim(minute(1000));
+    assert_eq!(record.reminders.len(), 4 * SETTLED_MAX + 1, "as many as the bound stay");
+    record.reminders.insert(0, settled(rule, HARD + 1, State::Published));
+    record.trim(minute(1000));
+    assert_eq!(record.reminders.len(), 4 * SETTLED_MAX + 1);
+    assert!(record.low_water(rule) < minute(1), "the mark lies before what is pending");
+}

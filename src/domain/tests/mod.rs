@@ -86,7 +86,7 @@ pub(crate) fn policy() -> PolicyInForce {
             expire_after: std::time::Duration::from_secs(24 * 60 * 60),
         },
         generation: 1,
-        since: Timestamp::MIN,
+        since: PolicySince::all(Timestamp::MIN),
     }
 }
 

@@ -104,7 +104,7 @@ fn a_birth_is_the_latest_of_all_that_a_reminder_depends_on() {
 
 #[test]
 fn nothing_that_depends_on_the_configuration_is_born_before_it() {
-    let in_force = PolicyInForce { since: minute(20), ..policy() };
+    let in_force = PolicyInForce { since: PolicySince::all(minute(20)), ..policy() };
     let by = |statements: &[Statement]| plan(&merged(&[created(minute(1), statements)]), &in_force)[0].birth;
     assert_eq!(by(&[due(minute(60))]), minute(20));
     assert_eq!(by(&[due(minute(60)), offsets(&[0])]), minute(1));
@@ -156,8 +156,34 @@ fn policies_that_plan_alike_have_one_digest() {
         Policy { date_only: NaiveTime::MIN, ..base.clone() },
     ];
     for other in others {
-        assert_ne!(other.digest(), base.digest());
+        assert_ne!(other.digests().whole, base.digests().whole);
     }
     let patient = Policy { expire_after: std::time::Duration::ZERO, ..base.clone() };
-    assert_eq!(patient.digest(), base.digest(), "when a reminder expires is no part of the plan");
+    assert_eq!(
+        patient.digests().whole,
+        base.digests().whole,
+        "when a reminder expires is no part of the plan"
+    );
+}
+
+#[test]
+fn a_new_default_zone_or_time_of_day_gives_birth_to_what_is_read_by_it_and_to_nothing_else() {
+    let since = PolicySince { zone: minute(50), date_only: minute(70), ..PolicySince::all(Timestamp::MIN) };
+    let in_force = PolicyInForce { since, ..policy() };
+    let own_zone = Statement::Zone(Some(zone("Europe/Berlin")));
+    let day = Due::date(chrono::NaiveDate::from_ymd_opt(2030, 1, 1).unwrap());
+    for (says, statements, born) in [
+        ("an instant", vec![due(minute(99))], minute(0)),
+        ("a wall time", vec![Statement::Due(Some(wall("2030-01-01T09:00:00")))], minute(50)),
+        (
+            "with a zone of its own",
+            vec![Statement::Due(Some(wall("2030-01-01T09:00:00"))), own_zone.clone()],
+            minute(0),
+        ),
+        ("a date", vec![Statement::Due(Some(day))], minute(70)),
+        ("a date with a zone", vec![Statement::Due(Some(day)), own_zone], minute(70)),
+    ] {
+        let task = merged(&[created(minute(0), &statements)]);
+        assert_eq!(plan(&task, &in_force)[0].birth, born, "{says}");
+    }
 }

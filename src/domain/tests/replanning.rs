@@ -130,7 +130,7 @@ fn nothing_comes_back_that_is_past_its_time_to_send() {
 #[test]
 fn a_birth_that_rises_later_expires_nothing_that_is_pending() {
     let mut record = with_one_pending();
-    let in_force = PolicyInForce { since: minute(50), generation: 2, ..policy() };
+    let in_force = PolicyInForce { since: PolicySince::all(minute(50)), generation: 2, ..policy() };
     replanned(&mut record, &in_force, minute(50));
     assert!(pending(&record).contains(&("offset:15".to_owned(), 45)));
 }

@@ -254,10 +254,18 @@ impl Store for SledStore {
         self.get(&keys::record(task), "a task", records::decode)
     }
 
-    fn records(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<(TaskId, Record)>, StoreError> {
-        self.list(keys::RECORD, after.map(keys::record), limit, "a task", |key, value| {
-            Ok((keys::task_of(key).ok_or(BAD_KEY)?, records::decode(value)?))
-        })
+    fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        let from = after.map_or_else(|| vec![keys::RECORD], |task| keys::above(&keys::record(task)));
+        let _whole = self.reading();
+        self.disk.range(&from, &[keys::RECORD + 1], &mut |key, _| {
+            found.push(keys::task_of(key).ok_or(BAD_KEY).map_err(|why| corrupt("a task", why))?);
+            Ok(found.len() < limit)
+        })?;
+        Ok(found)
     }
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {

@@ -3,7 +3,7 @@
 
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
-use crate::store::{Claim, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
 
 /// The number of these encodings.
 const FORMAT: u8 = 1;
@@ -45,7 +45,10 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     if let Some(policy) = meta.policy {
         out.extend_from_slice(&policy.digest.to_be_bytes());
         put_uint(&mut out, policy.generation.into());
-        put_int(&mut out, policy.since.millis());
+        for dated in [policy.offsets, policy.zone, policy.date_only] {
+            out.extend_from_slice(&dated.digest.to_be_bytes());
+            put_int(&mut out, dated.since.millis());
+        }
     }
     if let Some(Some(task)) = &meta.replanning_after {
         put_text(&mut out, task.as_str());
@@ -197,6 +200,12 @@ fn policy(reader: &mut Reader<'_>) -> Result<PolicyMark, Malformed> {
     Ok(PolicyMark {
         digest: u64::from_be_bytes(reader.array()?),
         generation: reader.uint32()?,
-        since: instant(reader)?,
+        offsets: dated(reader)?,
+        zone: dated(reader)?,
+        date_only: dated(reader)?,
     })
+}
+
+fn dated(reader: &mut Reader<'_>) -> Result<Dated, Malformed> {
+    Ok(Dated { digest: u64::from_be_bytes(reader.array()?), since: instant(reader)? })
 }

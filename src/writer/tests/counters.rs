@@ -33,7 +33,8 @@ fn any_event(choices: &mut Choices, now: i64) -> Event {
 /// What the records hold, by state.
 fn held(worker: &Worker) -> Tally {
     let mut tally = Tally::default();
-    for (_, record) in worker.store.records(None, 100).unwrap() {
+    for task in worker.store.tasks(None, 100).unwrap() {
+        let record = worker.store.record(&task).unwrap().unwrap();
         tally.add(&Tally::difference(&[], &record.reminders));
     }
     tally

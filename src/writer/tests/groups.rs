@@ -112,3 +112,32 @@ async fn a_reminder_that_is_settled_and_forgotten_in_one_group_is_counted_as_set
     assert_eq!(worker.meta().await.reminders.counts(), [2, 0, 0, 60, 0]);
     assert_eq!(worker.record("t").reminders.len(), crate::domain::SETTLED_MAX + 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reminder_that_a_claim_passed_over_and_its_group_took_back_is_found() {
+    let opened = stopped(vec![due_at("t", 1)], 2, settings()).await;
+    let writer = opened.worker.writer.clone();
+    let ended = tells(&opened, vec![event(Kind::Completed, minute(2))]);
+    let reopened = updated(minute(3), &[Statement::Status(Some(crate::domain::Status::Todo))]);
+    let back = tells(&opened, vec![reopened]);
+    let both = futures_util::future::join(async move { writer.claim(10).await }, back);
+    let (worker, _, (claimed, _)) = grouped(opened, ended, both).await;
+    assert!(claimed.unwrap().is_none(), "it was cancelled just then");
+    assert_eq!(worker.next_wake().await, minute(1));
+    assert_eq!(worker.claim(10).await.reminders.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_bounded_in_bytes_as_well_as_in_events() {
+    let of = |bytes: usize| Delivery {
+        at: T0,
+        topic: String::new(),
+        content: Content::Refused {
+            code: "not_json",
+            reason: String::new(),
+            body: Bytes::from(vec![0; bytes]),
+        },
+    };
+    assert_eq!([0, BYTES_AN_EVENT - 1, BYTES_AN_EVENT].map(|bytes| of(bytes).weight()), [1, 1, 2]);
+    assert!(of(4 * 1024 * 1024).weight() * 2 >= GROUP_EVENTS_MAX);
+}

@@ -136,7 +136,18 @@ async fn a_take_looks_at_no_more_entries_than_its_bound() {
     let last = u64::try_from(SCAN_MAX).unwrap();
     assert_eq!(take(&worker, 256).await, [0], "the other task's entry is just beyond it");
     settle(&worker, 0, OutboxResult::Published).await;
-    assert_eq!(take(&worker, 256).await, [1, last]);
+    assert_eq!(take(&worker, 256).await, [last], "the next look goes on from there");
+    assert_eq!(take(&worker, 256).await, [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_goes_on_and_finds_only_busy_tasks_begins_anew() {
+    let worker = Worker::start().await;
+    accept(&worker, &["a", "b", "a", "b"]).await;
+    assert_eq!(take(&worker, 2).await, [0, 1]);
+    settle(&worker, 0, OutboxResult::Published).await;
+    settle(&worker, 1, OutboxResult::Published).await;
+    assert_eq!(take(&worker, 2).await, [2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,4 +166,16 @@ async fn whoever_sends_is_woken_by_what_is_accepted() {
     waiting.mark_unchanged();
     accept(&worker, &["a"]).await;
     assert!(waiting.has_changed().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_backlog_of_one_task_hides_nothing_behind_it() {
+    let worker = Worker::start_with(Settings { outbox_max_bytes: u64::MAX, ..settings() }).await;
+    accept(&worker, &vec!["a"; SCAN_MAX + 10]).await;
+    accept(&worker, &["b"]).await;
+    assert_eq!(take(&worker, 1).await, [0]);
+    settle(&worker, 0, OutboxResult::Failed("no broker".into())).await;
+    let last = u64::try_from(SCAN_MAX).unwrap() + 10;
+    let looks = [take(&worker, 64).await, take(&worker, 64).await, take(&worker, 64).await].concat();
+    assert_eq!(looks, [last], "within a few bounded looks, and the backlog keeps its order");
 }

@@ -80,10 +80,18 @@ async fn a_first_start_plans_nothing_anew_and_dates_its_policy() {
     let meta = worker.meta().await;
     assert_eq!(meta.replanning_after, None);
     let mark = meta.policy.unwrap();
-    assert_eq!((mark.generation, mark.since), (1, minute(7)));
+    assert_eq!((mark.generation, mark.offsets.since), (1, minute(7)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_stays_as_it_is_keeps_its_date() {
+    let worker = Worker::start().await;
+    let first = worker.meta().await.policy.unwrap();
     let worker = worker.restart_with(other_offsets(5)).await;
     let mark = worker.meta().await.policy.unwrap();
-    assert_eq!((mark.generation, mark.since), (2, minute(7)));
+    assert_eq!((mark.generation, mark.offsets.since), (2, minute(0)));
+    assert_eq!((mark.zone, mark.date_only), (first.zone, first.date_only));
+    assert_eq!(mark.zone.since, minute(-60));
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,9 +48,9 @@ async fn a_purge_goes_on_where_its_last_step_ended() {
     worker.tell_all(ids.iter().map(|id| of(id, event(Kind::Deleted, minute(0)))).collect()).await;
     worker.advance_to(10 * DAY).await;
     assert_eq!(worker.writer.purge().await, Ok(true));
-    assert_eq!(worker.store.records(None, many).unwrap().len(), 10);
+    assert_eq!(worker.store.tasks(None, many).unwrap().len(), 10);
     assert_eq!(worker.writer.purge().await, Ok(false));
-    assert_eq!(worker.store.records(None, many).unwrap(), []);
+    assert_eq!(worker.store.tasks(None, many).unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]

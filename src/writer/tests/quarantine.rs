@@ -99,3 +99,17 @@ async fn an_event_whose_record_cant_be_read_is_dropped_and_the_others_are_kept()
     assert_eq!(verdicts, [Verdict::Success, Verdict::Drop, Verdict::Success]);
     assert_eq!(worker.store.quarantined(None, 10).unwrap()[0].1.code, "record_unreadable");
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_bound_was_lowered_each_new_entry_makes_room_for_some_and_not_for_all() {
+    let worker = Worker::start().await;
+    for _ in 0..4 {
+        worker.writer.deliver((0..100).map(|_| refused(T0, "b")).collect()).await;
+    }
+    let worker = worker.restart_with(Settings { quarantine_max_entries: 10, ..settings() }).await;
+    worker.writer.deliver(vec![refused(T0, "b")]).await;
+    assert_eq!(worker.meta().await.quarantine.entries, 401 - 256);
+    worker.writer.deliver(vec![refused(T0, "b")]).await;
+    assert_eq!(worker.meta().await.quarantine.entries, 10);
+    assert_usage_is_what_is_kept(&worker).await;
+}

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::strategies::{any_instant, any_record, any_task_id, plain_record};
 use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
 
 /// Most bytes that a plain task may take in its record: the design reckons with 120, its key aside.
 const PLAIN_MAX_BYTES: usize = 130;
@@ -23,8 +23,16 @@ fn any_usage() -> impl Strategy<Value = Usage> {
 }
 
 fn any_meta() -> impl Strategy<Value = Meta> {
-    let policy = (any::<u64>(), any::<u32>(), any_instant())
-        .prop_map(|(digest, generation, since)| PolicyMark { digest, generation, since });
+    let dated = (any::<u64>(), any_instant()).prop_map(|(digest, since)| Dated { digest, since });
+    let policy = (any::<u64>(), any::<u32>(), proptest::array::uniform3(dated)).prop_map(
+        |(digest, generation, [offsets, zone, date_only])| PolicyMark {
+            digest,
+            generation,
+            offsets,
+            zone,
+            date_only,
+        },
+    );
     let some = proptest::option::of::<BoxedStrategy<Option<TaskId>>>;
     (
         any::<[u64; 8]>(),

@@ -145,7 +145,6 @@ fn a_value_that_cannot_be_read_is_corrupt_to_each_reader() {
         let outcomes = [
             store.meta().map(drop),
             store.record(&task("a")).map(drop),
-            store.records(None, 1).map(drop),
             store.pending(None, 1).map(drop),
             store.claims().map(drop),
             store.quarantined(None, 1).map(drop),

@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -146,7 +146,13 @@ fn other_values_keep_their_bytes() {
         events: EventTally { applied: 1, duplicate: 2, stale: 3, ignored: 4, quarantined: 5 },
         reminders: Tally::from_counts(counts),
         horizon: Some(at(6)),
-        policy: Some(PolicyMark { digest: 7, generation: 8, since: at(9) }),
+        policy: Some(PolicyMark {
+            digest: 7,
+            generation: 8,
+            offsets: Dated { digest: 19, since: at(9) },
+            zone: Dated { digest: 20, since: at(-9) },
+            date_only: Dated { digest: 21, since: at(0) },
+        }),
         replanning_after: Some(Some(task.clone())),
         next_claim: 10,
         next_quarantined: 11,
@@ -157,7 +163,7 @@ fn other_values_keep_their_bytes() {
     };
     assert_eq!(
         hex(&values::encode_meta(&meta)),
-        "010f0102030405020406080a0a0b0c0d0e0f1011120c000000000000000708120174"
+        "010f0102030405020406080a0a0b0c0d0e0f1011120c0000000000000007080000000000000013120000000000000014110000000000000015000174"
     );
     let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([0xcd; 16])] };
     assert_eq!(hex(&values::encode_claim(&claim)), "0101cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");

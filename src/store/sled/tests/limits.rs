@@ -122,7 +122,7 @@ fn the_largest_records_make_no_blob_file() {
         }
         store.commit(&batch).unwrap();
     }
-    assert_eq!(store.records(None, usize::MAX).unwrap().len(), TASKS);
+    assert_eq!(store.tasks(None, usize::MAX).unwrap().len(), TASKS);
     store.close();
     assert_eq!(std::fs::read_dir(path.join("blobs")).unwrap().count(), 0);
 }
