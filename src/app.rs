@@ -258,3 +258,6 @@ async fn wait_for_sidecar(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

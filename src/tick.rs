@@ -40,6 +40,8 @@ pub enum Sent {
     Some,
     /// None of it did: the broker may be out of reach.
     None,
+    /// Nor did this, but it was one reminder alone that had failed before: the fault may be its own.
+    NoneAgain,
 }
 
 impl Tick {
@@ -66,7 +68,10 @@ impl Tick {
             .collect();
         let outcomes = self.publisher.publish(&self.topic, &outgoing).await;
         let now = self.clock.now();
-        let mut sent = Sent::None;
+        let mut sent = match batch.reminders.as_slice() {
+            [one] if one.reminder.attempts > 0 => Sent::NoneAgain,
+            _ => Sent::None,
+        };
         let mut settlements = Vec::with_capacity(batch.reminders.len());
         for (claimed, outcome) in batch.reminders.iter().zip(outcomes) {
             if outcome == PublishOutcome::Published {
@@ -89,3 +94,6 @@ impl Tick {
         sent
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,9 @@ async fn as_many_receipts_as_the_bound_are_noted() {
     let mut core = Core::open(store, settings(), T0).unwrap();
     let unknown = (task("t"), ReminderId::from_bytes([0; 16]));
     let noted = |receipts| Command::Receipts { receipts, at: clock.now() };
-    core.fold(vec![noted(vec![unknown.clone(); RECEIPTS_MAX + 1])], T0, false).map_err(|(error, ..)| error).unwrap();
+    core.fold(vec![noted(vec![unknown.clone(); RECEIPTS_MAX + 1])], T0, false)
+        .map_err(|(error, ..)| error)
+        .unwrap();
     assert_eq!(core.receipts.len(), RECEIPTS_MAX);
 }
 
