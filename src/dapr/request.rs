@@ -157,8 +157,27 @@ fn reason(status: u16, told: &Told) -> String {
 }
 
 fn describe(status: u16, text: &str) -> String {
-    let text = if text.is_empty() { "no reason given" } else { text };
-    cut(format!("the sidecar answered {status}: {text}"), REASON_MAX_BYTES)
+    let told = match (text, meaning(status)) {
+        ("", None) => format!("the sidecar answered {status} and gave no reason"),
+        ("", Some(meaning)) => format!("the sidecar answered {status}: {meaning}"),
+        (text, None) => format!("the sidecar answered {status}: {text}"),
+        (text, Some(meaning)) => format!("the sidecar answered {status} ({text}): {meaning}"),
+    };
+    cut(told, REASON_MAX_BYTES)
+}
+
+/// What to look at for a status that says more than most of its bodies do; a wrong token's is no JSON.
+fn meaning(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 => "check dapr.api_token (DAPR_API_TOKEN)",
+        403 => {
+            "this app may not publish to the topic, check the component's publishingScopes and allowedTopics"
+        }
+        404 => "it has no such component, check dapr.pubsub and the component's scopes",
+        413 => "the event is too large for it, check its --max-body-size",
+        429 => "it takes no more for now",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
