@@ -19,8 +19,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) enum Arrived {
     /// All of it.
     Whole(Bytes),
-    /// It is larger than the limit; how it begins.
-    TooLarge(Bytes),
+    /// It is larger than the limit; how it begins, and its length in bytes.
+    TooLarge(Bytes, u64),
     /// It broke off or took too long.
     Broken,
 }
@@ -38,8 +38,10 @@ async fn read(body: Body, limit: usize) -> Arrived {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     let mut too_large = false;
+    let mut length = 0_u64;
     while let Some(chunk) = chunks.next().await {
         let Ok(chunk) = chunk else { return Arrived::Broken };
+        length = length.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         let so_far = first.len() + whole.len();
         too_large |= so_far + chunk.len() > limit;
         if too_large {
@@ -58,7 +60,7 @@ async fn read(body: Body, limit: usize) -> Arrived {
         }
     }
     let bytes = if first.is_empty() { whole.freeze() } else { first };
-    if too_large { Arrived::TooLarge(bytes) } else { Arrived::Whole(bytes) }
+    if too_large { Arrived::TooLarge(bytes, length) } else { Arrived::Whole(bytes) }
 }
 
 #[cfg(test)]
@@ -82,8 +84,8 @@ mod tests {
             (&["ab", "cd"], 4, Arrived::Whole("abcd".into())),
             (&["a", "b", "cd"], 4, Arrived::Whole("abcd".into())),
             (&[], 4, Arrived::Whole(Bytes::new())),
-            (&["abcde"], 4, Arrived::TooLarge("abcd".into())),
-            (&["ab", "cde", "f"], 4, Arrived::TooLarge("ab".into())),
+            (&["abcde"], 4, Arrived::TooLarge("abcd".into(), 5)),
+            (&["ab", "cde", "f"], 4, Arrived::TooLarge("ab".into(), 6)),
         ] {
             assert_eq!(of(chunks, limit).await, arrived, "{chunks:?}");
         }

@@ -74,13 +74,16 @@ async fn deliver(app: &App, topic: &str, request: Request) -> Response {
     match arrive(body, limit, app.clock.as_ref()).await {
         Arrived::Broken => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off").into_response(),
         // Not to be read, so nobody knows whether it is a batch: 404 drops both.
-        Arrived::TooLarge(start) => drop_either(app.intake.oversized(topic, start, limit).await),
-        Arrived::Whole(body) if topic == app.config.topics.reminders => came_back(app, &body, single),
+        Arrived::TooLarge(start, length) => {
+            drop_either(app.intake.oversized(topic, start, length, limit).await)
+        }
+        Arrived::Whole(body) if topic == app.config.topics.reminders => came_back(app, &body, single).await,
         Arrived::Whole(body) if single => one(app, topic, body, &head.headers).await,
         Arrived::Whole(body) => match app.intake.bulk(topic, &body).await {
             Ok(verdicts) => json(bulk_reply(&verdicts)),
             Err(_) if body.len() > EVENT_MAX_BYTES => {
-                drop_either(app.intake.oversized(topic, body, EVENT_MAX_BYTES).await)
+                let length = length_of(&body);
+                drop_either(app.intake.oversized(topic, body, length, EVENT_MAX_BYTES).await)
             }
             Err(_) if claims_to_be_bulk(&body) => {
                 drop_either(app.intake.single(topic, body, &transport(&head.headers)).await)
@@ -94,9 +97,20 @@ async fn one(app: &App, topic: &str, body: Bytes, headers: &HeaderMap) -> Respon
     json(reply(app.intake.single(topic, body, &transport(headers)).await))
 }
 
-fn came_back(app: &App, body: &Bytes, single: bool) -> Response {
-    let verdicts = app.intake.reminders(body, !single);
-    json(if verdicts.is_empty() { reply(Verdict::Success) } else { bulk_reply(&verdicts) })
+async fn came_back(app: &App, body: &Bytes, single: bool) -> Response {
+    if single {
+        app.intake.reminder(body).await;
+        return json(reply(Verdict::Success));
+    }
+    match app.intake.reminders(body).await {
+        Ok(verdicts) => json(bulk_reply(&verdicts)),
+        // Reminders go out again by themselves if they must; what can't be read is dropped without a trace.
+        Err(_) if body.len() > EVENT_MAX_BYTES || claims_to_be_bulk(body) => drop_either(Verdict::Drop),
+        Err(_) => {
+            app.intake.reminder(body).await;
+            json(reply(Verdict::Success))
+        }
+    }
 }
 
 /// The one reply by which a batch and a single delivery are dropped alike; in a batch an unknown or missing entry
@@ -125,6 +139,10 @@ fn transport(headers: &HeaderMap) -> Transport<'_> {
         traceparent: text(headers, "traceparent"),
         float_numbers: false,
     }
+}
+
+fn length_of(body: &Bytes) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX)
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

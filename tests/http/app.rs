@@ -104,6 +104,7 @@ async fn a_body_on_the_limit_is_read_and_one_byte_more_is_dropped_and_not_refuse
     let number = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0]["number"].clone();
     let kept = get(&worker.ops, &format!("/api/v1/quarantine/{number}")).await.json();
     assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT, "its beginning");
+    assert_eq!(kept["length"], EVENT_MAX + 1);
 }
 
 #[tokio::test]
@@ -125,6 +126,35 @@ async fn every_entry_of_a_batch_gets_its_own_verdict() {
         .collect();
     assert_eq!(words, ["0 SUCCESS", "1 DROP", "2 SUCCESS", "3 SUCCESS"]);
     assert_eq!(events(&worker).await["received"], 4);
+}
+
+#[tokio::test]
+async fn an_entry_on_the_limit_is_read_and_a_larger_one_costs_only_itself() {
+    let worker = worker();
+    let padded = |length: usize| {
+        let event = created("t-1", None, &json!({"x": ""})).to_string();
+        let pad = "x".repeat(length - event.len());
+        event.replace(r#""x":"""#, &format!(r#""x":"{pad}""#))
+    };
+    let (on, above) = (padded(EVENT_MAX), padded(EVENT_MAX + 1));
+    let batch =
+        format!(r#"{{"entries":[{{"entryId":"0","event":{on}}},{{"entryId":"1","event":{above}}}]}}"#);
+    let answer = post(&worker.app, EVENTS, batch).await.json();
+    assert_eq!(
+        answer["statuses"],
+        json!([{"entryId": "0", "status": "SUCCESS"}, {"entryId": "1", "status": "DROP"}])
+    );
+    let entry = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0].clone();
+    assert_eq!((&entry["code"], &entry["length"]), (&json!("too_large"), &json!(EVENT_MAX + 1)));
+    let kept = get(&worker.ops, &format!("/api/v1/quarantine/{}", entry["number"])).await.json();
+    assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT);
+}
+
+#[tokio::test]
+async fn a_batch_of_reminders_that_cannot_be_read_is_dropped_and_not_repeated_for_ever() {
+    let worker = worker();
+    let answer = post(&worker.app, REMINDERS, r#"{"entries":[{"event":{}}]}"#).await;
+    assert_eq!(answer.status, 404, "any 2xx would be RETRY for what it does not name");
 }
 
 #[tokio::test]
