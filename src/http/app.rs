@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
-
+use super::body::{Room, with_room};
 use super::token::{Demand, guard};
 use super::{accept, deliver};
 use crate::clock::Clock;
@@ -56,6 +56,7 @@ pub fn app_router(app: App) -> Router {
         .method_not_allowed_fallback(super::problem::method_not_allowed)
         .with_state(app.clone())
         .merge(api_routes(app.api))
+        .layer(from_fn_with_state(Room::new(), with_room))
         .layer(from_fn_with_state(demand, guard))
         // Dapr's health probes carry no token.
         .route("/healthz", get(async || StatusCode::NO_CONTENT))

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::{FutureExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::fixture::{Worker, created, deliver, from_now, get, post, send, worker, worker_with, wrapped};
@@ -105,6 +106,28 @@ async fn a_body_on_the_limit_is_read_and_one_byte_more_is_dropped_and_not_refuse
     let kept = get(&worker.ops, &format!("/api/v1/quarantine/{number}")).await.json();
     assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT, "its beginning");
     assert_eq!(kept["length"], EVENT_MAX + 1);
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_room_for_all_wait_until_others_have_been_answered() {
+    let worker = worker();
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    // A body of unknown length takes the room of the largest batch: two fit at once.
+    let mut held: Vec<_> = (0..2).map(|_| Box::pin(deliver(&worker.app, EVENTS, never()))).collect();
+    for holder in &mut held {
+        assert!(holder.now_or_never().is_none());
+    }
+    let event = created("t-1", None, &json!({})).to_string();
+    let third = Body::from_stream(stream::iter([Ok::<_, std::io::Error>(event)]));
+    let mut third = Box::pin(deliver(&worker.app, EVENTS, third));
+    assert!((&mut third).now_or_never().is_none());
+    // It asks for so little that it would still find room, but it must not overtake.
+    let mut fourth = Box::pin(deliver(&worker.app, EVENTS, created("t-2", None, &json!({})).to_string()));
+    assert!((&mut fourth).now_or_never().is_none());
+    assert_eq!(events(&worker).await["received"], 0, "nothing of them was read");
+    held.clear();
+    assert_eq!(third.await.json(), json!({"status": "SUCCESS"}));
+    assert_eq!(fourth.await.json(), json!({"status": "SUCCESS"}));
 }
 
 #[tokio::test]
