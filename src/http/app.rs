@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -45,6 +45,10 @@ pub fn app_router(app: App) -> Router {
         Some(token) => Demand::Dapr(token.clone()),
         None => Demand::Nothing,
     };
+    let strays = Arc::new(deliver::Strays::default());
+    let elsewhere = async move |State(app): State<App>, request: Request| {
+        deliver::elsewhere(&strays, &app, request).await
+    };
     Router::new()
         .route("/dapr/config", get(async || Json(serde_json::json!({}))))
         .route("/dapr/subscribe", get(subscribe))
@@ -52,7 +56,7 @@ pub fn app_router(app: App) -> Router {
         .route(route::TASK_UPDATES, post(deliver::task_updates))
         .route(route::REMINDERS, post(deliver::reminders))
         .route("/api/tasks/{task_id}/events", post(accept::accept))
-        .fallback(deliver::elsewhere)
+        .fallback(elsewhere)
         .method_not_allowed_fallback(super::problem::method_not_allowed)
         .with_state(app.clone())
         .merge(api_routes(app.api))

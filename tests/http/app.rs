@@ -208,6 +208,21 @@ async fn a_delivery_to_a_path_that_is_no_route_is_taken_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_topic_on_the_limit_is_kept_with_what_is_dropped_and_a_longer_one_is_cut() {
+    const TOPIC_MAX: usize = 249;
+    let worker = worker();
+    for length in [TOPIC_MAX, TOPIC_MAX + 1] {
+        let request =
+            Request::post("/my-own-route").header("pubsubname", "x").header("__topic", "t".repeat(length));
+        assert_eq!(send(&worker.app, request.body(Body::from("{}")).unwrap()).await.status, 200);
+    }
+    let page = get(&worker.ops, "/api/v1/quarantine").await.json();
+    for entry in page["quarantine"].as_array().unwrap() {
+        assert_eq!(entry["topic"].as_str().unwrap().len(), TOPIC_MAX);
+    }
+}
+
+#[tokio::test]
 async fn a_reminder_that_comes_back_is_noted_and_always_acknowledged() {
     let worker = worker();
     let mut reader = worker.live.subscribe();
