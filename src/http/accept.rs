@@ -34,7 +34,7 @@ pub(super) async fn accept(
 ) -> Result<Response, Problem> {
     let body = match arrive(request.into_body(), ACCEPTED_MAX_BYTES, app.clock.as_ref()).await {
         Arrived::Whole(body) => body,
-        Arrived::TooLarge(_) => return Err(too_large()),
+        Arrived::TooLarge(..) => return Err(too_large()),
         Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
     };
     match validate(&task_id, &body) {

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::{FutureExt as _, stream};
 use reminder_worker::dapr::outbox_event;
 use reminder_worker::domain::{TaskId, Timestamp};
 use serde_json::{Value, json};
@@ -108,6 +109,29 @@ async fn a_body_on_the_limit_is_read_and_one_byte_more_is_dropped_and_not_refuse
     let number = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0]["number"].clone();
     let kept = get(&worker.ops, &format!("/api/v1/quarantine/{number}")).await.json();
     assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT, "its beginning");
+    assert_eq!(kept["length"], EVENT_MAX + 1);
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_room_for_all_wait_until_others_have_been_answered() {
+    let worker = worker();
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    // A body of unknown length takes the room of the largest batch: two fit at once.
+    let mut held: Vec<_> = (0..2).map(|_| Box::pin(deliver(&worker.app, EVENTS, never()))).collect();
+    for holder in &mut held {
+        assert!(holder.now_or_never().is_none());
+    }
+    let event = created("t-1", None, &json!({})).to_string();
+    let third = Body::from_stream(stream::iter([Ok::<_, std::io::Error>(event)]));
+    let mut third = Box::pin(deliver(&worker.app, EVENTS, third));
+    assert!((&mut third).now_or_never().is_none());
+    // It asks for so little that it would still find room, but it must not overtake.
+    let mut fourth = Box::pin(deliver(&worker.app, EVENTS, created("t-2", None, &json!({})).to_string()));
+    assert!((&mut fourth).now_or_never().is_none());
+    assert_eq!(events(&worker).await["received"], 0, "nothing of them was read");
+    held.clear();
+    assert_eq!(third.await.json(), json!({"status": "SUCCESS"}));
+    assert_eq!(fourth.await.json(), json!({"status": "SUCCESS"}));
 }
 
 #[tokio::test]
@@ -129,6 +153,35 @@ async fn every_entry_of_a_batch_gets_its_own_verdict() {
         .collect();
     assert_eq!(words, ["0 SUCCESS", "1 DROP", "2 SUCCESS", "3 SUCCESS"]);
     assert_eq!(events(&worker).await["received"], 4);
+}
+
+#[tokio::test]
+async fn an_entry_on_the_limit_is_read_and_a_larger_one_costs_only_itself() {
+    let worker = worker();
+    let padded = |length: usize| {
+        let event = created("t-1", None, &json!({"x": ""})).to_string();
+        let pad = "x".repeat(length - event.len());
+        event.replace(r#""x":"""#, &format!(r#""x":"{pad}""#))
+    };
+    let (on, above) = (padded(EVENT_MAX), padded(EVENT_MAX + 1));
+    let batch =
+        format!(r#"{{"entries":[{{"entryId":"0","event":{on}}},{{"entryId":"1","event":{above}}}]}}"#);
+    let answer = post(&worker.app, EVENTS, batch).await.json();
+    assert_eq!(
+        answer["statuses"],
+        json!([{"entryId": "0", "status": "SUCCESS"}, {"entryId": "1", "status": "DROP"}])
+    );
+    let entry = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0].clone();
+    assert_eq!((&entry["code"], &entry["length"]), (&json!("too_large"), &json!(EVENT_MAX + 1)));
+    let kept = get(&worker.ops, &format!("/api/v1/quarantine/{}", entry["number"])).await.json();
+    assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT);
+}
+
+#[tokio::test]
+async fn a_batch_of_reminders_that_cannot_be_read_is_dropped_and_not_repeated_for_ever() {
+    let worker = worker();
+    let answer = post(&worker.app, REMINDERS, r#"{"entries":[{"event":{}}]}"#).await;
+    assert_eq!(answer.status, 404, "any 2xx would be RETRY for what it does not name");
 }
 
 #[tokio::test]
@@ -156,6 +209,21 @@ async fn a_delivery_to_a_path_that_is_no_route_is_taken_all_the_same() {
     post(&worker.app, "/my-own-route", "{}").await.is_problem(404);
     get(&worker.app, "/my-own-route").await.is_problem(404);
     get(&worker.app, EVENTS).await.is_problem(405);
+}
+
+#[tokio::test]
+async fn a_topic_on_the_limit_is_kept_with_what_is_dropped_and_a_longer_one_is_cut() {
+    const TOPIC_MAX: usize = 249;
+    let worker = worker();
+    for length in [TOPIC_MAX, TOPIC_MAX + 1] {
+        let request =
+            Request::post("/my-own-route").header("pubsubname", "x").header("__topic", "t".repeat(length));
+        assert_eq!(send(&worker.app, request.body(Body::from("{}")).unwrap()).await.status, 200);
+    }
+    let page = get(&worker.ops, "/api/v1/quarantine").await.json();
+    for entry in page["quarantine"].as_array().unwrap() {
+        assert_eq!(entry["topic"].as_str().unwrap().len(), TOPIC_MAX);
+    }
 }
 
 #[tokio::test]
