@@ -305,3 +305,6 @@ async fn wait_for_sidecar(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::domain::{State, Timestamp};
 use crate::health::Health;
 use crate::store::{Meta, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::Writer;
+use crate::writer::{View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -36,20 +36,15 @@ pub async fn run(
         metrics.upkeep();
         let usable = writer.is_usable();
         health.store_usable(usable);
-        // A loop that can't commit answers no reads: waiting for it would hide that.
+        // A loop that can't commit answers no reads, and one that waits for the disk may turn out to be such a loop:
+        // waiting for long would hide that.
         if usable {
             let now = clock.now();
-            let looked = writer
-                .read(move |view| -> Result<Look, StoreError> {
-                    Ok(Look {
-                        meta: view.meta.clone(),
-                        syncs: view.store.syncs(),
-                        oldest_overdue: view.oldest_overdue(now)?,
-                    })
-                })
-                .await;
-            if let Ok(Ok(look)) = looked {
-                show(&look, now, &health);
+            let looked = writer.read(move |view| look(view, now));
+            tokio::select! {
+                looked = looked => if let Ok(Ok(look)) = looked { show(&look, now, &health) },
+                () = stop.cancelled() => {}
+                () = clock.sleep(EVERY) => continue,
             }
         }
         tokio::select! {
@@ -57,6 +52,10 @@ pub async fn run(
             () = clock.sleep(EVERY) => {}
         }
     }
+}
+
+fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
+    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), oldest_overdue: view.oldest_overdue(now)? })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -73,3 +72,6 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     telemetry::oldest_overdue(look.oldest_overdue.map_or(Duration::ZERO, |at| now.since(at)));
     health.oldest_overdue(look.oldest_overdue);
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -18,10 +18,14 @@ const PURGE: &str = "0 17 * * * *";
 /// # Errors
 /// [`JobSchedulerError`] if the jobs can't be set up; then none runs.
 pub async fn run(writer: Writer, stop: CancellationToken) -> Result<(), JobSchedulerError> {
+    run_at(PURGE, writer, stop).await
+}
+
+async fn run_at(purge_at: &str, writer: Writer, stop: CancellationToken) -> Result<(), JobSchedulerError> {
     // One place: a turn that comes while one is under way adds nothing.
     let (bell, mut purges) = mpsc::channel::<()>(1);
     let mut jobs = JobScheduler::new().await?;
-    jobs.add(Job::new(PURGE, move |_, _| {
+    jobs.add(Job::new(purge_at, move |_, _| {
         // Full means that a turn waits already.
         let _ = bell.try_send(());
     })?)
@@ -48,3 +52,6 @@ async fn purge(writer: &Writer, stop: &CancellationToken) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

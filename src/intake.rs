@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::clock::Clock;
-use crate::domain::{ReminderId, Verdict};
+use crate::domain::{ReminderId, Timestamp, Verdict};
 use crate::reading::{BulkEntry, Reading, Receipt, Transport, read, read_bulk, read_receipt};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Writer};
@@ -26,6 +26,9 @@ pub const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
 pub const BULK_MAX_BYTES: usize = 104 * 1024 * 1024;
 /// How much of an oversized body is kept for inspection, in bytes.
 pub const OVERSIZED_KEPT_BYTES: usize = 16 * 1024;
+/// The largest body that is read on the thread it came on, in bytes: some milliseconds' work. A larger one would hold
+/// up everything else that thread serves.
+const READ_HERE_MAX_BYTES: usize = 256 * 1024;
 /// Reminders a reader of the live stream may be behind by before it is dropped.
 pub const LIVE_BEHIND_MAX: usize = 1024;
 
@@ -82,8 +85,13 @@ impl Intake {
 
     /// Takes a single delivery.
     pub async fn single(&self, topic: &str, body: Bytes, transport: &Transport<'_>) -> Verdict {
-        let content = content(read(&body, transport), body);
-        self.deliver_one(topic, content).await
+        let Transport { broker_timestamp_ms, offset, traceparent, float_numbers } = *transport;
+        let traceparent = traceparent.map(str::to_owned);
+        let content = off_thread(body.len(), move || {
+            let traceparent = traceparent.as_deref();
+            content(read(&body, &Transport { broker_timestamp_ms, offset, traceparent, float_numbers }), body)
+        });
+        self.deliver_one(topic, content.await).await
     }
 
     /// Takes a bulk delivery: one verdict an entry, by its id.
@@ -91,51 +99,60 @@ impl Intake {
     /// # Errors
     /// [`NotBulk`]: nothing was done.
     pub async fn bulk(&self, topic: &str, body: &Bytes) -> Result<Vec<(String, Verdict)>, NotBulk> {
-        let entries = read_bulk(body).map_err(|_| NotBulk)?;
+        let batch = body.clone();
+        let (ids, contents) = off_thread(body.len(), move || {
+            let entries = read_bulk(&batch).map_err(|_| NotBulk)?;
+            Ok(entries.into_iter().map(|entry| read_entry(entry, &batch)).unzip::<_, _, Vec<_>, Vec<_>>())
+        })
+        .await?;
         let at = self.clock.now();
-        let deliveries = entries
-            .iter()
-            .map(|entry| {
-                let content = content(entry.read(), bytes_of(entry, body));
-                Delivery { at, topic: topic.to_owned(), content }
-            })
-            .collect();
-        let verdicts = self.writer.deliver(deliveries).await;
-        Ok(entries.into_iter().map(|entry| entry.entry_id).zip(verdicts).collect())
+        let deliveries =
+            contents.into_iter().map(|content| Delivery { at, topic: topic.to_owned(), content });
+        let verdicts = self.writer.deliver(deliveries.collect()).await;
+        Ok(ids.into_iter().zip(verdicts).collect())
     }
 
-    /// Takes a delivery that is too large to be read; `head` is how it begins.
-    pub async fn oversized(&self, topic: &str, head: Bytes, limit: usize) -> Verdict {
-        let content = Content::Refused {
-            code: "too_large",
-            reason: format!("the body is larger than {limit} bytes; its beginning is kept"),
-            body: head.slice(..head.len().min(OVERSIZED_KEPT_BYTES)),
-        };
-        self.deliver_one(topic, content).await
+    /// Takes a delivery of `length` bytes that is too large to be read; `head` is how it begins.
+    pub async fn oversized(&self, topic: &str, head: Bytes, length: u64, limit: usize) -> Verdict {
+        self.deliver_one(topic, too_large("body", &head, length, limit)).await
     }
 
-    /// Takes reminders that came back, single or in bulk. Losing one loses nothing, so there is nothing to wait for.
-    #[must_use]
-    pub fn reminders(&self, body: &Bytes, bulk: bool) -> Vec<(String, Verdict)> {
-        let entries = if bulk { read_bulk(body).ok() } else { None };
-        let Some(entries) = entries else {
-            self.receive(read_receipt(body).into_iter().map(|receipt| (receipt, &body[..])));
-            return Vec::new();
-        };
-        self.receive(entries.iter().filter_map(|e| Some((read_receipt(&e.event)?, &e.event[..]))));
-        entries.into_iter().map(|entry| (entry.entry_id, Verdict::Success)).collect()
+    /// Takes a reminder that came back. Losing one loses nothing, so there is nothing to wait for.
+    pub async fn reminder(&self, body: &Bytes) {
+        let (event, at, shown) = (body.clone(), self.clock.now(), self.is_watched());
+        let received = off_thread(body.len(), move || Received::read(&event, at, shown)).await;
+        self.receive(received, at);
     }
 
-    fn receive<'a>(&self, receipts: impl Iterator<Item = (Receipt, &'a [u8])>) {
-        let at = self.clock.now();
+    /// Takes a batch of reminders that came back.
+    ///
+    /// # Errors
+    /// [`NotBulk`]: nothing was done.
+    pub async fn reminders(&self, body: &Bytes) -> Result<Vec<(String, Verdict)>, NotBulk> {
+        let (batch, at, shown) = (body.clone(), self.clock.now(), self.is_watched());
+        let (received, ids) = off_thread(body.len(), move || {
+            let entries = read_bulk(&batch).map_err(|_| NotBulk)?;
+            let received: Vec<_> =
+                entries.iter().filter_map(|entry| Received::read(&entry.event, at, shown)).collect();
+            Ok((received, entries.into_iter().map(|entry| (entry.entry_id, Verdict::Success)).collect()))
+        })
+        .await?;
+        self.receive(received, at);
+        Ok(ids)
+    }
+
+    fn is_watched(&self) -> bool {
+        self.live.reminders.receiver_count() > 0
+    }
+
+    fn receive(&self, received: impl IntoIterator<Item = Received>, at: Timestamp) {
         let mut noted = Vec::new();
-        for (receipt, event) in receipts {
+        for Received { receipt, json } in received {
             telemetry::receipt();
             let id = ReminderId::from(receipt.event_id);
-            if self.live.reminders.receiver_count() > 0 {
-                let reminder = LiveReminder { id, json: live_json(&receipt, &at.to_rfc3339(), event) };
+            if let Some(json) = json {
                 // The last reader may just have left.
-                let _ = self.live.reminders.send(Arc::new(reminder));
+                let _ = self.live.reminders.send(Arc::new(LiveReminder { id, json }));
             }
             noted.push((receipt.task_id, id));
         }
@@ -151,16 +168,76 @@ impl Intake {
     }
 }
 
+/// Runs `read` over a body of so many bytes where it holds up nobody. If the caller goes away meanwhile, what was
+/// read is dropped: nothing has been handed over yet.
+async fn off_thread<T: Send + 'static>(bytes: usize, read: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes <= READ_HERE_MAX_BYTES {
+        return read();
+    }
+    match tokio::task::spawn_blocking(read).await {
+        Ok(found) => found,
+        Err(error) => match error.try_into_panic() {
+            // It goes the way it would have gone here.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this future with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// A reminder that came back, and what readers of the stream are shown.
+struct Received {
+    receipt: Receipt,
+    json: Option<String>,
+}
+
+impl Received {
+    fn read(event: &[u8], at: Timestamp, shown: bool) -> Option<Self> {
+        if event.len() > EVENT_MAX_BYTES {
+            return None;
+        }
+        let receipt = read_receipt(event)?;
+        let json = shown.then(|| live_json(&receipt, &at.to_rfc3339(), event));
+        Some(Self { receipt, json })
+    }
+}
+
 /// The body is no bulk delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotBulk;
+
+/// An entry's id and what it holds; one that is too large alone is not read.
+fn read_entry(entry: BulkEntry<'_>, batch: &Bytes) -> (String, Content) {
+    let body = bytes_of(&entry, batch);
+    let content = if body.len() > EVENT_MAX_BYTES {
+        too_large("event", &body, length_of(&body), EVENT_MAX_BYTES)
+    } else {
+        content(entry.read(), body)
+    };
+    (entry.entry_id, content)
+}
+
+fn too_large(what: &str, head: &Bytes, length: u64, limit: usize) -> Content {
+    Content::Refused {
+        code: "too_large",
+        reason: format!("the {what} is larger than {limit} bytes; its beginning is kept"),
+        // A copy: a slice would hold on to the whole.
+        body: Bytes::copy_from_slice(&head[..head.len().min(OVERSIZED_KEPT_BYTES)]),
+        length,
+    }
+}
+
+fn length_of(body: &Bytes) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX)
+}
 
 fn content(reading: Reading, body: Bytes) -> Content {
     match reading {
         Reading::Event(event) => Content::Event(event, body),
         Reading::Ignored(_) => Content::Ignored,
         Reading::Refused(reason) => {
-            Content::Refused { code: reason.code(), reason: reason.to_string(), body }
+            let length = length_of(&body);
+            Content::Refused { code: reason.code(), reason: reason.to_string(), body, length }
         }
     }
 }
@@ -190,4 +267,18 @@ fn live_json(receipt: &Receipt, received_at: &str, event: &[u8]) -> String {
     };
     // Plain values written into memory: there is nothing that can fail.
     serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::{ThreadId, current};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_above_the_bound_is_read_on_another_thread() {
+        let read_on = async |bytes: usize| -> ThreadId { off_thread(bytes, || current().id()).await };
+        assert_eq!(read_on(READ_HERE_MAX_BYTES).await, current().id());
+        assert_ne!(read_on(READ_HERE_MAX_BYTES + 1).await, current().id());
+    }
 }

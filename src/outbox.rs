@@ -106,7 +106,7 @@ impl OutboxSender {
     async fn publish(&self, items: Vec<OutboxItem>) -> Vec<(u64, OutboxResult)> {
         let mut by_topic: BTreeMap<String, (Vec<u64>, Vec<Outgoing>)> = BTreeMap::new();
         for OutboxItem { number, entry, body } in items {
-            let event = Bytes::from(outbox_event(&entry.task, &entry.event_id, &body));
+            let event = Bytes::from(outbox_event(&entry.task, &entry.event_id, entry.at, &body));
             let (numbers, batch) = by_topic.entry(entry.topic).or_default();
             numbers.push(number);
             batch.push(Outgoing { key: entry.task.as_str().to_owned(), event });

@@ -6,13 +6,16 @@
 //!
 //! While nothing goes out it probes: one batch at a time, with waits that grow to [`PROBE_MAX`]. So an outage costs
 //! a few attempts and not one for every reminder that falls due meanwhile. Each probe takes the next ones, since
-//! failed ones wait at their own next-attempt times. A reminder that fails for ever looks like an outage while
-//! nothing else is due, and may cost the next one a probe's wait; one that is refused for good does not even that.
+//! failed ones wait at their own next-attempt times; one that is tried alone and fails again, or is refused for good,
+//! says nothing of the broker and holds up nobody.
+//!
+//! A publish that panics leaves its claim open, and only a new life takes that back. So the panic goes on from here
+//! and ends the worker, rather than leave reminders in flight for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -39,6 +42,13 @@ pub struct Pace {
     pub probe: Backoff,
 }
 
+/// A batch's attempt, when it is over.
+struct Ended {
+    /// What [`Scheduler::misses`] was when it began.
+    misses: u32,
+    sent: Sent,
+}
+
 /// The loop that keeps due dates.
 pub struct Scheduler {
     // Dependencies.
@@ -48,8 +58,9 @@ pub struct Scheduler {
     // Configuration.
     pace: Pace,
     // State.
-    in_flight: JoinSet<Sent>,
-    /// Passes in a row that sent nothing; 0 while the broker is reached.
+    in_flight: JoinSet<Ended>,
+    /// Probes in a row that sent nothing; 0 while the broker is reached. Batches that were in flight together count
+    /// as one: they say the same thing.
     misses: u32,
     /// While nothing goes out: not before this instant of the monotonic clock.
     probe_at: Duration,
@@ -81,14 +92,14 @@ impl Scheduler {
             let sleep = self.sleep_for(earliest.since(now));
             tokio::select! {
                 () = stop.cancelled() => {}
-                Some(ended) = self.in_flight.join_next() => self.note(ended.unwrap_or(Sent::None)),
+                Some(ended) = self.in_flight.join_next() => self.note(outcome(ended)),
                 changed = next_wake.changed() => if changed.is_err() { break },
                 () = self.clock.sleep(sleep) => {}
             }
         }
         while let Some(ended) = self.in_flight.join_next().await {
             turned();
-            self.note(ended.unwrap_or(Sent::None));
+            self.note(outcome(ended));
         }
     }
 
@@ -101,17 +112,18 @@ impl Scheduler {
     }
 
     fn begin(&mut self, batch: ClaimedBatch) {
-        let tick = self.tick.clone();
-        self.in_flight.spawn(async move { tick.send(batch).await });
+        let (tick, misses) = (self.tick.clone(), self.misses);
+        self.in_flight.spawn(async move { Ended { misses, sent: tick.send(batch).await } });
     }
 
-    fn note(&mut self, sent: Sent) {
+    fn note(&mut self, Ended { misses, sent }: Ended) {
         match sent {
             Sent::Some => {
                 if self.misses > 0 {
                     tracing::info!("reminders go out again");
                 }
                 self.misses = 0;
+                return;
             }
             Sent::None => {
                 if self.misses == 0 {
@@ -119,12 +131,11 @@ impl Scheduler {
                         "no reminder of a batch could be published; trying again with growing waits"
                     );
                 }
-                self.misses = self.misses.saturating_add(1);
-                let wait = self.pace.probe.delay(self.misses, 0).min(PROBE_MAX);
-                self.probe_at = self.clock.monotonic() + wait;
+                self.misses = self.misses.max(misses.saturating_add(1));
             }
-            Sent::Poison => {}
+            Sent::Itself => {}
         }
+        self.probe_at = self.clock.monotonic() + self.pace.probe.delay(self.misses, 0).min(PROBE_MAX);
     }
 
     /// Until the earliest reminder wakes, which is `until_due` away, or the next probe is due if that is later; at
@@ -142,5 +153,10 @@ impl Scheduler {
     }
 }
 
+fn outcome(ended: Result<Ended, JoinError>) -> Ended {
+    // Nobody aborts an attempt while the set lives: what did not end by itself has panicked.
+    ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::dapr::{Outgoing, Publish, PublishOutcome, reminder_due};
 use crate::domain::decide::Attempt;
 use crate::telemetry::{self, PublishResult};
-use crate::writer::{ClaimedBatch, Settlement, Writer};
+use crate::writer::{Claimed, ClaimedBatch, Settlement, Writer};
 
 /// The wait before a settlement that the store could not commit is tried again.
 const SETTLE_AGAIN: Duration = Duration::from_millis(100);
@@ -40,8 +40,8 @@ pub enum Sent {
     Some,
     /// None of it did: the broker may be out of reach.
     None,
-    /// Its only reminder was refused for good, which says nothing of the broker.
-    Poison,
+    /// Nor did this, but the fault may be its own: one reminder alone, refused for good or failed before.
+    Itself,
 }
 
 impl Tick {
@@ -68,8 +68,12 @@ impl Tick {
             .collect();
         let outcomes = self.publisher.publish(&self.topic, &outgoing).await;
         let now = self.clock.now();
-        let mut sent = match outcomes[..] {
-            [PublishOutcome::Refused { for_good: true, .. }] => Sent::Poison,
+        let alone = |claimed: &Claimed| {
+            claimed.reminder.attempts > 0
+                || matches!(outcomes[..], [PublishOutcome::Refused { for_good: true, .. }])
+        };
+        let mut sent = match batch.reminders.as_slice() {
+            [one] if alone(one) => Sent::Itself,
             _ => Sent::None,
         };
         let mut settlements = Vec::with_capacity(batch.reminders.len());
@@ -94,3 +98,6 @@ impl Tick {
         sent
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,15 +238,19 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn an_api_in_reach_of_others_demands_a_token() {
-    for host in ["127.0.0.1", "127.0.0.2", "::1"] {
-        load("", &[], &[("ops.host", host)]);
+fn a_listener_in_reach_of_others_demands_a_token() {
+    for (key, token) in [("ops.host", "ops.token"), ("app.host", "app.api_token")] {
+        for host in ["127.0.0.1", "127.0.0.2", "::1"] {
+            load("", &[], &[(key, host)]);
+        }
+        for host in ["0.0.0.0", "::", "10.0.0.1"] {
+            let told = complaint("", &[], &[(key, host)]);
+            let wanted = [format!("{key} = \"{host}\""), format!("set {token}")];
+            assert!(wanted.iter().all(|text| told.contains(text)), "{told}");
+            load("", &[], &[(key, host), (token, "hunter2")]);
+        }
     }
-    for host in ["0.0.0.0", "::", "10.0.0.1"] {
-        let told = complaint("", &[], &[("ops.host", host)]);
-        assert!(told.contains(&format!("ops.host = \"{host}\"")) && told.contains("set ops.token"), "{told}");
-        load("", &[], &[("ops.host", host), ("ops.token", "hunter2")]);
-    }
+    load("", &[("APP_API_TOKEN", "hunter2")], &[("app.host", "0.0.0.0")]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::options::ConfigOptions;
 use super::{Context, Exit, Failure};
 use crate::app::{self, AppError, Running};
 use crate::config::{Config, Loaded};
+use crate::http::{APP_CONNECTIONS_MAX, OPS_CONNECTIONS_MAX};
 use crate::shutdown::{ProcessSignals, Shutdown};
 use crate::store::sled::SledStore;
 use crate::telemetry;
@@ -27,12 +28,32 @@ pub(super) async fn run(_args: Args, loaded: Loaded, context: &Context) -> Resul
     .await
 }
 
+/// Descriptors that the worker may need at once: one a connection, and a hundred for the store, what it sends, and the
+/// runtime.
+const DESCRIPTORS_MAX: u64 = (APP_CONNECTIONS_MAX + OPS_CONNECTIONS_MAX + 100) as u64;
+
+/// Asks for as many descriptors as the system allows: the usual soft limit of 1,024 is below what the listeners take.
+fn raise_descriptors() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit >= DESCRIPTORS_MAX => {}
+        Ok(limit) => tracing::warn!(
+            limit,
+            wanted = DESCRIPTORS_MAX,
+            "too few open files are allowed for all connections; raise the hard limit (ulimit -Hn)"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, wanted = DESCRIPTORS_MAX, "the limit of open files cannot be raised; raise it (ulimit -n)");
+        }
+    }
+}
+
 /// Opens the store and starts the worker on it.
 pub(super) async fn start(
     config: Config,
     context: &Context,
     shutdown: &Shutdown,
 ) -> Result<Running, Failure> {
+    raise_descriptors();
     let (path, cache_mb) = (config.store.path.clone(), config.store.cache_mb);
     // Blocks on the disk.
     let store = tokio::task::spawn_blocking(move || SledStore::open(&path, cache_mb))
@@ -66,5 +87,20 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let exit = if matches!(error, AppError::Unusable(_)) { Exit::Store } else { Exit::Failed };
         Self::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rlimit::Resource;
+
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_of_descriptors_is_raised_to_the_hard_one() {
+        let (_, hard) = Resource::NOFILE.get().unwrap();
+        Resource::NOFILE.set(hard - 1, hard).unwrap();
+        raise_descriptors();
+        assert_eq!(Resource::NOFILE.get().unwrap(), (hard, hard));
     }
 }

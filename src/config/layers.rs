@@ -212,12 +212,23 @@ impl Layers {
 
     /// The rules that more than one setting takes part in.
     fn check_together(&mut self) {
-        let exposed = self.text("ops.host").parse().is_ok_and(|host: IpAddr| !host.is_loopback());
-        if exposed && self.text("ops.token").is_empty() {
-            self.refuse(
+        const LISTENERS: [(&str, &str, &str); 2] = [
+            (
+                "app.host",
+                "app.api_token",
+                "127.0.0.1 or ::1, or set app.api_token (APP_API_TOKEN): a port that takes events in reach of others needs one",
+            ),
+            (
                 "ops.host",
+                "ops.token",
                 "127.0.0.1 or ::1, or set ops.token: an API in reach of others needs one",
-            );
+            ),
+        ];
+        for (host, token, allowed) in LISTENERS {
+            let exposed = self.text(host).parse().is_ok_and(|host: IpAddr| !host.is_loopback());
+            if exposed && self.text(token).is_empty() {
+                self.refuse(host, allowed);
+            }
         }
         let span = |key| super::shapes::parse_duration(self.text(key));
         if span("publish.backoff_initial") > span("publish.backoff_max") {

@@ -74,7 +74,7 @@ pub struct App {
     pub host: IpAddr,
     /// Port to bind; 0 lets the system choose.
     pub port: u16,
-    /// What Dapr must send as `dapr-api-token`.
+    /// What Dapr must send as `dapr-api-token`; present wherever `host` is not loopback.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub api_token: Option<Secret>,
 }

@@ -28,8 +28,7 @@ struct CloudEvent<'a, T> {
     source: &'a str,
     r#type: &'a str,
     subject: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<&'a str>,
+    time: &'a str,
     datacontenttype: &'static str,
     traceid: &'a str,
     traceparent: &'a str,
@@ -107,7 +106,7 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, policy: 
         source: PRODUCER,
         r#type: REMINDER_DUE,
         subject: task_id.as_str(),
-        time: Some(&at),
+        time: &at,
         datacontenttype: "application/json",
         traceid: &trace,
         traceparent: &trace,
@@ -117,12 +116,14 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, policy: 
 
 /// The CloudEvent around an event that an app asked the worker to publish. `event` is a JSON object that the
 /// contract's rules accepted; it is carried as it is.
+///
+/// Its `time` is when it was accepted, not the producer's own `timestamp`: where the broker stamps nothing, readers
+/// take `time` for when the event was on its way, and one dated back would count as older than what they forgot.
 #[must_use]
-pub fn outbox_event(task_id: &TaskId, event_id: &str, event: &[u8]) -> Vec<u8> {
+pub fn outbox_event(task_id: &TaskId, event_id: &str, accepted: Timestamp, event: &[u8]) -> Vec<u8> {
     #[derive(Deserialize, Default)]
     struct Told {
         event_type: Option<String>,
-        timestamp: Option<String>,
         producer: Option<String>,
     }
     let told: Told = serde_json::from_slice(event).unwrap_or_default();
@@ -135,7 +136,7 @@ pub fn outbox_event(task_id: &TaskId, event_id: &str, event: &[u8]) -> Vec<u8> {
         source: told.producer.as_deref().filter(|name| !name.is_empty()).unwrap_or(PRODUCER),
         r#type: told.event_type.as_deref().unwrap_or("task_event"),
         subject: task_id.as_str(),
-        time: told.timestamp.as_deref(),
+        time: &accepted.to_rfc3339(),
         datacontenttype: "application/json",
         traceid: &trace,
         traceparent: &trace,

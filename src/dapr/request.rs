@@ -19,8 +19,8 @@ pub const REQUEST_MAX_BYTES: usize = 2 * 1024 * 1024;
 pub const REQUEST_MAX_ENTRIES: usize = 512;
 /// Every event here is a CloudEvent of its own.
 pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json";
-/// A run of this many digits may be a number that a 64-bit float changes: 2^53 has 16.
-const EXACT_DIGITS_MAX: usize = 15;
+/// The largest integer up to which a 64-bit float holds every one: 2^53.
+const EXACT_INTEGER_MAX: u64 = 1 << 53;
 
 /// The ranges of `batch` that are requests, in order, none above the bounds unless it is one event alone. An event
 /// that bulk would change is alone.
@@ -50,22 +50,27 @@ pub(super) fn split(batch: &[Outgoing]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Whether the event comes out of a bulk request as it went in: daprd decodes its numbers to 64-bit floats
-/// there. A long run of digits in a text counts as well; such an event merely goes alone.
+/// Whether the event, a JSON text, comes out of a bulk request as it went in: daprd decodes its numbers to 64-bit
+/// floats there, as readers do with fractions anyway, so only integers can come to harm.
 pub(super) fn survives_bulk(event: &[u8]) -> bool {
-    let mut run = 0;
-    for byte in event {
+    let (mut in_text, mut escaped) = (false, false);
+    let mut numbers = event.split(|byte| {
         match byte {
-            b'0'..=b'9' => run += 1,
-            // A fraction's digits count together with those before it.
-            b'.' => {}
-            _ => run = 0,
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_text = !in_text,
+            _ => {}
         }
-        if run > EXACT_DIGITS_MAX {
-            return false;
-        }
-    }
-    true
+        in_text || !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')
+    });
+    numbers.all(is_exact)
+}
+
+/// Whether `number` is no integer, or one that a 64-bit float holds.
+fn is_exact(number: &[u8]) -> bool {
+    let digits = number.strip_prefix(b"-").unwrap_or(number);
+    let append = |value: u64, digit: &u8| value.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+    !digits.iter().all(u8::is_ascii_digit) || digits.iter().fold(0, append) <= EXACT_INTEGER_MAX
 }
 
 /// The body of a bulk request: `[{"entryId","event","contentType","metadata"}]`, where an entry's id is its place.
@@ -152,8 +157,27 @@ fn reason(status: u16, told: &Told) -> String {
 }
 
 fn describe(status: u16, text: &str) -> String {
-    let text = if text.is_empty() { "no reason given" } else { text };
-    cut(format!("the sidecar answered {status}: {text}"), REASON_MAX_BYTES)
+    let told = match (text, meaning(status)) {
+        ("", None) => format!("the sidecar answered {status} and gave no reason"),
+        ("", Some(meaning)) => format!("the sidecar answered {status}: {meaning}"),
+        (text, None) => format!("the sidecar answered {status}: {text}"),
+        (text, Some(meaning)) => format!("the sidecar answered {status} ({text}): {meaning}"),
+    };
+    cut(told, REASON_MAX_BYTES)
+}
+
+/// What to look at for a status that says more than most of its bodies do; a wrong token's is no JSON.
+fn meaning(status: u16) -> Option<&'static str> {
+    Some(match status {
+        401 => "check dapr.api_token (DAPR_API_TOKEN)",
+        403 => {
+            "this app may not publish to the topic, check the component's publishingScopes and allowedTopics"
+        }
+        404 => "it has no such component, check dapr.pubsub and the component's scopes",
+        413 => "the event is too large for it, check its --max-body-size",
+        429 => "it takes no more for now",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ pub(super) const TOKEN_HEADER: &str = "dapr-api-token";
 pub const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most of the metadata that is read; a sidecar with hundreds of components and actors needs a tenth.
 const METADATA_MAX_BYTES: usize = 1024 * 1024;
+/// How long a connection may take. The sidecar is next door; and what was never connected was certainly never sent,
+/// which a time-out of the whole request could not say.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long one probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The wait between two probes of a sidecar that is down: a start should not be felt.
@@ -110,7 +113,11 @@ impl Sidecar {
 
 /// A client for a sidecar, which is never behind a proxy and never redirects.
 pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .build()
 }
 
 /// The body, or `None` if it breaks off or is longer than `max`.

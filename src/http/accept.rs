@@ -14,14 +14,17 @@ use super::body::{Arrived, arrive};
 use super::problem::Problem;
 use super::query::PathText;
 use crate::clock::random_id;
+use crate::dapr::outbox_event;
 use crate::domain::TaskId;
 use crate::reading::{Topic, ValidEvent, validate};
 use crate::store::OutboxEntry;
 use crate::writer::Acceptance;
 
-/// The largest event accepted, in bytes, as it comes and as it is sent: Kafka's limit of 1 MiB for a record, less
-/// what wraps the event.
+/// The largest event accepted, in bytes as it comes: Kafka's limit of 1 MiB for a record, less what wraps the event.
 pub(super) const ACCEPTED_MAX_BYTES: usize = 900 * 1024;
+/// The largest event accepted, in bytes as it is sent: Kafka's limit, less key, headers and the names that the sidecar
+/// adds. An event can grow on its way: `1e15` is written out.
+const SENT_MAX_BYTES: usize = 1000 * 1024;
 
 /// Keeps the event in the body for publishing.
 pub(super) async fn accept(
@@ -31,7 +34,7 @@ pub(super) async fn accept(
 ) -> Result<Response, Problem> {
     let body = match arrive(request.into_body(), ACCEPTED_MAX_BYTES, app.clock.as_ref()).await {
         Arrived::Whole(body) => body,
-        Arrived::TooLarge(_) => return Err(too_large()),
+        Arrived::TooLarge(..) => return Err(too_large()),
         Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
     };
     match validate(&task_id, &body) {
@@ -52,8 +55,11 @@ async fn keep(app: &App, event: ValidEvent) -> Result<Response, Problem> {
     let event = event.into_json(random_id(), now);
     let event_id = event["event_id"].as_str().unwrap_or_default().to_owned();
     let body = event.to_string().into_bytes();
-    if body.len() > ACCEPTED_MAX_BYTES {
-        return Err(too_large());
+    let sent = outbox_event(&task, &event_id, now, &body).len();
+    if sent > SENT_MAX_BYTES {
+        let detail =
+            format!("the event would have {sent} bytes when it is sent, {SENT_MAX_BYTES} are allowed");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
     let entry = OutboxEntry {
         topic: topic.clone(),

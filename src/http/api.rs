@@ -11,6 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
@@ -29,6 +30,8 @@ pub struct Api {
     pub(super) writer: Writer,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) streams: Streams,
+    /// Walks through the list of reminders that may be under way.
+    pub(super) walks: Arc<Semaphore>,
 }
 
 impl Api {
@@ -40,7 +43,8 @@ impl Api {
         live: crate::intake::Live,
         stop: tokio_util::sync::CancellationToken,
     ) -> Self {
-        Self { writer, clock, streams: Streams::new(live, stop) }
+        let walks = Arc::new(Semaphore::new(reminders::WALKS_MAX));
+        Self { writer, clock, streams: Streams::new(live, stop), walks }
     }
 
     /// Reads between two commits.

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
-
+use super::body::{Room, with_room};
 use super::token::{Demand, guard};
 use super::{accept, deliver};
 use crate::clock::Clock;
@@ -45,6 +45,10 @@ pub fn app_router(app: App) -> Router {
         Some(token) => Demand::Dapr(token.clone()),
         None => Demand::Nothing,
     };
+    let strays = Arc::new(deliver::Strays::default());
+    let elsewhere = async move |State(app): State<App>, request: Request| {
+        deliver::elsewhere(&strays, &app, request).await
+    };
     Router::new()
         .route("/dapr/config", get(async || Json(serde_json::json!({}))))
         .route("/dapr/subscribe", get(subscribe))
@@ -52,10 +56,11 @@ pub fn app_router(app: App) -> Router {
         .route(route::TASK_UPDATES, post(deliver::task_updates))
         .route(route::REMINDERS, post(deliver::reminders))
         .route("/api/tasks/{task_id}/events", post(accept::accept))
-        .fallback(deliver::elsewhere)
+        .fallback(elsewhere)
         .method_not_allowed_fallback(super::problem::method_not_allowed)
         .with_state(app.clone())
         .merge(api_routes(app.api))
+        .layer(from_fn_with_state(Room::new(), with_room))
         .layer(from_fn_with_state(demand, guard))
         // Dapr's health probes carry no token.
         .route("/healthz", get(async || StatusCode::NO_CONTENT))

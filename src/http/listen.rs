@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -24,10 +25,13 @@ pub const APP_CONNECTIONS_MAX: usize = 1_088;
 pub const OPS_CONNECTIONS_MAX: usize = 256;
 /// How long a client of the ops listener may take to send a request's head, or keep an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client of the ops listener may leave an answer unread: a reader of the live stream that is slow loses its
+/// place only when it takes something, so one that takes nothing must lose its connection.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The wait after the system refused a connection, as it does when descriptors run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// How long a listener waits for a request's head.
+/// How long a listener waits for a request's head, and for an answer to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Patience {
     /// Thirty seconds, idle connections included.
@@ -115,12 +119,15 @@ impl Listener {
 async fn converse(stream: TcpStream, router: Router, patience: Patience, stop: CancellationToken) {
     // Answers are small and waited for; without it the answer is merely later.
     let _ = stream.set_nodelay(true);
+    let (head, unread) = match patience {
+        Patience::Limited => (Some(HEAD_TIMEOUT), Some(UNREAD_TIMEOUT)),
+        Patience::Unlimited => (None, None),
+    };
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(unread);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(match patience {
-        Patience::Limited => Some(HEAD_TIMEOUT),
-        Patience::Unlimited => None,
-    });
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    http.timer(TokioTimer::new()).header_read_timeout(head);
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     // An error is the client's going away; it has its own log.
     let ended = tokio::select! {
@@ -132,5 +139,41 @@ async fn converse(stream: TcpStream, router: Router, patience: Patience, stop: C
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use futures_util::{FutureExt as _, stream};
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+    use crate::clock::TokioClock;
+    use crate::domain::Timestamp;
+
+    /// A connection whose client asks for an answer without end and reads none of it.
+    async fn unread() -> (TcpStream, TcpStream, Router) {
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let endless =
+            async || Body::from_stream(stream::repeat(Ok::<_, std::io::Error>(vec![b'x'; 64 * 1024])));
+        (client, socket.accept().await.unwrap().0, Router::new().route("/", get(endless)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_its_answer_unread_is_dropped_by_the_ops_listener_alone() {
+        let clock = TokioClock::starting_at(Timestamp::from_millis(0));
+        for (patience, is_dropped) in [(Patience::Limited, true), (Patience::Unlimited, false)] {
+            let (_client, server, router) = unread().await;
+            let conversation = converse(server, router, patience, CancellationToken::new());
+            let started = clock.monotonic();
+            tokio::select! {
+                () = conversation => assert!(is_dropped && clock.monotonic() >= started + UNREAD_TIMEOUT),
+                () = clock.sleep(UNREAD_TIMEOUT * 10) => assert!(!is_dropped),
+            }
+        }
     }
 }

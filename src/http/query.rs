@@ -17,6 +17,9 @@ const LIMIT_DEFAULT: usize = 100;
 /// Most entries on a page.
 pub(super) const LIMIT_MAX: usize = 1_000;
 
+/// How axum begins what is wrong with a query; it tells callers nothing.
+const LIBRARY_PREFIX: &str = "Failed to deserialize query string: ";
+
 /// A query string as `T`, or 400 with what is wrong with it.
 pub(super) struct Strict<T>(pub(super) T);
 
@@ -24,9 +27,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Strict<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Query::<T>::try_from_uri(&parts.uri)
-            .map(|Query(query)| Self(query))
-            .map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, wrong.body_text()))
+        Query::<T>::try_from_uri(&parts.uri).map(|Query(query)| Self(query)).map_err(|wrong| {
+            let detail = wrong.body_text();
+            let detail = detail.strip_prefix(LIBRARY_PREFIX).unwrap_or(&detail);
+            Problem::new(StatusCode::BAD_REQUEST, detail)
+        })
     }
 }
 

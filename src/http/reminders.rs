@@ -19,6 +19,8 @@ use crate::writer::STEP_MAX;
 /// Steps a page may take, each of [`STEP_MAX`] index entries: a filter that hardly matches must not read the whole
 /// store for one answer. A page that ends for this reason is short and has a `next`.
 const STEPS_MAX: usize = 16;
+/// Walks at once; more wait for their turn. Each step of a walk holds up the commit loop, and so events and reminders.
+pub(super) const WALKS_MAX: usize = 2;
 /// How far after now a put-off reminder may wake: no wait between attempts may be configured longer.
 const PUT_OFF_MAX: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
@@ -102,6 +104,8 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, Problem> {
     let Filter { state, user, from, to, limit: Limit(limit), after } = filter;
     let wanted = Wanted { state, user, from: from.map(|at| at.0), to: to.map(|at| at.0) };
+    // The semaphore is never closed.
+    let _turn = api.walks.acquire().await.ok();
     let mut walk = Walk::new(wanted, after.map(|cursor| cursor.0), api.clock.now());
     let mut reminders = Vec::new();
     for _ in 0..STEPS_MAX {
@@ -174,7 +178,7 @@ impl Walk {
                 last = None;
                 break;
             }
-            let Some(record) = store.record(&entry.task)? else { continue };
+            let Some(record) = readable(&entry.task, store.record(&entry.task))? else { continue };
             let reminder = record.reminders.iter().find(|r| r.id(&entry.task) == entry.key.1);
             let Some(reminder) = reminder.filter(|r| self.matches(&record, r)) else { continue };
             found.push(listed(&entry.task, &record, reminder));
@@ -209,6 +213,15 @@ impl Walk {
     }
 }
 
+/// A record as read, or none where it is damaged: that must not cost the list of all others.
+fn readable(task: &TaskId, read: Result<Option<Record>, StoreError>) -> Result<Option<Record>, StoreError> {
+    if let Err(StoreError::Corrupt(why)) = read {
+        tracing::error!(%task, why, "the record of a task can't be read; the list leaves its reminders out");
+        return Ok(None);
+    }
+    read
+}
+
 fn listed(task_id: &TaskId, record: &Record, reminder: &Reminder) -> ListedReminder {
     ListedReminder {
         task_id: task_id.to_string(),
@@ -221,6 +234,15 @@ fn listed(task_id: &TaskId, record: &Record, reminder: &Reminder) -> ListedRemin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_that_is_damaged_is_left_out_and_a_store_out_of_reach_is_told() {
+        let task = TaskId::new("t-1".to_owned()).unwrap();
+        assert!(matches!(readable(&task, Ok(Some(Record::default()))), Ok(Some(_))));
+        assert!(matches!(readable(&task, Err(StoreError::Corrupt("x".into()))), Ok(None)));
+        let away = Err(StoreError::Unavailable("x".into()));
+        assert!(matches!(readable(&task, away), Err(StoreError::Unavailable(_))));
+    }
 
     #[test]
     fn a_cursor_comes_back_as_it_went() {

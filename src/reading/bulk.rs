@@ -5,13 +5,20 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::reason::{Reason, excerpt};
 use super::wrapping::decode_base64;
 use super::{Reading, Transport, read};
+
+/// Most entries of a bulk delivery: a hundred times what daprd sends where nothing else is configured. Each costs
+/// memory beyond its bytes, and a body of empty ones would cost many times its size.
+pub const ENTRIES_MAX: usize = 10_000;
+/// Longest metadata that are read, in bytes: those of Kafka, headers included, are far shorter.
+const METADATA_MAX_BYTES: usize = 64 * 1024;
 
 /// One event of a bulk delivery.
 #[derive(Clone, Debug)]
@@ -47,7 +54,7 @@ impl BulkEntry<'_> {
 
 #[derive(Deserialize)]
 struct Bulk<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "bounded")]
     entries: Vec<Entry<'a>>,
 }
 
@@ -62,10 +69,33 @@ struct Entry<'a> {
     metadata: Option<&'a RawValue>,
 }
 
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry<'de>>, D::Error> {
+    struct Entries;
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Vec<Entry<'de>>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {ENTRIES_MAX} entries")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(entry) = list.next_element()? {
+                if entries.len() == ENTRIES_MAX {
+                    return Err(A::Error::custom(format_args!("more than {ENTRIES_MAX} entries")));
+                }
+                entries.push(entry);
+            }
+            Ok(entries)
+        }
+    }
+    deserializer.deserialize_seq(Entries)
+}
+
 /// Takes a bulk delivery apart.
 ///
 /// # Errors
-/// [`Reason::NotABulk`] where there are no entries, or one of them cannot be answered for want of an `entryId`.
+/// [`Reason::NotABulk`] where there are no entries or more than [`ENTRIES_MAX`], or one of them cannot be answered for want of an `entryId`.
 pub fn read_bulk(body: &[u8]) -> Result<Vec<BulkEntry<'_>>, Reason> {
     let bulk: Bulk<'_> =
         serde_json::from_slice(body).map_err(|e| Reason::NotABulk { detail: excerpt(&e.to_string()) })?;
@@ -73,7 +103,8 @@ pub fn read_bulk(body: &[u8]) -> Result<Vec<BulkEntry<'_>>, Reason> {
 }
 
 fn open(entry: Entry<'_>) -> BulkEntry<'_> {
-    let metadata = entry.metadata.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+    let metadata = entry.metadata.filter(|raw| raw.get().len() <= METADATA_MAX_BYTES);
+    let metadata = metadata.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     let text = |key: &str| metadata.as_ref()?.get(key)?.as_str();
     // A raw subscription's event is base64 of bytes that nobody has parsed; JSON text is never base64.
     let raw = serde_json::from_str::<String>(entry.event.get()).ok().and_then(|text| decode_base64(&text));

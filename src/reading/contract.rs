@@ -15,6 +15,8 @@ use super::{checks, task, wrapping};
 
 /// Most problems told at once: a screenful; the first ones are where to begin.
 pub const PROBLEMS_MAX: usize = 64;
+/// Longest name of a producer, in bytes: it is copied into the CloudEvent, as long as an id may be.
+const PRODUCER_MAX_BYTES: usize = 256;
 /// Who published an event that does not say.
 const DEFAULT_PRODUCER: &str = "chat-api";
 /// The version of an event that does not say.
@@ -201,7 +203,9 @@ const ENVELOPE: [(&str, checks::Check); 5] = [
     ("event_version", checks::version),
     ("timestamp", checks::aware_time),
     ("correlation_id", |value| checks::text_within(value, CORRELATION_MAX_BYTES)),
-    ("producer", checks::filled_text),
+    ("producer", |value| {
+        checks::filled_text(value).and_then(|()| checks::text_within(value, PRODUCER_MAX_BYTES))
+    }),
 ];
 
 fn check_envelope(body: &Map<String, Value>, problems: &mut Problems) {

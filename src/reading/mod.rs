@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::domain::{Event, Kind, TaskId};
 
-pub use bulk::{BulkEntry, read_bulk};
+pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
 pub use reason::{EXCERPT_MAX_BYTES, Reason};
 pub use wrapping::WRAPPINGS_MAX;

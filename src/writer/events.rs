@@ -29,17 +29,19 @@ impl Group<'_> {
                 telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
                 Ok(Verdict::Success)
             }
-            Content::Refused { code, reason, body } => self.quarantine(at, topic, code, reason, &body),
+            Content::Refused { code, reason, body, length } => {
+                self.quarantine(at, topic, code, reason, &body, length)
+            }
             Content::Event(event, body) => match self.merge(&event, at) {
                 Ok(true) => Ok(Verdict::Success),
                 Ok(false) => {
                     let reason = "its task is unknown and it is no newer than tasks that were purged";
-                    self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body)
+                    self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body, length_of(&body))
                 }
                 // The event is good, its record is not: holding up the partition would mend nothing.
                 Err(StoreError::Corrupt(why)) => {
                     tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its event is in quarantine");
-                    self.quarantine(at, topic, RECORD_UNREADABLE, why, &body)
+                    self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
                 }
                 Err(other) => Err(other),
             },
@@ -84,16 +86,16 @@ impl Group<'_> {
         code: &str,
         reason: String,
         body: &Bytes,
+        length: u64,
     ) -> Result<Verdict, StoreError> {
         self.meta.events.quarantined += 1;
         telemetry::event(None, EventOutcome::Quarantined);
         let kept = &body[..body.len().min(QUARANTINED_BODY_MAX)];
-        let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let entry = Quarantined { at, topic, code: code.into(), reason, length };
         let number = self.meta.next_quarantined;
         self.meta.next_quarantined += 1;
         self.meta.quarantine.entries += 1;
-        self.meta.quarantine.bytes += u64::try_from(kept.len()).unwrap_or(u64::MAX);
+        self.meta.quarantine.bytes += length_of(kept);
         self.batch.push(Op::PutQuarantined(number, entry, kept.to_vec()));
         self.make_room_in_quarantine(EVICTED_AN_EVENT)?;
         Ok(Verdict::Drop)
@@ -111,7 +113,7 @@ impl Group<'_> {
                 break;
             }
             let oldest = self.meta.next_quarantined - usage.entries;
-            let bytes = self.quarantined_length(oldest)?.min(QUARANTINED_BODY_MAX as u64);
+            let bytes = self.quarantined_bytes(oldest)?;
             self.batch.push(Op::RemoveQuarantined(oldest));
             self.meta.quarantine.entries -= 1;
             self.meta.quarantine.bytes = usage.bytes.saturating_sub(bytes);
@@ -119,22 +121,25 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// The length of a quarantined event, which this very group may have put there.
-    fn quarantined_length(&self, number: u64) -> Result<u64, StoreError> {
+    /// How much is kept of a quarantined body, which this very group may have put there. What is known of the event
+    /// does not tell: its length is that of the body as it came.
+    fn quarantined_bytes(&self, number: u64) -> Result<u64, StoreError> {
         if number >= self.core.meta.next_quarantined {
             let put = self.batch.ops().iter().find_map(|op| match op {
-                Op::PutQuarantined(at, entry, _) if *at == number => Some(entry.length),
+                Op::PutQuarantined(at, _, body) if *at == number => Some(length_of(body)),
                 _ => None,
             });
             return Ok(put.unwrap_or(0));
         }
-        match self.core.store.quarantined(number.checked_sub(1), 1) {
-            Ok(found) => {
-                Ok(found.first().filter(|(at, _)| *at == number).map_or(0, |(_, entry)| entry.length))
-            }
+        match self.core.store.quarantined_body(number) {
+            Ok(body) => Ok(length_of(&body)),
             // It goes all the same; its bytes stay counted, which only makes room earlier.
             Err(StoreError::Corrupt(_)) => Ok(0),
             Err(other) => Err(other),
         }
     }
+}
+
+fn length_of(body: &[u8]) -> u64 {
+    u64::try_from(body.len()).unwrap_or(u64::MAX)
 }

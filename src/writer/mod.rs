@@ -74,8 +74,10 @@ pub enum Content {
         code: &'static str,
         /// The reason for a person.
         reason: String,
-        /// The body as it came.
+        /// The body as it came, or how it begins.
         body: bytes::Bytes,
+        /// How long the body was as it came, in bytes.
+        length: u64,
     },
 }
 

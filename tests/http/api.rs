@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::http::Request;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use reminder_worker::domain::decide::Attempt;
 use reminder_worker::writer::Settlement;
 use serde_json::{Value, json};
@@ -186,6 +186,23 @@ async fn a_filter_that_matches_nothing_does_not_read_the_whole_store_at_once() {
 }
 
 #[tokio::test]
+async fn two_walks_through_the_list_go_on_at_once_and_a_third_one_waits() {
+    let worker = with_tasks(&[3600]).await;
+    let mut walks: Vec<_> = (0..3).map(|_| Box::pin(get(&worker.ops, "/api/v1/reminders"))).collect();
+    for walk in &mut walks {
+        assert!(walk.now_or_never().is_none());
+    }
+    // Whatever was asked before this has been read when it is answered.
+    get(&worker.ops, "/api/v1/stats").await.json();
+    let mut third = walks.remove(2);
+    assert!((&mut third).now_or_never().is_none());
+    for walk in walks {
+        assert_eq!(walk.await.status, 200);
+    }
+    assert_eq!(third.await.status, 200);
+}
+
+#[tokio::test]
 async fn a_question_that_is_not_understood_is_a_problem_and_never_an_unfiltered_list() {
     let worker = worker();
     for query in [
@@ -200,6 +217,8 @@ async fn a_question_that_is_not_understood_is_a_problem_and_never_an_unfiltered_
     ] {
         get(&worker.ops, &format!("/api/v1/reminders{query}")).await.is_problem(400);
     }
+    let told = get(&worker.ops, "/api/v1/reminders?limit=0").await.json();
+    assert_eq!(told["detail"], "limit: limit=0 is not allowed; use a number from 1 to 1000");
     get(&worker.ops, "/api/v1/quarantine?state=x").await.is_problem(400);
     get(&worker.ops, "/api/v1/tasks/%FF").await.is_problem(400);
     assert_eq!(get(&worker.ops, "/api/v1/reminders?limit=1000").await.status, 200);

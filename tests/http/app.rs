@@ -2,6 +2,9 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::{FutureExt as _, stream};
+use reminder_worker::dapr::outbox_event;
+use reminder_worker::domain::{TaskId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::fixture::{Worker, created, deliver, from_now, get, post, send, worker, worker_with, wrapped};
@@ -12,6 +15,8 @@ const REMINDERS: &str = "/events/reminders";
 /// The largest single event taken, and the largest accepted for publishing.
 const EVENT_MAX: usize = 4 * 1024 * 1024 + 64 * 1024;
 const ACCEPTED_MAX: usize = 900 * 1024;
+/// The largest CloudEvent made of what was accepted.
+const SENT_MAX: usize = 1000 * 1024;
 /// How much of a body that is too large is kept.
 const OVERSIZED_KEPT: usize = 16 * 1024;
 
@@ -104,6 +109,29 @@ async fn a_body_on_the_limit_is_read_and_one_byte_more_is_dropped_and_not_refuse
     let number = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0]["number"].clone();
     let kept = get(&worker.ops, &format!("/api/v1/quarantine/{number}")).await.json();
     assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT, "its beginning");
+    assert_eq!(kept["length"], EVENT_MAX + 1);
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_room_for_all_wait_until_others_have_been_answered() {
+    let worker = worker();
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    // A body of unknown length takes the room of the largest batch: two fit at once.
+    let mut held: Vec<_> = (0..2).map(|_| Box::pin(deliver(&worker.app, EVENTS, never()))).collect();
+    for holder in &mut held {
+        assert!(holder.now_or_never().is_none());
+    }
+    let event = created("t-1", None, &json!({})).to_string();
+    let third = Body::from_stream(stream::iter([Ok::<_, std::io::Error>(event)]));
+    let mut third = Box::pin(deliver(&worker.app, EVENTS, third));
+    assert!((&mut third).now_or_never().is_none());
+    // It asks for so little that it would still find room, but it must not overtake.
+    let mut fourth = Box::pin(deliver(&worker.app, EVENTS, created("t-2", None, &json!({})).to_string()));
+    assert!((&mut fourth).now_or_never().is_none());
+    assert_eq!(events(&worker).await["received"], 0, "nothing of them was read");
+    held.clear();
+    assert_eq!(third.await.json(), json!({"status": "SUCCESS"}));
+    assert_eq!(fourth.await.json(), json!({"status": "SUCCESS"}));
 }
 
 #[tokio::test]
@@ -125,6 +153,35 @@ async fn every_entry_of_a_batch_gets_its_own_verdict() {
         .collect();
     assert_eq!(words, ["0 SUCCESS", "1 DROP", "2 SUCCESS", "3 SUCCESS"]);
     assert_eq!(events(&worker).await["received"], 4);
+}
+
+#[tokio::test]
+async fn an_entry_on_the_limit_is_read_and_a_larger_one_costs_only_itself() {
+    let worker = worker();
+    let padded = |length: usize| {
+        let event = created("t-1", None, &json!({"x": ""})).to_string();
+        let pad = "x".repeat(length - event.len());
+        event.replace(r#""x":"""#, &format!(r#""x":"{pad}""#))
+    };
+    let (on, above) = (padded(EVENT_MAX), padded(EVENT_MAX + 1));
+    let batch =
+        format!(r#"{{"entries":[{{"entryId":"0","event":{on}}},{{"entryId":"1","event":{above}}}]}}"#);
+    let answer = post(&worker.app, EVENTS, batch).await.json();
+    assert_eq!(
+        answer["statuses"],
+        json!([{"entryId": "0", "status": "SUCCESS"}, {"entryId": "1", "status": "DROP"}])
+    );
+    let entry = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0].clone();
+    assert_eq!((&entry["code"], &entry["length"]), (&json!("too_large"), &json!(EVENT_MAX + 1)));
+    let kept = get(&worker.ops, &format!("/api/v1/quarantine/{}", entry["number"])).await.json();
+    assert_eq!(kept["body"].as_str().unwrap().len(), OVERSIZED_KEPT);
+}
+
+#[tokio::test]
+async fn a_batch_of_reminders_that_cannot_be_read_is_dropped_and_not_repeated_for_ever() {
+    let worker = worker();
+    let answer = post(&worker.app, REMINDERS, r#"{"entries":[{"event":{}}]}"#).await;
+    assert_eq!(answer.status, 404, "any 2xx would be RETRY for what it does not name");
 }
 
 #[tokio::test]
@@ -152,6 +209,21 @@ async fn a_delivery_to_a_path_that_is_no_route_is_taken_all_the_same() {
     post(&worker.app, "/my-own-route", "{}").await.is_problem(404);
     get(&worker.app, "/my-own-route").await.is_problem(404);
     get(&worker.app, EVENTS).await.is_problem(405);
+}
+
+#[tokio::test]
+async fn a_topic_on_the_limit_is_kept_with_what_is_dropped_and_a_longer_one_is_cut() {
+    const TOPIC_MAX: usize = 249;
+    let worker = worker();
+    for length in [TOPIC_MAX, TOPIC_MAX + 1] {
+        let request =
+            Request::post("/my-own-route").header("pubsubname", "x").header("__topic", "t".repeat(length));
+        assert_eq!(send(&worker.app, request.body(Body::from("{}")).unwrap()).await.status, 200);
+    }
+    let page = get(&worker.ops, "/api/v1/quarantine").await.json();
+    for entry in page["quarantine"].as_array().unwrap() {
+        assert_eq!(entry["topic"].as_str().unwrap().len(), TOPIC_MAX);
+    }
 }
 
 #[tokio::test]
@@ -235,11 +307,25 @@ async fn an_event_on_the_limit_is_accepted_and_a_larger_one_refused() {
     let padded = |length: usize| format!("{event}{}", " ".repeat(length - event.len()));
     assert_eq!(post(&worker.app, "/api/tasks/t-1/events", padded(ACCEPTED_MAX)).await.status, 202);
     post(&worker.app, "/api/tasks/t-1/events", padded(ACCEPTED_MAX + 1)).await.is_problem(413);
-    // Small as it comes, large as it would be sent.
-    let numbers = vec!["1e15"; 120_000].join(",");
-    let grows = format!(r#"{{"event_type":"task_deleted","payload":{{"task_id":"t-1","n":[{numbers}]}}}}"#);
-    assert!(grows.len() < ACCEPTED_MAX);
-    post(&worker.app, "/api/tasks/t-1/events", grows).await.is_problem(413);
+}
+
+#[tokio::test]
+async fn an_event_that_grows_is_measured_as_it_is_sent() {
+    let worker = worker();
+    let event_id = "0ac3833b-0567-48af-b541-cad61ecb23b7";
+    let event = |filler: usize| {
+        let payload = json!({"task_id": "t-1", "n": vec![1e15; 10_000], "filler": "f".repeat(filler)});
+        json!({"event_id": event_id, "event_type": "task_deleted", "event_version": "v1", "correlation_id": null,
+               "timestamp": "2026-11-24T09:00:00Z", "producer": "p".repeat(256), "payload": payload})
+        .to_string()
+    };
+    let (task, any_time) = (TaskId::new("t-1").unwrap(), Timestamp::from_millis(0));
+    let fits = SENT_MAX - outbox_event(&task, event_id, any_time, event(0).as_bytes()).len();
+    for (filler, status) in [(fits, 202), (fits + 1, 413)] {
+        let comes = event(filler).replace("1000000000000000.0", "1e15");
+        assert!(comes.len() < ACCEPTED_MAX);
+        assert_eq!(post(&worker.app, "/api/tasks/t-1/events", comes).await.status, status);
+    }
 }
 
 #[tokio::test]

@@ -62,10 +62,14 @@ async fn stub(script: impl Fn(&Asked) -> Option<(u16, Value)> + Send + Sync + 's
 }
 
 fn publisher(endpoint: String) -> Publisher {
+    patient_publisher(endpoint, Duration::from_millis(300))
+}
+
+fn patient_publisher(endpoint: String, timeout: Duration) -> Publisher {
     let mut dapr = Config::default().dapr;
     dapr.http_endpoint = endpoint;
     dapr.api_token = Some(Secret::new("s3cret"));
-    dapr.publish_timeout = Duration::from_millis(300);
+    dapr.publish_timeout = timeout;
     Publisher::new(&dapr, Arc::new(SystemClock::new())).unwrap()
 }
 
@@ -175,6 +179,22 @@ async fn a_closed_port_is_a_certain_failure_that_passes() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     assert_eq!(letters(&publisher(endpoint).publish("reminders", &batch(&["a", "b"])).await), "RR");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_never_made_is_a_certain_failure_that_passes() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts: once its queue is full, the system drops whoever knocks.
+    let mut queue = Vec::new();
+    let knock = || tokio::time::timeout(Duration::from_millis(500), tokio::net::TcpStream::connect(address));
+    while let Ok(stream) = knock().await {
+        queue.push(stream.unwrap());
+    }
+    let publisher = patient_publisher(format!("http://{address}"), Duration::from_secs(10));
+    assert_eq!(letters(&publisher.publish("reminders", &batch(&["a", "b"])).await), "RR");
 }
 
 #[tokio::test]

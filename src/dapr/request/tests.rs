@@ -31,10 +31,15 @@ fn requests_end_on_the_bounds() {
 #[test]
 fn an_event_whose_numbers_bulk_would_change_goes_alone() {
     for (event, survives) in [
-        (r#"{"n":999999999999999}"#, true),
+        (r#"{"n":9007199254740992}"#, true),
         (r#"{"n":9007199254740993}"#, false),
-        (r#"{"n":0.1234567890123456}"#, false),
-        (r#"{"n":12345678.1234567}"#, true),
+        (r#"{"n":[-9007199254740992,true]}"#, true),
+        (r#"{"n":[-9007199254740993]}"#, false),
+        (r#"{"n":99999999999999999999999}"#, false),
+        (r#"{"n":0.12345678901234567,"m":1e30}"#, true),
+        (r#"{"task_id":"1234567890123456789"}"#, true),
+        (r#"{"title":"\"1234567890123456789"}"#, true),
+        (r#"{"title":"\\","n":1234567890123456789}"#, false),
         (r#"{"at":"2026-11-24T09:00:00.000Z","id":"8f1d5b0e-2a67-5c3b-9d41-6e0b7c52a419"}"#, true),
         ("", true),
     ] {
@@ -65,7 +70,7 @@ fn a_bulk_body_is_what_dapr_reads_with_the_events_as_they_were() {
 #[test]
 fn every_status_means_what_it_says_of_the_broker() {
     let message = br#"{"errorCode":"ERR_X","message":"why"}"#;
-    let reason = |status: u16| format!("the sidecar answered {status}: why");
+    let reason = |status: u16| describe(status, "why");
     let refused =
         |status, for_good| Answer::All(PublishOutcome::Refused { reason: reason(status), for_good });
     let ambiguous = |status| Answer::All(PublishOutcome::Ambiguous { reason: reason(status) });
@@ -92,7 +97,7 @@ fn every_status_means_what_it_says_of_the_broker() {
 #[test]
 fn a_body_that_is_no_json_or_was_not_read_leaves_the_status_to_speak() {
     for body in [None, Some(&b"<html>"[..]), Some(b""), Some(br#"{"message":7}"#)] {
-        let reason = "the sidecar answered 500: no reason given".to_owned();
+        let reason = "the sidecar answered 500 and gave no reason".to_owned();
         assert_eq!(answer(500, body), Answer::All(PublishOutcome::Ambiguous { reason }));
     }
 }
@@ -104,11 +109,31 @@ fn a_list_of_failures_names_them_and_an_envelope_that_is_no_json_is_at_fault() {
         answer(500, Some(listed)),
         Answer::Listed(BTreeMap::from([
             ("1".into(), "the sidecar answered 500: kafka: timed out".into()),
-            ("4".into(), "the sidecar answered 500: no reason given".into()),
+            ("4".into(), "the sidecar answered 500 and gave no reason".into()),
         ]))
     );
     let malformed = br#"{"errorCode":"ERR_PUBSUB_CLOUD_EVENTS_SER","message":"bad"}"#;
     assert_eq!(answer(500, Some(malformed)), Answer::AtFault("the sidecar answered 500: bad".into()));
+}
+
+#[test]
+fn a_reason_says_where_to_look() {
+    for (status, word) in [
+        (401, "DAPR_API_TOKEN"),
+        (403, "publishingScopes"),
+        (404, "dapr.pubsub"),
+        (413, "--max-body-size"),
+        (429, "for now"),
+    ] {
+        let (bare, told) = (describe(status, ""), describe(status, "why"));
+        assert!(
+            bare.starts_with(&format!("the sidecar answered {status}: ")) && bare.contains(word),
+            "{bare}"
+        );
+        assert!(told.starts_with(&format!("the sidecar answered {status} (why): ")), "{told}");
+        assert!(told.contains(word), "{told}");
+    }
+    assert_eq!(describe(500, "why"), "the sidecar answered 500: why");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-use super::super::{BulkEntry, Ignored, Reading, Reason, read_bulk};
+use super::super::{BulkEntry, ENTRIES_MAX, Ignored, Reading, Reason, read_bulk};
 
 /// A batch as a real sidecar delivered it, one entry of each sort added.
 fn batch() -> Value {
@@ -88,4 +88,27 @@ fn what_is_no_batch_is_refused() {
         assert!(matches!(read_bulk(body.as_bytes()), Err(Reason::NotABulk { .. })), "{body}");
     }
     assert!(read_bulk(br#"{"entries":[]}"#).unwrap().is_empty());
+}
+
+#[test]
+fn as_many_entries_as_the_bound_are_read_and_one_more_costs_the_batch() {
+    let batch = |entries: usize| {
+        let list = vec![r#"{"entryId":"0","event":{}}"#; entries].join(",");
+        format!(r#"{{"entries":[{list}]}}"#)
+    };
+    assert_eq!(read_bulk(batch(ENTRIES_MAX).as_bytes()).unwrap().len(), ENTRIES_MAX);
+    let Err(Reason::NotABulk { detail }) = read_bulk(batch(ENTRIES_MAX + 1).as_bytes()) else {
+        panic!("read all the same")
+    };
+    assert!(detail.contains("more than 10000 entries"), "{detail}");
+}
+
+#[test]
+fn metadata_on_their_bound_are_read_and_longer_ones_left_out() {
+    for (length, offset) in [(64 * 1024, Some(7)), (64 * 1024 + 1, None)] {
+        let around = r#"{"__offset":"7","x":""}"#.len();
+        let metadata = format!(r#"{{"__offset":"7","x":"{}"}}"#, "x".repeat(length - around));
+        let body = format!(r#"{{"entries":[{{"entryId":"0","event":{{}},"metadata":{metadata}}}]}}"#);
+        assert_eq!(read_bulk(body.as_bytes()).unwrap()[0].transport().offset, offset, "{length}");
+    }
 }

@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::contract::{EVENT_TYPES, EventType, PROBLEMS_MAX, Topic, ValidEvent, validate};
+use crate::domain::CORRELATION_MAX_BYTES;
+
 use super::{Reading, Transport, at, read};
 
 const EVENT_ID: Uuid = Uuid::from_u128(0x0ac3_833b_0567_48af_b541_cad6_1ecb_23b7);
@@ -90,6 +92,17 @@ fn all_problems_are_told_at_once() {
         json!({"error": "validation_error", "message": "the event has 1 problem", "details": [
             {"field": "payload.task_id", "error": "is `5`, but the path names the task `t-1`"}]})
     );
+}
+
+#[test]
+fn what_is_copied_around_an_event_is_bounded() {
+    let of = |key: &str, text: &str| json!({"event_type": "task_deleted", key: text, "payload": {}});
+    for (key, max) in [("producer", 256), ("correlation_id", CORRELATION_MAX_BYTES)] {
+        valid(&of(key, &"p".repeat(max)));
+        assert_eq!(wrong(&of(key, &"p".repeat(max + 1))), [key]);
+    }
+    valid(&of("event_id", &EVENT_ID.to_string()));
+    assert_eq!(wrong(&of("event_id", &format!("{EVENT_ID}0"))), ["event_id"]);
 }
 
 #[test]

@@ -136,6 +136,7 @@ async fn a_group_is_bounded_in_bytes_as_well_as_in_events() {
             code: "not_json",
             reason: String::new(),
             body: Bytes::from(vec![0; bytes]),
+            length: 0,
         },
     };
     assert_eq!([0, BYTES_AN_EVENT - 1, BYTES_AN_EVENT].map(|bytes| of(bytes).weight()), [1, 1, 2]);

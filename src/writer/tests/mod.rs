@@ -153,7 +153,9 @@ fn delivery(event: Event, at: Timestamp) -> Delivery {
 }
 
 fn refused(at: Timestamp, body: &'static str) -> Delivery {
-    let content = Content::Refused { code: "not_json", reason: "why".into(), body: Bytes::from(body) };
+    let body = Bytes::from(body);
+    let length = u64::try_from(body.len()).unwrap();
+    let content = Content::Refused { code: "not_json", reason: "why".into(), body, length };
     Delivery { at, topic: "task-events".into(), content }
 }
 

@@ -72,14 +72,29 @@ async fn a_body_on_the_bound_is_kept_whole_and_a_longer_one_is_cut() {
     let worker = Worker::start_with(Settings { quarantine_max_bytes: u64::MAX, ..settings() }).await;
     for (number, length) in [(0, QUARANTINED_BODY_MAX), (1, QUARANTINED_BODY_MAX + 1)] {
         let body = Bytes::from(vec![b'x'; length]);
-        let content = Content::Refused { code: "too_large", reason: "why".into(), body };
+        let length = u64::try_from(length).unwrap();
+        let content = Content::Refused { code: "not_json", reason: "why".into(), body, length };
         worker.writer.deliver(vec![Delivery { at: T0, topic: "task-events".into(), content }]).await;
         assert_eq!(worker.store.quarantined_body(number).unwrap().len(), QUARANTINED_BODY_MAX);
         let (_, entry) = worker.store.quarantined(number.checked_sub(1), 1).unwrap().remove(0);
-        assert_eq!(entry.length, u64::try_from(length).unwrap());
+        assert_eq!(entry.length, length);
     }
     let bytes = worker.meta().await.quarantine.bytes;
     assert_eq!(bytes, 2 * u64::try_from(QUARANTINED_BODY_MAX).unwrap(), "what is kept counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_is_kept_of_a_longer_body_counts_and_is_freed() {
+    let worker = Worker::start_with(Settings { quarantine_max_entries: 1, ..settings() }).await;
+    for part in ["begin", "b"] {
+        let body = Bytes::from(part);
+        let content = Content::Refused { code: "too_large", reason: "why".into(), body, length: 1_000 };
+        worker.writer.deliver(vec![Delivery { at: T0, topic: "task-events".into(), content }]).await;
+        let (_, entry) = worker.store.quarantined(None, 10).unwrap().remove(0);
+        assert_eq!(entry.length, 1_000);
+        let bytes = u64::try_from(part.len()).unwrap();
+        assert_eq!(worker.meta().await.quarantine, Usage { entries: 1, bytes });
+    }
 }
 
 #[tokio::test(start_paused = true)]

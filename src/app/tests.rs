@@ -1,0 +1,128 @@
+//! The worker whole, with real listeners and nobody behind the sidecar's address.
+
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::domain::tests::minute;
+use crate::domain::{State, Verdict};
+use crate::gauges::tests::METRICS;
+use crate::scheduler::tests::clock::TestClock;
+use crate::scheduler::tests::due_in;
+use crate::scheduler::tests::store::FaultyStore;
+use crate::writer::{Content, Delivery};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Ports that the system chooses, and a sidecar's address at which nobody listens.
+fn config() -> Config {
+    let mut config = Config::default();
+    (config.app.host, config.ops.host) = (LOOPBACK, LOOPBACK);
+    (config.app.port, config.ops.port) = (0, 0);
+    let unused = TcpListener::bind((LOOPBACK, 0)).unwrap().local_addr().unwrap();
+    config.dapr.http_endpoint = format!("http://{unused}");
+    config
+}
+
+struct Parts {
+    store: Arc<FaultyStore>,
+    clock: Arc<TestClock>,
+    shutdown: Shutdown,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let clock = Arc::new(TestClock::starting_at(minute(0)));
+        let shutdown = Shutdown::new(clock.clone(), Duration::from_secs(10));
+        Self { store: FaultyStore::new(), clock, shutdown }
+    }
+
+    async fn start(&self, config: Config) -> Result<Running, AppError> {
+        start(config, self.store.clone(), METRICS.clone(), self.clock.clone(), self.shutdown.clone()).await
+    }
+
+    async fn tell(&self, running: &Running, millis: i64) -> Verdict {
+        let content = Content::Event(Box::new(due_in("t", millis)), Bytes::new());
+        let delivery = Delivery { at: self.clock.now(), topic: "task-events".into(), content };
+        running.writer.deliver(vec![delivery]).await[0]
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_the_sidecar_has_answered_nothing_is_attempted_and_a_stop_ends_every_part() {
+    let parts = Parts::new();
+    let running = parts.start(config()).await.unwrap();
+    assert_eq!(parts.tell(&running, 2_000).await, Verdict::Success);
+    parts.clock.sleep(Duration::from_secs(60)).await;
+    let reminder = parts.store.record(&crate::domain::tests::task("t")).unwrap().unwrap().reminders.remove(0);
+    assert_eq!((reminder.state, reminder.attempts), (State::Pending, 0));
+    parts.shutdown.stop();
+    let stopped = parts.clock.now();
+    running.wait().await.unwrap();
+    assert_eq!(parts.shutdown.running(), Vec::<&str>::new());
+    let took = parts.clock.now().since(stopped);
+    assert!(took < Duration::from_secs(1), "nobody is waited for in vain: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_in_use_ends_the_start_and_names_the_port_and_its_setting() {
+    let taken = TcpListener::bind((LOOPBACK, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    type Take = fn(&mut Config, u16);
+    let cases: [(Take, &str); 2] = [
+        (|config, port| config.app.port = port, "app.port"),
+        (|config, port| config.ops.port = port, "ops.port"),
+    ];
+    for (take, setting) in cases {
+        let mut config = config();
+        take(&mut config, port);
+        let error = Parts::new().start(config).await.err().expect("the port is taken");
+        assert!(matches!(error, AppError::Bind(_)), "{error}");
+        let told = error.to_string();
+        assert!(told.contains(setting) && told.contains(&port.to_string()), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_too_long_ends_the_worker_with_its_reason() {
+    let parts = Parts::new();
+    let running = parts.start(config()).await.unwrap();
+    parts.store.fail_commits(i64::MAX);
+    assert_eq!(parts.tell(&running, 60_000).await, Verdict::Retry);
+    let ended = running.wait().await.unwrap_err();
+    assert!(matches!(ended, AppError::Failing(StoreError::Unavailable(_))), "{ended}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_commit_ends_the_start() {
+    let parts = Parts::new();
+    parts.store.fail_commits(1);
+    let ended = parts.start(config()).await.err().expect("the policy cannot be committed");
+    assert!(matches!(ended, AppError::Unusable(_)), "{ended}");
+    assert_eq!(parts.shutdown.running(), Vec::<&str>::new());
+}
+
+#[test]
+fn the_policy_is_what_the_configuration_says() {
+    let mut config = Config::default();
+    config.reminders.default_offsets = vec![0, 45];
+    config.reminders.default_timezone = "Europe/Berlin".parse().unwrap();
+    config.reminders.date_only_time = chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap();
+    config.reminders.expire_after = Duration::from_secs(99);
+    config.quarantine.max_mb = 3;
+    config.outbox.max_mb = 5;
+    let settings = settings(&config);
+    assert_eq!(
+        settings.policy,
+        Policy {
+            default_offsets: vec![0, 45],
+            default_zone: "Europe/Berlin".parse().unwrap(),
+            date_only: chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
+            expire_after: Duration::from_secs(99),
+        }
+    );
+    assert_eq!((settings.quarantine_max_bytes, settings.outbox_max_bytes), (3 << 20, 5 << 20), "MiB");
+    assert_eq!(settings.backoff.initial, config.publish.backoff_initial);
+    assert_eq!(settings.backoff.max, config.publish.backoff_max);
+}

@@ -1,0 +1,142 @@
+//! What is shown is what is there.
+
+use std::sync::LazyLock;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::config;
+use crate::domain::Kind;
+use crate::domain::tests::{T0, event, minute, task};
+use crate::scheduler::tests::{MILLI, SECOND, Worker, after, due_in, of};
+use crate::store::OutboxEntry;
+use crate::writer::{Acceptance, Content, Delivery, OutboxResult};
+
+/// One recorder a process; what is asserted goes to a recorder of the test's own.
+pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| telemetry::start_metrics().unwrap());
+
+const OVERDUE_LIMIT: Duration = Duration::from_secs(60);
+
+/// The gauges of `worker`, looking from now on, and the health they tell.
+fn start(worker: &Worker) -> (JoinSet<()>, Health) {
+    let limits = config::Health { overdue_limit: OVERDUE_LIMIT, heartbeat_limit: Duration::from_secs(30) };
+    let health = Health::new(worker.clock.clone(), limits, worker.stop.clone());
+    health.subscribed();
+    let mut running = JoinSet::new();
+    let (writer, clock, stop) = (worker.writer.clone(), worker.clock.clone(), worker.stop.clone());
+    running.spawn(run(writer, clock, health.clone(), METRICS.clone(), stop));
+    (running, health)
+}
+
+fn body() -> OutboxEntry {
+    OutboxEntry {
+        topic: "task-events".into(),
+        task: task("t"),
+        event_id: "e".into(),
+        at: T0,
+        attempts: 0,
+        next_attempt: None,
+        reason: None,
+        dead: false,
+        length: 2,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_second_the_gauges_show_what_is_there() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let worker = Worker::still().await;
+    let (_running, _health) = start(&worker);
+    let shows = |lines: &[&str]| {
+        let text = scrape.render();
+        for line in lines {
+            assert!(text.lines().any(|l| l == format!("reminder_worker_{line}")), "{line} is not in\n{text}");
+        }
+    };
+    worker.sleep(500 * MILLI).await;
+    shows(&[
+        "reminders{state=\"pending\"} 0",
+        "outbox_entries{state=\"waiting\"} 0",
+        "quarantine_entries 0",
+        "oldest_overdue_seconds 0",
+    ]);
+
+    worker.tell_all(vec![due_in("a", 2_000), due_in("b", 60_000), due_in("c", 60_000)]).await;
+    worker.tell(of("c", event(Kind::Completed, after(100)))).await;
+    let content = Content::Refused { code: "not_json", reason: "why".into(), body: "body".into() };
+    worker.writer.deliver(vec![Delivery { at: T0, topic: "task-events".into(), content }]).await;
+    for _ in 0..3 {
+        assert_eq!(worker.writer.accept(body(), b"{}".to_vec()).await, Ok(Acceptance::Kept));
+    }
+    let [taken] = &worker.writer.take_outbox(9).await.unwrap()[..] else { panic!("one of the task") };
+    worker.writer.settle_outbox(vec![(taken.number, OutboxResult::Refused("no".into()))]).await.unwrap();
+    worker.sleep_until(after(1_500)).await;
+    shows(&[
+        "reminders{state=\"pending\"} 2",
+        "reminders{state=\"cancelled\"} 1",
+        "outbox_entries{state=\"waiting\"} 2",
+        "outbox_entries{state=\"dead_letter\"} 1",
+        "quarantine_entries 1",
+        "quarantine_bytes 4",
+        "oldest_overdue_seconds 0",
+    ]);
+    let synced = worker.writer.read(|view| view.store.syncs()).await.unwrap();
+    shows(&[&format!("store_syncs_total {synced}")]);
+
+    worker.sleep_until(after(5_500)).await;
+    shows(&["oldest_overdue_seconds 3"]);
+    let batch = worker.writer.claim(9).await.unwrap().expect("one is due");
+    worker.tick().send(batch).await;
+    worker.sleep(EVERY + 100 * MILLI).await;
+    shows(&[
+        "reminders{state=\"pending\"} 1",
+        "reminders{state=\"published\"} 1",
+        "oldest_overdue_seconds 0",
+    ]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reminder_overdue_beyond_the_limit_ends_readiness_until_it_has_gone_out() {
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    worker.tell(due_in("t", 1_000)).await;
+    worker.sleep_until(after(1_000).plus(OVERDUE_LIMIT)).await;
+    assert!(health.ready().is_ok(), "on the limit");
+    worker.sleep(2 * SECOND).await;
+    assert_ne!(health.ready().checks["overdue"], "ok");
+    let batch = worker.writer.claim(9).await.unwrap().expect("one is due");
+    worker.tick().send(batch).await;
+    worker.sleep(EVERY + 100 * MILLI).await;
+    assert!(health.ready().is_ok(), "{:?}", health.ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_commit_is_told_within_two_looks_though_a_read_waits_for_it() {
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    worker.sleep_until(after(3_000)).await;
+    // The same instant at which the gauges look: their read waits behind this commit.
+    worker.store.fail_commits(100);
+    let told = worker.writer.deliver(Vec::new());
+    let write = worker.writer.accept(body(), b"{}".to_vec());
+    let watch = async {
+        worker.sleep(2 * SECOND).await;
+        assert_ne!(health.ready().checks["store"], "ok");
+        worker.sleep_until(after(15_000)).await;
+        assert!(health.ready().is_ok(), "{:?}", health.ready());
+    };
+    let (_, _, ()) = tokio::join!(told, write, watch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_the_gauges_at_once() {
+    let worker = Worker::still().await;
+    let (mut running, _health) = start(&worker);
+    worker.sleep_until(minute(1).plus(300 * MILLI)).await;
+    worker.stop.cancel();
+    running.join_next().await.unwrap().unwrap();
+    assert_eq!(worker.clock.now(), minute(1).plus(300 * MILLI));
+}

@@ -1,0 +1,96 @@
+//! A store in memory whose records cannot be read, or which cannot commit, for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::domain::{Record, TaskId};
+use crate::store::sled::{SledStore, in_memory};
+use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
+
+/// See the module.
+pub(crate) struct FaultyStore {
+    inner: SledStore,
+    unreadable: AtomicI64,
+    uncommitted: AtomicI64,
+}
+
+impl FaultyStore {
+    pub(crate) fn new() -> Arc<Self> {
+        let (unreadable, uncommitted) = (AtomicI64::new(0), AtomicI64::new(0));
+        Arc::new(Self { inner: in_memory().unwrap(), unreadable, uncommitted })
+    }
+
+    /// The next `count` reads of a record fail.
+    pub(crate) fn fail_reads(&self, count: i64) {
+        self.unreadable.store(count, Ordering::SeqCst);
+    }
+
+    /// How many of them have not failed yet.
+    pub(crate) fn reads_to_fail(&self) -> i64 {
+        self.unreadable.load(Ordering::SeqCst).max(0)
+    }
+
+    /// The next `count` commits fail.
+    pub(crate) fn fail_commits(&self, count: i64) {
+        self.uncommitted.store(count, Ordering::SeqCst);
+    }
+}
+
+fn fail_one(left: &AtomicI64) -> Result<(), StoreError> {
+    match left.fetch_sub(1, Ordering::SeqCst) {
+        ..=0 => Ok(()),
+        _ => Err(StoreError::Unavailable("as told".into())),
+    }
+}
+
+impl Store for FaultyStore {
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        fail_one(&self.uncommitted)?;
+        self.inner.commit(batch)
+    }
+
+    fn meta(&self) -> Result<Meta, StoreError> {
+        self.inner.meta()
+    }
+
+    fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        fail_one(&self.unreadable)?;
+        self.inner.record(task)
+    }
+
+    fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
+        self.inner.tasks(after, limit)
+    }
+
+    fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        self.inner.pending(after, limit)
+    }
+
+    fn settled(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        self.inner.settled(after, limit)
+    }
+
+    fn claims(&self) -> Result<Vec<Claim>, StoreError> {
+        self.inner.claims()
+    }
+
+    fn quarantined(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, Quarantined)>, StoreError> {
+        self.inner.quarantined(after, limit)
+    }
+
+    fn quarantined_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.inner.quarantined_body(number)
+    }
+
+    fn outbox(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, OutboxEntry)>, StoreError> {
+        self.inner.outbox(after, limit)
+    }
+
+    fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.inner.outbox_body(number)
+    }
+
+    fn syncs(&self) -> u64 {
+        self.inner.syncs()
+    }
+}
