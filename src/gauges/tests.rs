@@ -66,7 +66,7 @@ async fn every_second_the_gauges_show_what_is_there() {
 
     worker.tell_all(vec![due_in("a", 2_000), due_in("b", 60_000), due_in("c", 60_000)]).await;
     worker.tell(of("c", event(Kind::Completed, after(100)))).await;
-    let content = Content::Refused { code: "not_json", reason: "why".into(), body: "body".into() };
+    let content = Content::Refused { code: "not_json", reason: "why".into(), body: "body".into(), length: 4 };
     worker.writer.deliver(vec![Delivery { at: T0, topic: "task-events".into(), content }]).await;
     for _ in 0..3 {
         assert_eq!(worker.writer.accept(body(), b"{}".to_vec()).await, Ok(Acceptance::Kept));

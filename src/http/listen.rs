@@ -146,7 +146,7 @@ async fn converse(stream: TcpStream, router: Router, patience: Patience, stop: C
 mod tests {
     use axum::body::Body;
     use axum::routing::get;
-    use futures_util::{FutureExt as _, stream};
+    use futures_util::stream;
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
@@ -158,8 +158,9 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-        let endless =
-            async || Body::from_stream(stream::repeat(Ok::<_, std::io::Error>(vec![b'x'; 64 * 1024])));
+        let endless = async || {
+            Body::from_stream(stream::repeat(Ok::<_, std::convert::Infallible>(vec![b'x'; 64 * 1024])))
+        };
         (client, socket.accept().await.unwrap().0, Router::new().route("/", get(endless)))
     }
 
