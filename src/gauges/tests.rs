@@ -140,3 +140,21 @@ async fn a_stop_ends_the_gauges_at_once() {
     running.join_next().await.unwrap().unwrap();
     assert_eq!(worker.clock.now(), minute(1).plus(300 * MILLI));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_loop_that_answers_nothing_for_long_is_a_store_that_is_not_usable() {
+    let worker = Worker::still().await;
+    let settings = crate::writer::tests::settings();
+    let silent =
+        crate::writer::CommitLoop::open(worker.store.clone(), settings, worker.clock.clone()).unwrap();
+    let (writer, _never_run) = silent;
+    let limits = config::Health { overdue_limit: OVERDUE_LIMIT, heartbeat_limit: Duration::from_secs(30) };
+    let health = Health::new(worker.clock.clone(), limits, worker.stop.clone());
+    health.subscribed();
+    let mut running = JoinSet::new();
+    running.spawn(run(writer, worker.clock.clone(), health.clone(), METRICS.clone(), worker.stop.clone()));
+    worker.sleep(SILENT_MAX - SECOND / 2).await;
+    assert!(health.ready().is_ok());
+    worker.sleep(2 * SECOND).await;
+    assert!(health.ready().checks["store"].contains("cannot commit"));
+}
