@@ -16,6 +16,9 @@ use crate::writer::{Overdue, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
+/// How long the commit loop may answer nothing before the store counts as unusable: longer than any commit that
+/// ends, shorter than a probe's patience. A disk that hangs fails nothing; it only never answers.
+pub const SILENT_MAX: Duration = Duration::from_secs(5);
 
 /// What is looked at.
 struct Look {
@@ -32,17 +35,27 @@ pub async fn run(
     metrics: Metrics,
     stop: CancellationToken,
 ) {
+    let mut answered = clock.monotonic();
     while !stop.is_cancelled() {
         metrics.upkeep();
         let usable = writer.is_usable();
-        health.store_usable(usable);
+        if !usable {
+            // It is not asked meanwhile, so it is not silent.
+            answered = clock.monotonic();
+        }
+        health.store_usable(usable && clock.monotonic().saturating_sub(answered) < SILENT_MAX);
         // A loop that can't commit answers no reads, and one that waits for the disk may turn out to be such a loop:
         // waiting for long would hide that.
         if usable {
             let now = clock.now();
             let looked = writer.read(move |view| look(view, now));
             tokio::select! {
-                looked = looked => if let Ok(Ok(look)) = looked { show(&look, now, &health) },
+                looked = looked => if let Ok(looked) = looked {
+                    answered = clock.monotonic();
+                    if let Ok(look) = looked {
+                        show(&look, now, &health);
+                    }
+                },
                 () = stop.cancelled() => {}
                 () = clock.sleep(EVERY) => continue,
             }

@@ -206,6 +206,19 @@ fn publish_takes_a_whole_event_from_standard_input() {
 }
 
 #[test]
+fn publish_names_what_it_could_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("event.json");
+    std::fs::write(&file, "{").unwrap();
+    let told = run(&["publish", "--file", file.to_str().unwrap()]);
+    assert_eq!(told.status.code(), Some(64));
+    assert!(err(&told).starts_with(&format!("error: {} is no JSON: ", file.display())), "{}", err(&told));
+    let told = run(&["publish", "--file", "-"]);
+    assert_eq!(told.status.code(), Some(64));
+    assert!(err(&told).starts_with("error: standard input is no JSON: "), "{}", err(&told));
+}
+
+#[test]
 fn publish_shows_validation_errors_as_lines() {
     let refusal = r#"{"error":"validation_error","message":"the event is not valid",
         "details":[{"field":"payload.title","error":"must not be empty"}]}"#;

@@ -36,6 +36,11 @@ pub(super) fn url(address: SocketAddr, setting: &str, path: &[&str]) -> Result<U
         let message = format!("{setting} is 0, so the worker's port is not known; set {setting}");
         return Err(Failure::usage(message));
     }
+    // A URL reads these as steps through its own path, however they are escaped.
+    if let Some(step) = path.iter().find(|segment| matches!(**segment, "." | "..")) {
+        let message = format!("`{step}` cannot be named in a URL; publish the event to its topic instead");
+        return Err(Failure::usage(message));
+    }
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -134,5 +139,10 @@ mod tests {
         assert_eq!(at("[::]:8080").unwrap(), "http://[::1]:8080/a%20b/c%2Fd");
         assert_eq!(at("10.0.0.1:8080").unwrap(), "http://10.0.0.1:8080/a%20b/c%2Fd");
         assert!(at("127.0.0.1:0").unwrap_err().message.contains("set ops.port"));
+        for step in [".", ".."] {
+            let told = url("127.0.0.1:1".parse().unwrap(), "app.port", &["api", step, "events"]).unwrap_err();
+            assert!(told.message.contains(&format!("`{step}`")), "{told}");
+        }
+        assert!(url("127.0.0.1:1".parse().unwrap(), "app.port", &["..."]).is_ok());
     }
 }

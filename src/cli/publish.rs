@@ -78,8 +78,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
 
 fn read(file: &Path) -> Result<Value, String> {
     let mut bytes = Vec::new();
-    let named = file.display();
-    let read = if file.as_os_str() == "-" {
+    let is_input = file.as_os_str() == "-";
+    let named = if is_input { "standard input".to_owned() } else { file.display().to_string() };
+    let read = if is_input {
         std::io::stdin().lock().take(BODY_MAX_BYTES + 1).read_to_end(&mut bytes)
     } else {
         std::fs::File::open(file).and_then(|f| f.take(BODY_MAX_BYTES + 1).read_to_end(&mut bytes))

@@ -114,21 +114,24 @@ async fn a_reminder_overdue_beyond_the_limit_ends_readiness_until_it_has_gone_ou
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_cannot_commit_is_told_within_two_looks_though_a_read_waits_for_it() {
+async fn a_store_that_cannot_commit_is_told_by_the_next_look_though_a_read_waits_for_it() {
     let worker = Worker::still().await;
+    // Between two idle turns of the commit loop.
+    worker.sleep(300 * MILLI).await;
+    worker.store.fail_commits(50);
     let (_running, health) = start(&worker);
-    worker.sleep_until(after(3_000)).await;
-    // The same instant at which the gauges look: their read waits behind this commit.
-    worker.store.fail_commits(100);
-    let told = worker.writer.deliver(Vec::new());
+    // Sent before the gauges look for the first time, and not failed yet then: their read waits behind it.
     let write = worker.writer.accept(body(), b"{}".to_vec());
     let watch = async {
-        worker.sleep(2 * SECOND).await;
+        // Before the commit loop gives up on those who wait from outside.
+        worker.sleep(EVERY + 500 * MILLI).await;
+        assert!(!worker.writer.is_usable(), "it fails still");
         assert_ne!(health.ready().checks["store"], "ok");
-        worker.sleep_until(after(15_000)).await;
-        assert!(health.ready().is_ok(), "{:?}", health.ready());
     };
-    let (_, _, ()) = tokio::join!(told, write, watch);
+    let (_told_to_come_again, ()) = tokio::join!(write, watch);
+    worker.sleep(8 * SECOND).await;
+    assert!(worker.writer.is_usable(), "it commits again");
+    assert!(health.ready().is_ok(), "{:?}", health.ready());
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,4 +142,22 @@ async fn a_stop_ends_the_gauges_at_once() {
     worker.stop.cancel();
     running.join_next().await.unwrap().unwrap();
     assert_eq!(worker.clock.now(), minute(1).plus(300 * MILLI));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_loop_that_answers_nothing_for_long_is_a_store_that_is_not_usable() {
+    let worker = Worker::still().await;
+    let settings = crate::writer::tests::settings();
+    let silent =
+        crate::writer::CommitLoop::open(worker.store.clone(), settings, worker.clock.clone()).unwrap();
+    let (writer, _never_run) = silent;
+    let limits = config::Health { overdue_limit: OVERDUE_LIMIT, heartbeat_limit: Duration::from_secs(30) };
+    let health = Health::new(worker.clock.clone(), limits, worker.stop.clone());
+    health.subscribed();
+    let mut running = JoinSet::new();
+    running.spawn(run(writer, worker.clock.clone(), health.clone(), METRICS.clone(), worker.stop.clone()));
+    worker.sleep(SILENT_MAX - SECOND / 2).await;
+    assert!(health.ready().is_ok());
+    worker.sleep(2 * SECOND).await;
+    assert!(health.ready().checks["store"].contains("cannot commit"));
 }

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::clock::TokioClock;
 use crate::dapr::Publishing;
-use crate::domain::tests::{T0, policy, task};
+use crate::domain::tests::{T0, task};
 use crate::store::OutboxEntry;
 use crate::store::sled::in_memory;
-use crate::writer::{Acceptance, CommitLoop, Settings};
+use crate::writer::tests::settings;
+use crate::writer::{Acceptance, CommitLoop};
 
 /// How long the broker hangs.
 const HANGS: Duration = Duration::from_secs(80);
@@ -29,16 +30,8 @@ impl Publish for Hanging {
 async fn a_sender_whose_broker_hangs_shows_that_it_lives() {
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(T0));
     let backoff = Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(5) };
-    let settings = Settings {
-        policy: policy().policy,
-        retention: Duration::from_secs(8 * 24 * 3600),
-        backoff,
-        quarantine_max_entries: 10,
-        quarantine_max_bytes: 1_000,
-        outbox_max_bytes: 1_000,
-    };
     let (writer, commits) =
-        CommitLoop::open(Arc::new(in_memory().unwrap()), settings, Arc::clone(&clock)).unwrap();
+        CommitLoop::open(Arc::new(in_memory().unwrap()), settings(), Arc::clone(&clock)).unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move { commits.run(|| ()).await.map_err(|e| e.to_string()) });
     let entry = OutboxEntry {

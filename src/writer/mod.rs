@@ -22,7 +22,7 @@ mod receipts;
 mod replan;
 mod run;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 use std::sync::Arc;

@@ -27,7 +27,7 @@ use crate::domain::{Kind, Record, State, Statement};
 use crate::store::{Meta, Store, StoreError};
 use store::TestStore;
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         policy: policy().policy,
         retention: Duration::from_secs(8 * 24 * 3600),
