@@ -250,10 +250,16 @@ fn spawn_senders(
     let scheduler = Scheduler::new(writer.clone(), tick, Arc::clone(clock), pace);
     let (stop, time, heart, answers) =
         (shutdown.soft().clone(), Arc::clone(clock), health.heart("scheduler"), up.clone());
+    let told = health.clone();
     shutdown.spawn_yielding("scheduler", async move {
         let _ended = scheduling;
         wait_for_sidecar(answers, &time, &heart, &stop).await;
-        scheduler.run(stop, move || heart.beat()).await;
+        let goes_out = scheduler.goes_out();
+        let turned = move || {
+            heart.beat();
+            told.reminders_go_out(*goes_out.borrow());
+        };
+        scheduler.run(stop, turned).await;
     });
     let sender =
         outbox::OutboxSender::new(writer.clone(), Arc::clone(publisher), Arc::clone(clock), backoff(config));

@@ -12,7 +12,7 @@ use crate::domain::{State, Timestamp};
 use crate::health::Health;
 use crate::store::{Meta, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{View, Writer};
+use crate::writer::{Overdue, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub const SILENT_MAX: Duration = Duration::from_secs(5);
 struct Look {
     meta: Meta,
     syncs: u64,
-    oldest_overdue: Option<Timestamp>,
+    overdue: Overdue,
 }
 
 /// Looks until `stop`.
@@ -68,7 +68,7 @@ pub async fn run(
 }
 
 fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
-    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), oldest_overdue: view.oldest_overdue(now)? })
+    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), overdue: view.overdue(now)? })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -82,8 +82,9 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     for (state, entries) in [(OutboxState::Waiting, waiting), (OutboxState::DeadLetter, dead)] {
         telemetry::outbox(state, usize::try_from(entries).unwrap_or(usize::MAX));
     }
-    telemetry::oldest_overdue(look.oldest_overdue.map_or(Duration::ZERO, |at| now.since(at)));
-    health.oldest_overdue(look.oldest_overdue);
+    let Overdue { oldest, oldest_untried } = look.overdue;
+    telemetry::oldest_overdue(oldest.map_or(Duration::ZERO, |at| now.since(at)));
+    health.overdue(oldest, oldest_untried);
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 //! Alive: every loop has shown a sign of life lately. Ready: the store is open, the sidecar has asked for the
 //! subscriptions, no drain has begun, and no reminder is overdue beyond the limit. The parts report here; nothing
 //! here asks them.
+//!
+//! One reminder that is refused again and again is no reason to hold up a rollout for a day. So while reminders go
+//! out, those that have failed before do not count as overdue: the fault is their own, and the metric tells of them.
+//! While nothing goes out all count, since in an outage every one fails; and also before the first attempt.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -33,6 +37,9 @@ struct Inner {
     subscribed: AtomicBool,
     /// [`Timestamp::MAX`] where none is overdue.
     oldest_overdue: AtomicI64,
+    /// The same of those that have not failed yet.
+    oldest_untried: AtomicI64,
+    reminders_go_out: AtomicBool,
 }
 
 /// A loop's way of showing that it lives.
@@ -85,6 +92,8 @@ impl Health {
                 store_usable: AtomicBool::new(true),
                 subscribed: AtomicBool::new(false),
                 oldest_overdue: AtomicI64::new(Timestamp::MAX.millis()),
+                oldest_untried: AtomicI64::new(Timestamp::MAX.millis()),
+                reminders_go_out: AtomicBool::new(false),
             }),
         }
     }
@@ -115,9 +124,17 @@ impl Health {
         self.inner.subscribed.load(Ordering::Relaxed)
     }
 
-    /// The planned instant of the oldest reminder that should have gone out by now, if there is one.
-    pub fn oldest_overdue(&self, planned: Option<Timestamp>) {
-        self.inner.oldest_overdue.store(planned.unwrap_or(Timestamp::MAX).millis(), Ordering::Relaxed);
+    /// The planned instants of the oldest reminder that should have gone out by now and of the oldest of these that
+    /// has not failed yet, where there are such.
+    pub fn overdue(&self, oldest: Option<Timestamp>, oldest_untried: Option<Timestamp>) {
+        let millis = |at: Option<Timestamp>| at.unwrap_or(Timestamp::MAX).millis();
+        self.inner.oldest_overdue.store(millis(oldest), Ordering::Relaxed);
+        self.inner.oldest_untried.store(millis(oldest_untried), Ordering::Relaxed);
+    }
+
+    /// Whether reminders go out, as far as the scheduler knows.
+    pub fn reminders_go_out(&self, go_out: bool) {
+        self.inner.reminders_go_out.store(go_out, Ordering::Relaxed);
     }
 
     /// How long ago each loop showed that it lives, to the metrics.
@@ -145,7 +162,9 @@ impl Health {
     #[must_use]
     pub fn ready(&self) -> Report {
         let inner = &self.inner;
-        let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
+        let go_out = inner.reminders_go_out.load(Ordering::Relaxed);
+        let oldest = if go_out { &inner.oldest_untried } else { &inner.oldest_overdue };
+        let oldest = Timestamp::from_millis(oldest.load(Ordering::Relaxed));
         let late_by = inner.clock.now().since(oldest);
         let wrong = |wrong: bool, why: &str| wrong.then(|| why.to_owned());
         Report::of(BTreeMap::from([
@@ -224,12 +243,17 @@ mod tests {
         health.store_usable(false);
         assert_eq!(failing(&health), ["store"]);
         health.store_usable(true);
-        health.oldest_overdue(Some(Timestamp::from_millis(1_000_000)));
+        health.overdue(Some(Timestamp::from_millis(1_000_000)), None);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(health.ready().is_ok(), "on the limit");
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(failing(&health), ["overdue"]);
-        health.oldest_overdue(None);
+        health.reminders_go_out(true);
+        assert!(health.ready().is_ok(), "it has failed, but others go out");
+        health.overdue(Some(Timestamp::from_millis(0)), Some(Timestamp::from_millis(1_000_000)));
+        assert_eq!(failing(&health), ["overdue"]);
+        assert!(health.ready().checks["overdue"].contains("1970-01-01T00:16:40"), "the one that counts");
+        health.overdue(None, None);
         assert!(health.ready().is_ok());
         stop.cancel();
         assert_eq!(failing(&health), ["draining"]);

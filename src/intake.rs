@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::domain::{ReminderId, Timestamp, Verdict};
-use crate::reading::{BulkEntry, Reading, Receipt, Transport, read, read_bulk, read_receipt};
+use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipt};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Writer};
 
@@ -101,7 +101,7 @@ impl Intake {
     pub async fn bulk(&self, topic: &str, body: &Bytes) -> Result<Vec<(String, Verdict)>, NotBulk> {
         let batch = body.clone();
         let (ids, contents) = off_thread(body.len(), move || {
-            let entries = read_bulk(&batch).map_err(|_| NotBulk)?;
+            let entries = read_bulk(&batch).map_err(NotBulk)?;
             Ok(entries.into_iter().map(|entry| read_entry(entry, &batch)).unzip::<_, _, Vec<_>, Vec<_>>())
         })
         .await?;
@@ -115,6 +115,11 @@ impl Intake {
     /// Takes a delivery of `length` bytes that is too large to be read; `head` is how it begins.
     pub async fn oversized(&self, topic: &str, head: Bytes, length: u64, limit: usize) -> Verdict {
         self.deliver_one(topic, too_large("body", &head, length, limit)).await
+    }
+
+    /// Takes a batch that cannot be taken apart, and why.
+    pub async fn no_batch(&self, topic: &str, body: Bytes, why: &NotBulk) -> Verdict {
+        self.deliver_one(topic, refused(&why.0, body)).await
     }
 
     /// Takes a reminder that came back. Losing one loses nothing, so there is nothing to wait for.
@@ -131,7 +136,7 @@ impl Intake {
     pub async fn reminders(&self, body: &Bytes) -> Result<Vec<(String, Verdict)>, NotBulk> {
         let (batch, at, shown) = (body.clone(), self.clock.now(), self.is_watched());
         let (received, ids) = off_thread(body.len(), move || {
-            let entries = read_bulk(&batch).map_err(|_| NotBulk)?;
+            let entries = read_bulk(&batch).map_err(NotBulk)?;
             let received: Vec<_> =
                 entries.iter().filter_map(|entry| Received::read(&entry.event, at, shown)).collect();
             Ok((received, entries.into_iter().map(|entry| (entry.entry_id, Verdict::Success)).collect()))
@@ -202,9 +207,9 @@ impl Received {
     }
 }
 
-/// The body is no bulk delivery.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NotBulk;
+/// The body is no bulk delivery, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotBulk(pub Reason);
 
 /// An entry's id and what it holds; one that is too large alone is not read.
 fn read_entry(entry: BulkEntry<'_>, batch: &Bytes) -> (String, Content) {
@@ -235,11 +240,13 @@ fn content(reading: Reading, body: Bytes) -> Content {
     match reading {
         Reading::Event(event) => Content::Event(event, body),
         Reading::Ignored(_) => Content::Ignored,
-        Reading::Refused(reason) => {
-            let length = length_of(&body);
-            Content::Refused { code: reason.code(), reason: reason.to_string(), body, length }
-        }
+        Reading::Refused(reason) => refused(&reason, body),
     }
+}
+
+fn refused(reason: &Reason, body: Bytes) -> Content {
+    let length = length_of(&body);
+    Content::Refused { code: reason.code(), reason: reason.to_string(), body, length }
 }
 
 /// The entry's own bytes, without copying them out of the batch where they stand in it.

@@ -15,6 +15,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -64,13 +65,30 @@ pub struct Scheduler {
     misses: u32,
     /// While nothing goes out: not before this instant of the monotonic clock.
     probe_at: Duration,
+    // What others look at.
+    goes_out: watch::Sender<bool>,
 }
 
 impl Scheduler {
     /// A scheduler that has not begun.
     #[must_use]
     pub fn new(writer: Writer, tick: Tick, clock: Arc<dyn Clock>, pace: Pace) -> Self {
-        Self { writer, tick, clock, pace, in_flight: JoinSet::new(), misses: 0, probe_at: Duration::ZERO }
+        Self {
+            writer,
+            tick,
+            clock,
+            pace,
+            in_flight: JoinSet::new(),
+            misses: 0,
+            probe_at: Duration::ZERO,
+            goes_out: watch::Sender::new(true),
+        }
+    }
+
+    /// Whether reminders go out, as far as is known: false while it probes.
+    #[must_use]
+    pub fn goes_out(&self) -> watch::Receiver<bool> {
+        self.goes_out.subscribe()
     }
 
     /// Runs until `stop`, then waits for what is in flight. `turned` is called at every turn.
@@ -123,6 +141,7 @@ impl Scheduler {
                     tracing::info!("reminders go out again");
                 }
                 self.misses = 0;
+                self.goes_out.send_replace(true);
                 return;
             }
             Sent::None => {
@@ -132,6 +151,7 @@ impl Scheduler {
                     );
                 }
                 self.misses = self.misses.max(misses.saturating_add(1));
+                self.goes_out.send_replace(false);
             }
             Sent::Itself => {}
         }

@@ -110,9 +110,7 @@ async fn deliver(app: &App, topic: &str, request: Request) -> Response {
                 let length = length_of(&body);
                 drop_either(app.intake.oversized(topic, body, length, EVENT_MAX_BYTES).await)
             }
-            Err(_) if claims_to_be_bulk(&body) => {
-                drop_either(app.intake.single(topic, body, &transport(&head.headers)).await)
-            }
+            Err(why) if claims_to_be_bulk(&body) => drop_either(app.intake.no_batch(topic, body, &why).await),
             Err(_) => one(app, topic, body, &head.headers).await,
         },
     }

@@ -17,6 +17,9 @@ use super::{Reading, Transport, read};
 /// Most entries of a bulk delivery: a hundred times what daprd sends where nothing else is configured. Each costs
 /// memory beyond its bytes, and a body of empty ones would cost many times its size.
 pub const ENTRIES_MAX: usize = 10_000;
+/// The longest text that is tried as base64, in bytes: what an event may have at most, and more than base64 and JSON's
+/// escapes add to it. Decoding the text of a whole batch would take its memory three times over.
+const ENCODED_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Longest metadata that are read, in bytes: those of Kafka, headers included, are far shorter.
 const METADATA_MAX_BYTES: usize = 64 * 1024;
 
@@ -107,10 +110,12 @@ fn open(entry: Entry<'_>) -> BulkEntry<'_> {
     let metadata = metadata.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     let text = |key: &str| metadata.as_ref()?.get(key)?.as_str();
     // A raw subscription's event is base64 of bytes that nobody has parsed; JSON text is never base64.
-    let raw = serde_json::from_str::<String>(entry.event.get()).ok().and_then(|text| decode_base64(&text));
+    let event = entry.event.get();
+    let text_in = (event.len() <= ENCODED_MAX_BYTES).then(|| serde_json::from_str::<String>(event).ok());
+    let raw = text_in.flatten().and_then(|text| decode_base64(&text));
     BulkEntry {
         float_numbers: raw.is_none(),
-        event: raw.map_or(Cow::Borrowed(entry.event.get().as_bytes()), Cow::Owned),
+        event: raw.map_or(Cow::Borrowed(event.as_bytes()), Cow::Owned),
         broker_timestamp_ms: text("__timestamp").and_then(|t| t.parse().ok()),
         offset: text("__offset").and_then(|t| t.parse().ok()),
         traceparent: text("traceparent").map(str::to_owned),

@@ -38,7 +38,7 @@ use crate::store::OutboxEntry;
 
 pub use handle::Writer;
 pub use run::CommitLoop;
-pub use view::View;
+pub use view::{Overdue, View};
 
 /// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small
 /// enough that the engine's memory stays flat.

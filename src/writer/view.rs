@@ -20,13 +20,23 @@ pub struct View<'a> {
     pub in_flight: usize,
 }
 
+/// The planned instants of the oldest reminders that should have gone out, those in flight included; `None` where
+/// there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Overdue {
+    /// Of all.
+    pub oldest: Option<Timestamp>,
+    /// Of those that no attempt has failed of yet.
+    pub oldest_untried: Option<Timestamp>,
+}
+
 impl View<'_> {
-    /// The planned instant of the oldest reminder that should have gone out by `now`, those in flight included.
+    /// What should have gone out by `now`.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn oldest_overdue(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let mut oldest = None;
+    pub fn overdue(&self, now: Timestamp) -> Result<Overdue, StoreError> {
+        let mut overdue = Overdue::default();
         for entry in self.store.pending(None, OVERDUE_SCAN)? {
             let mut record = match self.store.record(&entry.task) {
                 Ok(Some(record)) => record,
@@ -34,9 +44,12 @@ impl View<'_> {
                 Ok(None) | Err(StoreError::Corrupt(_)) => continue,
                 Err(other) => return Err(other),
             };
-            let fire_at = pending(&mut record, &entry.task, &entry.key.1).map(|reminder| reminder.fire_at);
-            oldest = [oldest, fire_at.filter(|at| *at < now)].into_iter().flatten().min();
+            let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) else { continue };
+            let fire_at = Some(reminder.fire_at).filter(|at| *at < now);
+            let untried = fire_at.filter(|_| reminder.attempts == 0);
+            overdue.oldest = overdue.oldest.into_iter().chain(fire_at).min();
+            overdue.oldest_untried = overdue.oldest_untried.into_iter().chain(untried).min();
         }
-        Ok(oldest)
+        Ok(overdue)
     }
 }

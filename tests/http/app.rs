@@ -189,7 +189,11 @@ async fn a_batch_that_cannot_be_answered_entry_by_entry_is_dropped_whole() {
     let worker = worker();
     let answer = post(&worker.app, EVENTS, r#"{"entries":[{"event":{}}]}"#).await;
     assert_eq!(answer.status, 404, "any 2xx would be RETRY for what it does not name");
-    assert_eq!(events(&worker).await["quarantined"], 1);
+    let entries = vec![r#"{"entryId":"0","event":1}"#; 10_001].join(",");
+    let answer = post(&worker.app, EVENTS, format!(r#"{{"entries":[{entries}]}}"#)).await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(events(&worker).await["quarantined"], 2, "not one of their entries");
+    assert_eq!(quarantined(&worker).await, ["not_a_bulk", "not_a_bulk"]);
 }
 
 #[tokio::test]

@@ -112,3 +112,14 @@ fn metadata_on_their_bound_are_read_and_longer_ones_left_out() {
         assert_eq!(read_bulk(body.as_bytes()).unwrap()[0].transport().offset, offset, "{length}");
     }
 }
+
+#[test]
+fn text_on_the_bound_is_tried_as_base64_and_longer_text_is_left_as_it_is() {
+    const ENCODED_MAX_BYTES: usize = 8 * 1024 * 1024;
+    for (length, decoded) in [(ENCODED_MAX_BYTES, true), (ENCODED_MAX_BYTES + 1, false)] {
+        // Four letters are three bytes; the quotes and white space within are the rest.
+        let body = format!(r#"{{"entries":[{{"entryId":"0","event":"{}"}}]}}"#, "A".repeat(length - 2));
+        let event = &read_bulk(body.as_bytes()).unwrap()[0].event;
+        assert_eq!(event.len() < length, decoded, "{length}");
+    }
+}
