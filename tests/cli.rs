@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 /// The command without anything of this shell's environment that it would hear.
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reminder-worker"));
+    // The store of a worker that somebody ran here must not be found.
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.env_clear().args(args).stdin(Stdio::null());
     command
 }

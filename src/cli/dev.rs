@@ -60,6 +60,12 @@ struct Stage {
 
 /// Runs until a signal stops it, or the demonstration is over.
 pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
+    let stored = |s: &crate::config::Setting| s.key == "store.path" && matches!(s.source, Source::Flag(_));
+    if args.demo && loaded.settings.iter().any(stored) {
+        return Err(Failure::usage(
+            "--demo keeps its tasks in a directory of its own; leave the store's path out",
+        ));
+    }
     let mut config = quieter(loaded);
     context.start_logs(&config.log)?;
     config.dapr.http_endpoint = format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)));

@@ -74,6 +74,7 @@ impl Sidecar {
         turned: impl Fn() + Send,
     ) {
         let mut known = None;
+        let mut silent = 0_u32;
         loop {
             turned();
             let now_up = tokio::select! {
@@ -82,7 +83,9 @@ impl Sidecar {
                     answer.is_ok_and(|response| response.status().is_success())
                 }
             };
-            if known != Some(now_up) {
+            silent = if now_up { 0 } else { silent.saturating_add(1) };
+            // One that is silent once may be starting, at the same time as the worker.
+            if known != Some(now_up) && silent != 1 {
                 known = Some(now_up);
                 up.send_replace(now_up);
                 if now_up {

@@ -297,8 +297,8 @@ fn sum_up(meta: &Meta, screen: &Screen) -> String {
         of(State::Pending),
         seen.len(),
         seen.iter().filter(|s| s.early).count(),
-        middle_and_worst(&at_broker),
-        middle_and_worst(&back),
+        span(&at_broker),
+        span(&back),
     )
 }
 
@@ -308,11 +308,9 @@ fn in_order(latenesses: impl Iterator<Item = Duration>) -> Vec<Duration> {
     sorted
 }
 
-fn middle_and_worst(sorted: &[Duration]) -> String {
-    match (sorted.get(sorted.len() / 2), sorted.last()) {
-        (Some(middle), Some(worst)) => {
-            format!("{} ms (median; worst {} ms)", middle.as_millis(), worst.as_millis())
-        }
+fn span(sorted: &[Duration]) -> String {
+    match (sorted.first(), sorted.last()) {
+        (Some(least), Some(most)) => format!("{} to {} ms", least.as_millis(), most.as_millis()),
         _ => "no time that was measured".into(),
     }
 }
