@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::config;
 use crate::domain::Kind;
-use crate::domain::tests::{T0, event, minute, task};
+use crate::domain::tests::{T0, event, minute};
 use crate::scheduler::tests::{MILLI, SECOND, Worker, after, due_in, of};
-use crate::store::OutboxEntry;
+use crate::writer::tests::outbox::entry;
 use crate::writer::{Acceptance, Content, Delivery, OutboxResult};
 
 /// One recorder a process; what is asserted goes to a recorder of the test's own.
@@ -27,20 +27,6 @@ fn start(worker: &Worker) -> (JoinSet<()>, Health) {
     let (writer, clock, stop) = (worker.writer.clone(), worker.clock.clone(), worker.stop.clone());
     running.spawn(run(writer, clock, health.clone(), METRICS.clone(), stop));
     (running, health)
-}
-
-fn body() -> OutboxEntry {
-    OutboxEntry {
-        topic: "task-events".into(),
-        task: task("t"),
-        event_id: "e".into(),
-        at: T0,
-        attempts: 0,
-        next_attempt: None,
-        reason: None,
-        dead: false,
-        length: 2,
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +55,7 @@ async fn every_second_the_gauges_show_what_is_there() {
     let content = Content::Refused { code: "not_json", reason: "why".into(), body: "body".into(), length: 4 };
     worker.writer.deliver(vec![Delivery { at: T0, topic: "task-events".into(), content }]).await;
     for _ in 0..3 {
-        assert_eq!(worker.writer.accept(body(), b"{}".to_vec()).await, Ok(Acceptance::Kept));
+        assert_eq!(worker.writer.accept(entry("t"), b"{}".to_vec()).await, Ok(Acceptance::Kept));
     }
     let [taken] = &worker.writer.take_outbox(9).await.unwrap()[..] else { panic!("one of the task") };
     worker.writer.settle_outbox(vec![(taken.number, OutboxResult::Refused("no".into()))]).await.unwrap();
@@ -121,7 +107,7 @@ async fn a_store_that_cannot_commit_is_told_by_the_next_look_though_a_read_waits
     worker.store.fail_commits(50);
     let (_running, health) = start(&worker);
     // Sent before the gauges look for the first time, and not failed yet then: their read waits behind it.
-    let write = worker.writer.accept(body(), b"{}".to_vec());
+    let write = worker.writer.accept(entry("t"), b"{}".to_vec());
     let watch = async {
         // Before the commit loop gives up on those who wait from outside.
         worker.sleep(EVERY + 500 * MILLI).await;

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::clock::TokioClock;
 use crate::dapr::Publishing;
-use crate::domain::tests::{T0, task};
-use crate::store::OutboxEntry;
+use crate::domain::tests::T0;
 use crate::store::sled::in_memory;
-use crate::writer::tests::settings;
+use crate::writer::tests::{outbox::entry, settings};
 use crate::writer::{Acceptance, CommitLoop};
 
 /// How long the broker hangs.
@@ -34,18 +33,7 @@ async fn a_sender_whose_broker_hangs_shows_that_it_lives() {
         CommitLoop::open(Arc::new(in_memory().unwrap()), settings(), Arc::clone(&clock)).unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move { commits.run(|| ()).await.map_err(|e| e.to_string()) });
-    let entry = OutboxEntry {
-        topic: "task-events".into(),
-        task: task("t"),
-        event_id: "e".into(),
-        at: T0,
-        attempts: 0,
-        next_attempt: None,
-        reason: None,
-        dead: false,
-        length: 2,
-    };
-    assert_eq!(writer.accept(entry, b"{}".to_vec()).await, Ok(Acceptance::Kept));
+    assert_eq!(writer.accept(entry("t"), b"{}".to_vec()).await, Ok(Acceptance::Kept));
     let beats = Arc::new(AtomicUsize::new(0));
     let (counted, stop) = (Arc::clone(&beats), CancellationToken::new());
     let sender =

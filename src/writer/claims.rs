@@ -116,7 +116,7 @@ impl Group<'_> {
         let claimed = claimed.map(|reminder| Claimed {
             task_id: task.clone(),
             id,
-            task: Arc::new(record.task.clone()),
+            task: Arc::new(if dirty { record.task.clone() } else { std::mem::take(&mut record.task) }),
             reminder,
         });
         if dirty {

@@ -5,7 +5,7 @@ mod commits;
 mod counters;
 mod failing;
 mod groups;
-mod outbox;
+pub(crate) mod outbox;
 mod overdue;
 mod planning;
 mod purge;

@@ -7,7 +7,7 @@ use super::*;
 use crate::store::{OutboxEntry, Usage};
 
 /// An entry about the task `id` with a body of two bytes.
-pub(super) fn entry(id: &str) -> OutboxEntry {
+pub(crate) fn entry(id: &str) -> OutboxEntry {
     OutboxEntry {
         topic: "task-events".into(),
         task: task(id),
