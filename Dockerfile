@@ -11,24 +11,29 @@
 #     -e REMINDER_WORKER__OPS__HOST=0.0.0.0 -e REMINDER_WORKER__OPS__TOKEN=… \
 #     -e DAPR_HTTP_ENDPOINT=http://… reminder-worker
 #
+# The root may be read-only: the worker writes below /data and nowhere else. There are no CA certificates and no tz
+# files: the sidecar is spoken to in plain HTTP, and the tz database is compiled in.
 # There is no HEALTHCHECK: probes are HTTP (/livez and /readyz on the ops port).
 FROM rust:1-alpine AS build
 RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
-# The dependencies alone first, so that a change of the source does not build them again.
-RUN mkdir -p src benches/main_job && touch src/lib.rs \
- && echo 'fn main() {}' | tee src/main.rs benches/main_job/main.rs benches/store.rs >/dev/null \
- && cargo build --locked --release && rm -r src benches
-COPY src src
 COPY benches benches
 COPY config config
-RUN touch src/main.rs src/lib.rs && cargo build --locked --release \
- && mkdir /empty
+COPY src src
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --locked --release --bin reminder-worker \
+ && mkdir -p /out/data && cp target/release/reminder-worker /out/
+
+# All that the image holds. A binary built elsewhere takes the place of this stage and of the one above:
+#
+#   docker build --build-context binary=DIR .     # DIR holds the static reminder-worker and an empty data/
+FROM scratch AS binary
+COPY --from=build /out /
 
 FROM scratch
-COPY --from=build /src/target/release/reminder-worker /reminder-worker
-COPY --from=build --chown=65532:65532 /empty /data
+COPY --from=binary /reminder-worker /reminder-worker
+COPY --from=binary --chown=65532:65532 /data /data
 USER 65532:65532
 ENV REMINDER_WORKER__STORE__PATH=/data/store
 VOLUME /data
