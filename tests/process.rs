@@ -18,6 +18,8 @@ mod offline;
 mod outage;
 #[path = "process/outbox.rs"]
 mod outbox;
+#[path = "process/settings.rs"]
+mod settings;
 #[path = "process/sidecar.rs"]
 mod sidecar;
 #[path = "process/start.rs"]

@@ -7,6 +7,7 @@ mod demo;
 mod show;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -15,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::options::ConfigOptions;
 use super::serve::{obeying_signals, start};
-use super::{Context, Failure};
+use super::{Context, Failure, resources};
 use crate::app::Running;
 use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// The broker whose habits the stand-in has
     #[arg(long, value_enum, default_value_t = Profile::Kafka)]
     pub(super) profile: Profile,
+    /// Take broker and inbound retry from the Dapr resources of this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    pub(super) resources_path: Option<PathBuf>,
     /// Port of the stand-in for Dapr
     #[arg(long, default_value_t = 3500, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
@@ -99,10 +103,11 @@ async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdo
 
 /// Starts the worker, then the sidecar, which asks for ports that are open.
 async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdown) -> Result<Stage, Failure> {
+    let (profile, resiliency) = broker(args, config)?;
     let worker = start(config.clone(), context, shutdown).await?;
     let token = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
     let mut apps = vec![sidecar::App {
-        app_id: "reminder-worker".into(),
+        app_id: resources::APP_ID.into(),
         address: worker.app_address.to_string(),
         api_token: token(&config.app.api_token),
     }];
@@ -113,11 +118,8 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
     }));
     let settings = sidecar::Settings {
         listen: (Ipv4Addr::LOCALHOST, args.port).into(),
-        profile: match args.profile {
-            Profile::Kafka => sidecar::Profile::Kafka,
-            Profile::Redis => sidecar::Profile::Redis,
-            Profile::InMemory => sidecar::Profile::InMemory,
-        },
+        profile,
+        resiliency,
         component: config.dapr.pubsub.clone(),
         apps,
         api_token: token(&config.dapr.api_token),
@@ -132,6 +134,22 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
             Err(Failure::failed(format!("{error}; --port chooses another")))
         }
     }
+}
+
+/// The broker to behave like and the retry of its deliveries: what the resources say, where there are some.
+fn broker(
+    args: &Args,
+    config: &Config,
+) -> Result<(sidecar::Profile, Option<sidecar::InboundRetry>), Failure> {
+    if let Some(dir) = &args.resources_path {
+        return resources::broker(dir, &config.dapr.pubsub);
+    }
+    let profile = match args.profile {
+        Profile::Kafka => sidecar::Profile::Kafka,
+        Profile::Redis => sidecar::Profile::Redis,
+        Profile::InMemory => sidecar::Profile::InMemory,
+    };
+    Ok((profile, None))
 }
 
 /// Warnings only, unless a level was asked for: the screen shows what happens.

@@ -29,6 +29,7 @@ mod json;
 mod observe;
 mod publish;
 mod reply;
+pub mod resources;
 mod route;
 mod runtime;
 mod server;
@@ -81,6 +82,12 @@ impl Profile {
             Self::Redis => "pubsub.redis",
             Self::InMemory => "pubsub.in-memory",
         }
+    }
+
+    /// The profile of a component type; `None` where no recording tells how the broker behaves.
+    #[must_use]
+    pub fn of(component_type: &str) -> Option<Self> {
+        [Self::Kafka, Self::Redis, Self::InMemory].into_iter().find(|p| p.component_type() == component_type)
     }
 
     /// Partitions of a topic; only Kafka has more than one.
