@@ -14,6 +14,8 @@
 
 #[path = "conformance/brokers.rs"]
 mod brokers;
+#[path = "process/child.rs"]
+mod child;
 #[path = "conformance/daprd.rs"]
 mod daprd;
 #[path = "conformance/found.rs"]
@@ -28,12 +30,22 @@ mod probe;
 mod recorded;
 #[path = "recordings/mod.rs"]
 mod recordings;
+#[path = "conformance/rig.rs"]
+mod rig;
+#[path = "conformance/scenarios.rs"]
+mod scenarios;
 #[path = "conformance/sidecar.rs"]
 mod sidecar;
+#[path = "conformance/stops.rs"]
+mod stops;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/tap.rs"]
+mod tap;
 #[path = "process/wait.rs"]
 mod wait;
+#[path = "conformance/worker.rs"]
+mod worker;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -43,6 +55,7 @@ use futures_util::future::join_all;
 use recorded::Play;
 use recordings::capture::Capture;
 use reminder_worker::sidecar::Profile;
+use rig::Place;
 use sidecar::{Broker, Kind};
 use table::Table;
 use wait::now;
@@ -105,18 +118,25 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
     }
     let mut table = Table::default();
     let is_wanted = |name: &str| wanted.is(name);
-    if !captures.iter().any(|capture| capture.scenarios.keys().any(|name| is_wanted(name))) {
+    let recorded = captures.iter().flat_map(|capture| capture.scenarios.keys().map(String::as_str));
+    let mut all = recorded.chain(scenarios::SCENARIOS.iter().map(|(name, _)| *name));
+    if !all.any(is_wanted) {
         return table.print();
     }
     let (redis, kafka) = match &daprd {
         Some(_) => (brokers::redis().await, brokers::kafka()),
         None => (Err(NO_DAPRD.to_owned()), Err(NO_DAPRD.to_owned())),
     };
-    let mut plays = Vec::new();
+    let (mut plays, mut places) = (Vec::new(), Vec::new());
     for (n, ((name, profile), capture)) in (0..).zip(CAPTURES.iter().zip(&captures)) {
         let run = (now() / 1_000 + n).to_string();
-        let play = |kind, broker| Play { kind, broker, capture, run: run.clone() };
-        plays.push(play(Kind::Embedded, Broker::played(*profile)));
+        let mut on = |kind: Kind, broker: Broker| {
+            if !name.ends_with("+resiliency") {
+                places.push((Place { kind: kind.clone(), broker: broker.clone() }, *name));
+            }
+            plays.push(Play { kind, broker, capture, run: run.clone() });
+        };
+        on(Kind::Embedded, Broker::played(*profile));
         let Some(daprd) = daprd.clone().map(Kind::Daprd) else { continue };
         let broker = match profile {
             Profile::InMemory => Ok(Broker::played(*profile)),
@@ -124,12 +144,13 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
             Profile::Kafka => kafka.as_ref().map(|started| Broker::at(*profile, &started.address)),
         };
         match broker {
-            Ok(broker) => plays.push(play(daprd, broker)),
-            Err(why) => table.leave_out(format!("{} {name}", daprd.name()), why),
+            Ok(broker) => on(daprd, broker),
+            Err(why) => table.leave_out(recorded::column(&daprd, name), why),
         }
     }
     for rows in join_all(plays.iter().map(|play| play.run(&is_wanted))).await {
         table.extend(rows);
     }
+    table.extend(scenarios::run(&places, &is_wanted).await);
     table.print()
 }

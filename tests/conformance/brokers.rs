@@ -19,7 +19,7 @@ pub(crate) struct Started {
 }
 
 enum Held {
-    Redis(Child, TempDir),
+    Redis { child: Child, _dir: TempDir },
     Kafka(PathBuf, TempDir),
     Nothing,
 }
@@ -37,7 +37,7 @@ pub(crate) async fn redis() -> Result<Started, String> {
     command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn().map_err(|error| format!("redis-server does not start: {error}"))?;
     let address = format!("127.0.0.1:{port}");
-    let started = Started { address: address.clone(), _held: Held::Redis(child, dir) };
+    let started = Started { address: address.clone(), _held: Held::Redis { child, _dir: dir } };
     let listens = until_within(REDIS_START_MAX, async || TcpStream::connect(&address).ok()).await;
     listens.map(|_| started).ok_or_else(|| "redis-server did not listen within 10 s".to_owned())
 }
@@ -66,7 +66,7 @@ pub(crate) fn kafka() -> Result<Started, String> {
 impl Drop for Held {
     fn drop(&mut self) {
         match self {
-            Self::Redis(child, _) => {
+            Self::Redis { child, .. } => {
                 // It may have ended.
                 let _ = child.kill();
                 let _ = child.wait();

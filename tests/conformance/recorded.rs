@@ -72,6 +72,7 @@ impl Play<'_> {
             retry: self.capture.name.ends_with("+resiliency").then_some(POLICY),
             app_token: None,
             api_token: None,
+            app_health: false,
         };
         let sidecar = Running::start(&self.kind, &spec).await;
         sidecar.has_subscriptions(probe.subscriptions()).await;

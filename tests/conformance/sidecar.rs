@@ -67,6 +67,8 @@ pub(crate) struct Spec {
     pub(crate) app_token: Option<&'static str>,
     /// What callers must show.
     pub(crate) api_token: Option<&'static str>,
+    /// Whether the app's health is probed, once a second.
+    pub(crate) app_health: bool,
 }
 
 /// A running sidecar.

@@ -61,11 +61,6 @@ impl Process {
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         until("the end of the process", async || self.child.try_wait().unwrap()).await
     }
-
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.ended().await;
-    }
 }
 
 impl Drop for Process {

@@ -78,6 +78,13 @@ impl Setup {
     }
 }
 
+impl Process {
+    pub(crate) async fn kill(mut self) {
+        self.signal("KILL");
+        self.ended().await;
+    }
+}
+
 /// A worker that listens.
 pub(crate) struct Worker {
     pub(crate) process: Process,

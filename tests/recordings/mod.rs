@@ -8,9 +8,6 @@ pub(crate) mod app;
 pub(crate) mod capture;
 pub(crate) mod same;
 
-/// The version of daprd that was recorded.
-pub(crate) const RECORDED_VERSION: &str = "1.18.1";
-
 /// Scenarios that nothing run on its own can match: capture, scenario, reason. One that begins to match must leave.
 pub(crate) const UNMATCHED: [(&str, &str, &str); 3] = [
     (
