@@ -17,6 +17,7 @@
 //! app may then have taken a message whose answer nobody read; a real sidecar that is killed does the same.
 
 mod api;
+mod app_health;
 mod batch;
 mod broker;
 mod bulk;
@@ -44,6 +45,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use app_health::AppHealth;
 pub use broker::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
 pub use chance::{Chance, Luck};
 pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel, REPLY_MAX_BYTES};
@@ -125,6 +127,8 @@ pub struct Settings {
     pub api_token: Option<String>,
     /// The inbound retry policy, if any.
     pub resiliency: Option<InboundRetry>,
+    /// How the apps' health is probed; `None`: it is not, and they are taken for healthy.
+    pub app_health: Option<AppHealth>,
     /// The largest body that is taken.
     pub body_max_bytes: usize,
     /// How long an app may take for one delivery.
@@ -140,6 +144,7 @@ impl Default for Settings {
             apps: Vec::new(),
             api_token: None,
             resiliency: None,
+            app_health: None,
             body_max_bytes: BODY_MAX_BYTES,
             delivery_timeout: DELIVERY_TIMEOUT,
         }

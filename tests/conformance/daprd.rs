@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::found::Daprd;
 use crate::ports::free_port;
-use crate::sidecar::{COMPONENT, Spec};
+use crate::sidecar::{COMPONENT, PROBE_EVERY, PROBES_BAD, Spec};
 
 /// More than a scenario's topics: with fewer connections publishes fail once so many topics are read.
 const REDIS_POOL_SIZE: usize = 400;
@@ -55,6 +55,11 @@ impl Process {
             ("--log-level", "info".into()),
         ] {
             command.arg(flag).arg(value);
+        }
+        if spec.app_health {
+            command.args(["--enable-app-health-check", "--app-health-check-path", "/healthz"]);
+            command.arg("--app-health-probe-interval").arg(PROBE_EVERY.as_secs().to_string());
+            command.arg("--app-health-threshold").arg(PROBES_BAD.to_string());
         }
         let tokens = [("DAPR_API_TOKEN", spec.api_token), ("APP_API_TOKEN", spec.app_token)];
         command.envs(tokens.into_iter().filter_map(|(name, token)| Some((name, token?))));

@@ -20,7 +20,7 @@ macro_rules! scenarios {
 }
 
 /// All of them.
-pub(crate) const SCENARIOS: [Scenario; 14] = scenarios![
+pub(crate) const SCENARIOS: [Scenario; 15] = scenarios![
     "worker-discovery" => worker::discovery,
     "worker-single-delivery" => worker::single_delivery,
     "worker-bulk-delivery" => worker::bulk_delivery,
@@ -29,6 +29,7 @@ pub(crate) const SCENARIOS: [Scenario; 14] = scenarios![
     "worker-tokens" => worker::tokens,
     "worker-wrong-app-token" => worker::wrong_app_token,
     "worker-wrong-api-token" => worker::wrong_api_token,
+    "worker-app-health" => worker::app_health,
     "worker-oversize" => worker::oversize,
     "worker-sidecar-killed" => worker::sidecar_killed,
     "worker-terminated-with-half-a-body" => stops::terminated_with_half_a_body,

@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reminder_worker::clock::SystemClock;
-use reminder_worker::sidecar::{App, InboundRetry, Profile, Settings, Sidecar};
+use reminder_worker::sidecar::{App, AppHealth, InboundRetry, Profile, Settings, Sidecar};
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,6 +17,10 @@ use crate::wait::until;
 
 /// The name of the component, as the worker and the recordings have it.
 pub(crate) const COMPONENT: &str = "kafka-pubsub";
+
+/// Between two probes of an app's health, and bad ones that make it unhealthy.
+pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const PROBES_BAD: u32 = 2;
 
 /// Which sidecar.
 #[derive(Clone)]
@@ -166,6 +171,11 @@ async fn embedded(spec: &Spec) -> Host {
         apps: vec![app],
         api_token: spec.api_token.map(Into::into),
         resiliency: spec.retry,
+        app_health: spec.app_health.then(|| AppHealth {
+            interval: PROBE_EVERY,
+            threshold: PROBES_BAD,
+            ..AppHealth::default()
+        }),
         ..Settings::default()
     };
     let (token, tracker) = (CancellationToken::new(), TaskTracker::new());

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use reminder_worker::sidecar::Profile;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::rig::{Place, Plan, REMINDERS, Rig, TASK_EVENTS, created};
+use crate::sidecar::PROBES_BAD;
 use crate::wait::{now, until};
 
 /// In one delivery an event.
@@ -30,7 +32,7 @@ pub(crate) async fn discovery(place: Place) {
     assert_eq!(asked.len(), 1, "asked once");
     assert_eq!(rig.tap.passed("/dapr/config").len(), 1);
     let list = asked[0].reply.as_array().unwrap();
-    let kafka = place.broker.profile == reminder_worker::sidecar::Profile::Kafka;
+    let kafka = place.broker.profile == Profile::Kafka;
     assert!(
         list.iter().all(|one| one["bulkSubscribe"].is_object() == kafka),
         "bulk on Kafka alone: {list:?}"
@@ -94,7 +96,13 @@ pub(crate) async fn reply_words(place: Place) {
         rig.publish(&event).await;
         assert_eq!(rig.replies(count).await[count - 1..], [reply], "{event}");
     }
-    for (kind, count) in [("applied", 1), ("duplicate", 1), ("quarantined", 1), ("ignored", 1)] {
+    // On Kafka the second has an offset of its own: a later statement of the same, not a redelivery.
+    let again = if place.broker.profile == Profile::Kafka {
+        [("applied", 2), ("duplicate", 0)]
+    } else {
+        [("applied", 1), ("duplicate", 1)]
+    };
+    for (kind, count) in again.into_iter().chain([("quarantined", 1), ("ignored", 1)]) {
         assert_eq!(rig.worker.counted(kind).await, count, "{kind}");
     }
 }
@@ -151,15 +159,14 @@ pub(crate) async fn oversize(place: Place) {
     assert_eq!(rig.publish_bytes("task-events", huge(5 << 20).into()).await, 500, "over the sidecar's limit");
     let taken = rig.publish_bytes("task-events", huge(3 << 20).into()).await;
     rig.publish(&created("small", 500)).await;
-    // Kafka's own limit is 1 MiB; elsewhere the worker drops it, and 404 drops single and bulk alike.
-    let expected = if taken == StatusCode::NO_CONTENT { vec![404, 200] } else { vec![200] };
-    let mut statuses: Vec<u16> =
-        rig.replies(expected.len()).await.into_iter().map(|(status, _)| status).collect();
-    statuses.sort_by_key(|status| std::cmp::Reverse(*status));
-    assert_eq!(statuses, expected);
+    // Kafka's own limit is 1 MiB; elsewhere it arrives, and the worker drops it with its reason.
+    let arrives = place.broker.profile != Profile::Kafka;
+    assert_eq!(taken == StatusCode::NO_CONTENT, arrives, "{taken}");
+    let replies = rig.replies(1 + usize::from(arrives)).await;
+    assert_eq!(replies.contains(&drop_it()), arrives, "{replies:?}");
+    assert!(replies.contains(&success()));
     rig.worker.reminder_is("small", "published").await;
-    let quarantined = u64::try_from(expected.len() - 1).unwrap();
-    assert_eq!(rig.worker.counted("quarantined").await, quarantined);
+    assert_eq!(rig.worker.counted("quarantined").await, u64::from(arrives));
 }
 
 pub(crate) async fn sidecar_killed(place: Place) {
@@ -178,4 +185,37 @@ pub(crate) async fn sidecar_killed(place: Place) {
 }
 
 /// How long nothing may come to be sure that nothing comes.
-pub(crate) const QUIET: Duration = Duration::from_millis(1_500);
+const QUIET: Duration = Duration::from_millis(1_500);
+
+pub(crate) async fn app_health(place: Place) {
+    let rig = Rig::ready(&place, &Plan { app_health: true, ..single() }).await;
+    let probe = &rig.tap.passed("/healthz")[0];
+    assert_eq!((probe.status, probe.headers.get("dapr-api-token")), (204, None));
+    rig.publish(&created("before", 60_000)).await;
+    assert_eq!(rig.replies(1).await, [success()]);
+
+    rig.tap.healthy(false);
+    let bad = || rig.tap.passed("/healthz").iter().filter(|probe| probe.status == 0).count();
+    // One more than it takes: the last of them has been acted on.
+    until("bad probes", async || (bad() > PROBES_BAD as usize).then_some(())).await;
+    rig.publish(&created("meanwhile", 60_000)).await;
+    tokio::time::sleep(QUIET).await;
+    assert_eq!(rig.tap.passed(TASK_EVENTS).len(), 1, "nothing is delivered to an app that is not well");
+
+    rig.tap.healthy(true);
+    if place.broker.profile == Profile::InMemory {
+        // Nobody subscribed when it was published, and nobody tells when somebody does again.
+        until("deliveries again", async || {
+            rig.publish(&created("after", 60_000)).await;
+            tokio::time::sleep(QUIET / 5).await;
+            (rig.tap.passed(TASK_EVENTS).len() > 1).then_some(())
+        })
+        .await;
+        assert_eq!(rig.worker.ops("/api/v1/tasks/meanwhile").await.0, StatusCode::NOT_FOUND, "it is lost");
+    } else {
+        rig.worker.reminder_is("meanwhile", "pending").await;
+        rig.publish(&created("after", 60_000)).await;
+    }
+    rig.worker.reminder_is("after", "pending").await;
+    assert_eq!(rig.tap.passed("/dapr/subscribe").len(), 1, "it is not asked again");
+}
