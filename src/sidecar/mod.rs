@@ -10,6 +10,8 @@
 //! Where it differs from daprd, on purpose:
 //! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
 //! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
+//! - what an app on Redis misses while its health checks fail comes when it is well again; of daprd's, the first
+//!   message of each topic comes only after the component's `processingTimeout`, 60 s later;
 //! - a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive;
 //! - nothing survives a restart.
 //!

@@ -86,7 +86,7 @@ pub(crate) async fn bulk_delivery(place: Place) {
 
 pub(crate) async fn reply_words(place: Place) {
     let rig = Rig::ready(&place, &single()).await;
-    let event = created("twice", 60_000);
+    let event = created("twice", 600_000);
     for (count, event, reply) in [
         (1, event.clone(), success()),
         (2, event, success()),
@@ -191,14 +191,14 @@ pub(crate) async fn app_health(place: Place) {
     let rig = Rig::ready(&place, &Plan { app_health: true, ..single() }).await;
     let probe = &rig.tap.passed("/healthz")[0];
     assert_eq!((probe.status, probe.headers.get("dapr-api-token")), (204, None));
-    rig.publish(&created("before", 60_000)).await;
+    rig.publish(&created("before", 600_000)).await;
     assert_eq!(rig.replies(1).await, [success()]);
 
     rig.tap.healthy(false);
     let bad = || rig.tap.passed("/healthz").iter().filter(|probe| probe.status == 0).count();
     // One more than it takes: the last of them has been acted on.
     until("bad probes", async || (bad() > PROBES_BAD as usize).then_some(())).await;
-    rig.publish(&created("meanwhile", 60_000)).await;
+    rig.publish(&created("meanwhile", 600_000)).await;
     tokio::time::sleep(QUIET).await;
     assert_eq!(rig.tap.passed(TASK_EVENTS).len(), 1, "nothing is delivered to an app that is not well");
 
@@ -206,7 +206,7 @@ pub(crate) async fn app_health(place: Place) {
     if place.broker.profile == Profile::InMemory {
         // Nobody subscribed when it was published, and nobody tells when somebody does again.
         until("deliveries again", async || {
-            rig.publish(&created("after", 60_000)).await;
+            rig.publish(&created("after", 600_000)).await;
             tokio::time::sleep(QUIET / 5).await;
             (rig.tap.passed(TASK_EVENTS).len() > 1).then_some(())
         })
@@ -214,7 +214,7 @@ pub(crate) async fn app_health(place: Place) {
         assert_eq!(rig.worker.ops("/api/v1/tasks/meanwhile").await.0, StatusCode::NOT_FOUND, "it is lost");
     } else {
         rig.worker.reminder_is("meanwhile", "pending").await;
-        rig.publish(&created("after", 60_000)).await;
+        rig.publish(&created("after", 600_000)).await;
     }
     rig.worker.reminder_is("after", "pending").await;
     assert_eq!(rig.tap.passed("/dapr/subscribe").len(), 1, "it is not asked again");
