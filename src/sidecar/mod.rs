@@ -10,6 +10,8 @@
 //! Where it differs from daprd, on purpose:
 //! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
 //! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
+//! - what an app on Redis misses while its health checks fail comes when it is well again; of daprd's, the first
+//!   message of each topic comes only after the component's `processingTimeout`, 60 s later;
 //! - a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive;
 //! - nothing survives a restart.
 //!
@@ -17,6 +19,7 @@
 //! app may then have taken a message whose answer nobody read; a real sidecar that is killed does the same.
 
 mod api;
+mod app_health;
 mod batch;
 mod broker;
 mod bulk;
@@ -45,6 +48,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use app_health::AppHealth;
 pub use broker::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
 pub use chance::{Chance, Luck};
 pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel, REPLY_MAX_BYTES};
@@ -132,6 +136,8 @@ pub struct Settings {
     pub api_token: Option<String>,
     /// The inbound retry policy, if any.
     pub resiliency: Option<InboundRetry>,
+    /// How the apps' health is probed; `None`: it is not, and they are taken for healthy.
+    pub app_health: Option<AppHealth>,
     /// The largest body that is taken.
     pub body_max_bytes: usize,
     /// How long an app may take for one delivery.
@@ -147,6 +153,7 @@ impl Default for Settings {
             apps: Vec::new(),
             api_token: None,
             resiliency: None,
+            app_health: None,
             body_max_bytes: BODY_MAX_BYTES,
             delivery_timeout: DELIVERY_TIMEOUT,
         }

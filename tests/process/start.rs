@@ -6,7 +6,8 @@ use std::process::Command;
 use reqwest::StatusCode;
 
 use crate::events::{FAR, TASK_EVENTS, bulk, created, task};
-use crate::sidecar::{Sidecar, free_port};
+use crate::ports::free_port;
+use crate::sidecar::Sidecar;
 use crate::wait::until;
 use crate::worker::{Setup, command};
 
