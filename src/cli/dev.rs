@@ -23,6 +23,9 @@ use crate::shutdown::Shutdown;
 use crate::sidecar::{self, Sidecar};
 use show::{Happenings, Screen};
 
+/// Where SDKs look for gRPC unless told otherwise.
+const GRPC_PORT: u16 = 50001;
+
 /// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +35,9 @@ pub(super) struct Args {
     /// Send a small day of tasks that fall due within seconds, and show what becomes of them
     #[arg(long)]
     pub(super) demo: bool,
+    /// Port where the stand-in takes publishes over gRPC, as Dapr's SDKs send them [default: 50001, if it is free]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) grpc_port: Option<u16>,
     /// The broker whose habits the stand-in has
     #[arg(long, value_enum, default_value_t = Profile::Kafka)]
     pub(super) profile: Profile,
@@ -88,7 +94,7 @@ async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdo
     let played = if args.demo {
         demo::play(&stage.worker, &stage.sidecar, config, context.clock.as_ref(), &mut screen, shutdown).await
     } else {
-        screen.greet(&stage.worker, stage.sidecar.address(), config);
+        screen.greet(&stage.worker, &stage.sidecar, config);
         screen.follow(&mut Happenings::new(&stage.worker, &stage.sidecar, shutdown)).await;
         Ok(())
     };
@@ -118,6 +124,7 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
     }));
     let settings = sidecar::Settings {
         listen: (Ipv4Addr::LOCALHOST, args.port).into(),
+        grpc: Some((Ipv4Addr::LOCALHOST, args.grpc_port.unwrap_or(GRPC_PORT)).into()),
         profile,
         resiliency,
         component: config.dapr.pubsub.clone(),
@@ -126,12 +133,25 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
         ..sidecar::Settings::default()
     };
     let (curtain, tasks) = (CancellationToken::new(), TaskTracker::new());
-    match Sidecar::start(settings, Arc::clone(&context.clock), curtain.clone(), tasks.clone()).await {
+    let start = async |settings| {
+        Sidecar::start(settings, Arc::clone(&context.clock), curtain.clone(), tasks.clone()).await
+    };
+    let started = match start(settings.clone()).await {
+        // Nobody asked for this port by name, and without it all but SDKs can go on.
+        Err(error) if args.grpc_port.is_none() && Some(error.address()) == settings.grpc => {
+            tracing::warn!("no gRPC for SDKs: {error}; --grpc-port chooses another");
+            start(sidecar::Settings { grpc: None, ..settings }).await
+        }
+        started => started,
+    };
+    match started {
         Ok(sidecar) => Ok(Stage { worker, sidecar, curtain, tasks }),
         Err(error) => {
             shutdown.stop();
             let _ = worker.wait().await;
-            Err(Failure::failed(format!("{error}; --port chooses another")))
+            let of_http = error.address().port() == args.port;
+            let flag = if of_http { "--port" } else { "--grpc-port" };
+            Err(Failure::failed(format!("{error}; {flag} chooses another")))
         }
     }
 }

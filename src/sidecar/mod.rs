@@ -1,6 +1,6 @@
 //! The embedded stand-in for Dapr: what `dev` and the tests run in place of daprd and a broker.
 //!
-//! Owns the publish API, CloudEvent wrapping, subscriptions, delivery with retries and dead letters, service
+//! Owns the publish API (HTTP and gRPC), CloudEvent wrapping, subscriptions, delivery with retries and dead letters, service
 //! invocation, and a broker in memory. It behaves as recordings of daprd 1.18.1 show (`tests/captures/`,
 //! replayed by `tests/sidecar_golden.rs`), with a [`Profile`] per broker, since they differ in what they lose.
 //!
@@ -27,6 +27,7 @@ mod chance;
 mod channel;
 mod deliver;
 mod errors;
+mod grpc;
 mod invoke;
 mod json;
 mod observe;
@@ -57,6 +58,7 @@ pub use reply::Verdict;
 pub use runtime::Runtime;
 
 use crate::clock::Clock;
+use server::Version;
 
 /// The body limit of daprd: 4 MiB.
 pub const BODY_MAX_BYTES: usize = 4 << 20;
@@ -126,6 +128,8 @@ pub struct InboundRetry {
 pub struct Settings {
     /// Where the HTTP API listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where the gRPC API listens, if anywhere; port 0 takes a free one.
+    pub grpc: Option<SocketAddr>,
     /// The broker to behave like.
     pub profile: Profile,
     /// The name of the one pubsub component.
@@ -148,6 +152,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 3500).into(),
+            grpc: None,
             profile: Profile::default(),
             component: "kafka-pubsub".into(),
             apps: Vec::new(),
@@ -175,35 +180,57 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// The address it is about.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let Self::Listen { address, .. } = self;
+        *address
+    }
+}
+
 /// A running sidecar; it stops when its token is cancelled, and the tracker then waits for it.
 pub struct Sidecar {
     address: SocketAddr,
+    grpc: Option<SocketAddr>,
     runtime: Arc<Runtime>,
 }
 
 impl Sidecar {
-    /// Opens the API, then asks the apps what they subscribe to, in the background.
+    /// Opens the APIs, then asks the apps what they subscribe to, in the background.
     pub async fn start(
         settings: Settings,
         clock: Arc<dyn Clock>,
         token: CancellationToken,
         tracker: TaskTracker,
     ) -> Result<Self, StartError> {
-        let refused = |source| StartError::Listen { address: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let (listener, address) = listen(settings.listen).await?;
+        let grpc = match settings.grpc {
+            Some(wanted) => Some(listen(wanted).await?),
+            None => None,
+        };
         let channel = Arc::new(HttpChannel::new(Arc::clone(&clock)));
         let runtime = Runtime::new(settings, clock, channel, Arc::new(Luck::default()), token, tracker);
-        server::serve(&runtime, listener);
+        server::serve(&runtime, listener, runtime.router(), Version::Http1);
+        let grpc = grpc.map(|(listener, address)| {
+            server::serve(&runtime, listener, grpc::router(&runtime), Version::Http2);
+            address
+        });
         runtime.discover();
-        tracing::info!(%address, "the embedded sidecar listens");
-        Ok(Self { address, runtime })
+        tracing::info!(%address, ?grpc, "the embedded sidecar listens");
+        Ok(Self { address, grpc, runtime })
     }
 
-    /// The address the API is bound to.
+    /// The address the HTTP API is bound to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address the gRPC API is bound to, if there is one.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc
     }
 
     /// Everything that happens from now on.
@@ -211,4 +238,11 @@ impl Sidecar {
     pub fn observe(&self) -> broadcast::Receiver<Observation> {
         self.runtime.observe()
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
 }
