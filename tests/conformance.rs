@@ -18,6 +18,8 @@ mod brokers;
 mod child;
 #[path = "conformance/daprd.rs"]
 mod daprd;
+#[path = "conformance/doubt.rs"]
+mod doubt;
 #[path = "conformance/found.rs"]
 mod found;
 #[path = "conformance/loose.rs"]
@@ -52,7 +54,7 @@ use std::time::Instant;
 
 use found::Daprd;
 use futures_util::future::join_all;
-use recorded::Play;
+use recorded::{Outcomes, Play};
 use recordings::capture::Capture;
 use reminder_worker::sidecar::Profile;
 use rig::Place;
@@ -123,6 +125,8 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
     if !all.any(is_wanted) {
         return table.print();
     }
+    let profiles = CAPTURES.iter().map(|(_, profile)| *profile);
+    table.extend(vec![doubt::row(&profiles.zip(&captures).collect::<Vec<_>>())]);
     let (redis, kafka) = match &daprd {
         Some(_) => (brokers::redis().await, brokers::kafka()),
         None => (Err(NO_DAPRD.to_owned()), Err(NO_DAPRD.to_owned())),
@@ -148,9 +152,16 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
             Err(why) => table.leave_out(recorded::column(&daprd, name), why),
         }
     }
-    for rows in join_all(plays.iter().map(|play| play.run(&is_wanted))).await {
-        table.extend(rows);
+    let played = join_all(plays.iter().map(|play| play.run(&is_wanted)));
+    let (outcomes, rows) = tokio::join!(played, scenarios::run(&places, &is_wanted));
+    for (play, played) in plays.iter().zip(&outcomes) {
+        let is_twin = |(other, _): &(&Play, &Outcomes)| {
+            matches!(other.kind, Kind::Embedded) && other.capture.name == play.capture.name
+        };
+        // The embedded sidecar plays every capture.
+        let (_, embedded) = plays.iter().zip(&outcomes).find(is_twin).unwrap();
+        table.extend(play.judge(played, embedded));
     }
-    table.extend(scenarios::run(&places, &is_wanted).await);
+    table.extend(rows);
     table.print()
 }

@@ -42,7 +42,11 @@ async fn replay_all(name: &str, profile: Profile) {
     }
     let listed =
         UNMATCHED.iter().filter(|(c, s, _)| *c == name && capture.scenarios.contains_key(*s)).count();
-    println!("{name}: {matched} of {} scenarios matched, {listed} listed", capture.scenarios.len());
+    println!(
+        "{name} of daprd {}: {matched} of {} scenarios matched, {listed} listed",
+        capture.daprd,
+        capture.scenarios.len()
+    );
     assert!(wrong.is_empty(), "{} of {name} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(matched + listed, capture.scenarios.len());
     assert_eq!(UNMATCHED.iter().filter(|(c, ..)| *c == name).count(), listed, "a listed scenario is unknown");

@@ -17,9 +17,9 @@ const REDIS_POOL_SIZE: usize = 400;
 
 /// `processingTimeout` and `redeliverInterval`. When an app falls ill, each subscription's open read still gets one
 /// message, which nobody handles: it is delivered once it has been pending so long, with daprd's defaults 60 to 75 s
-/// later.
-const RECLAIMED_LATE: [&str; 2] = ["60s", "15s"];
-const RECLAIMED_SOON: [&str; 2] = ["3s", "1s"];
+/// later. In milliseconds, since the second is not read where it has a unit.
+const RECLAIMED_LATE: [&str; 2] = ["60000", "15000"];
+const RECLAIMED_SOON: [&str; 2] = ["3000", "1000"];
 
 /// Lines of its log that are shown when it ended by itself.
 const LAST_LINES: usize = 8;

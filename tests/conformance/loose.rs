@@ -50,16 +50,16 @@ pub(crate) fn difference(
     })
 }
 
-/// Counts and pauses of one event's deliveries. A series that was cut off by the end of the recording may have been
-/// cut one earlier or later.
+/// Counts and pauses of one event's deliveries. A series that went on when the recording ended may have been cut off
+/// earlier or later.
 fn series_differ(ours: &[i64], theirs: &[i64], watched_ms: i64) -> Option<String> {
-    let endless = is_endless(theirs, watched_ms);
     let from_first = |at: &[i64]| at.iter().map(|ms| ms - at[0]).collect::<Vec<_>>();
+    let endless = is_endless(theirs, watched_ms);
     let (ours, theirs) = (from_first(ours), from_first(theirs));
-    let surely =
-        if endless { theirs.iter().filter(|at| **at <= watched_ms - LATE_MS).count() } else { theirs.len() };
-    let at_most = theirs.len() + usize::from(endless);
-    if ours.len() < surely || ours.len() > at_most {
+    let at_the_end = |at: &i64| endless && *at > watched_ms - LATE_MS;
+    let missing = theirs.iter().skip(ours.len()).any(|at| !at_the_end(at));
+    let surplus = ours.iter().skip(theirs.len()).any(|at| !at_the_end(at));
+    if missing || surplus {
         return Some(format!(
             "{} deliveries at {ours:?} instead of {} at {theirs:?}",
             ours.len(),

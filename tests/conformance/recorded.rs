@@ -1,19 +1,21 @@
 //! The recorded scenarios, many at once on one sidecar, each on topics of its own.
 
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use reminder_worker::sidecar::Profile;
 
 use crate::loose;
 use crate::ports::free_port;
 use crate::probe::Probe;
 use crate::recordings::app::{POLICY, is_bulk};
-use crate::recordings::capture::{Capture, Delivery, Reply};
+use crate::recordings::capture::{Capture, Delivery, Reply, Scenario};
 use crate::recordings::is_unmatched;
 use crate::recordings::same::Outcome;
 use crate::sidecar::{Broker, Kind, Running, Spec};
-use crate::table::{Row, Verdict};
+use crate::table::{Row, Verdict, text_of};
 use crate::wait::until_within;
 
 /// The app's id in the recordings, which is the source of its events.
@@ -25,8 +27,11 @@ const HOLDS_OTHERS_UP_MS: i64 = 4_000;
 /// How long the first delivery of anything may take: consumer groups of many topics come together slowly.
 const FIRST_DELIVERY_MAX: Duration = Duration::from_secs(30);
 
-/// Differences between sidecar and recording that are known facts: column, scenario, reason.
-const KNOWN: [(&str, &str, &str); 0] = [];
+const BESIDE_OTHERS: &str =
+    "recorded beside others that changed it (see UNMATCHED); embedded and daprd were held against each other";
+
+/// What came of each scenario; the reason where it could not be played.
+pub(crate) type Outcomes = BTreeMap<String, Result<Outcome, String>>;
 
 /// A capture to be played on a sidecar and its broker.
 pub(crate) struct Play<'a> {
@@ -43,16 +48,24 @@ impl Play<'_> {
     }
 
     /// Plays those scenarios that are wanted.
-    pub(crate) async fn run(&self, wanted: &(impl Fn(&str) -> bool + Sync)) -> Vec<Row> {
+    pub(crate) async fn run(&self, wanted: &impl Fn(&str) -> bool) -> Outcomes {
         let mut together = Vec::new();
         let mut groups = Vec::new();
         for name in self.capture.scenarios.keys().map(String::as_str).filter(|name| wanted(name)) {
             if self.holds_others_up(name) { groups.push(vec![name]) } else { together.push(name) }
         }
         groups.push(together);
-        let played = groups.iter().enumerate().filter(|(_, names)| !names.is_empty());
-        let rows = join_all(played.map(|(n, names)| self.group(n, names))).await;
-        rows.into_iter().flatten().collect()
+        let play = async |(number, names): (usize, &Vec<&str>)| {
+            // Groups share nothing but the broker.
+            let played = AssertUnwindSafe(self.group(number, names)).catch_unwind().await;
+            let told = |name: &&str| (*name).to_owned();
+            match played.map_err(|panic| text_of(panic.as_ref())) {
+                Ok(outcomes) => names.iter().map(told).zip(outcomes.into_iter().map(Ok)).collect(),
+                Err(why) => names.iter().map(|name| (told(name), Err(why.clone()))).collect::<Outcomes>(),
+            }
+        };
+        let played = groups.iter().enumerate().filter(|(_, names)| !names.is_empty()).map(play);
+        join_all(played).await.into_iter().flatten().collect()
     }
 
     fn holds_others_up(&self, name: &str) -> bool {
@@ -61,7 +74,7 @@ impl Play<'_> {
         is_bulk(recorded) && last.zip(first).is_some_and(|(last, first)| last - first > HOLDS_OTHERS_UP_MS)
     }
 
-    async fn group(&self, number: usize, names: &[&str]) -> Vec<Row> {
+    async fn group(&self, number: usize, names: &[&str]) -> Vec<Outcome> {
         let probe = Probe::start(self.capture, names, &self.run).await;
         let spec = Spec {
             broker: self.broker.clone(),
@@ -80,11 +93,11 @@ impl Play<'_> {
         self.watch(&probe, names).await;
         assert_eq!(probe.asked(), self.capture.subscribe_request_headers, "asked once, as recorded");
         sidecar.kill().await;
-        let judged = names.iter().zip(replies).map(|(name, reply)| {
-            let deliveries = self.within_the_time_watched(&probe, name);
-            self.judge(name, &Outcome { reply, deliveries })
-        });
-        judged.collect()
+        let outcome = |(name, reply): (&&str, Reply)| Outcome {
+            reply,
+            deliveries: self.within_the_time_watched(&probe, name),
+        };
+        names.iter().zip(replies).map(outcome).collect()
     }
 
     async fn publish(&self, sidecar: &Running, probe: &Probe, name: &str) -> Reply {
@@ -117,26 +130,48 @@ impl Play<'_> {
         })
     }
 
-    fn judge(&self, name: &str, outcome: &Outcome) -> Row {
-        let recorded = &self.capture.scenarios[name];
-        let watched = i64::try_from(self.capture.watched(name).as_millis()).unwrap();
-        let profile: Profile = self.broker.profile;
-        let column = self.column();
-        let known = KNOWN.iter().find(|(c, s, _)| *c == column && *s == name);
-        let verdict = match (loose::difference(profile, recorded, outcome, watched), known) {
-            (None, None) => Verdict::Pass,
-            (None, Some(_)) => Verdict::Differs("is listed as a known difference, but matches".into()),
-            (Some(_), _) if is_unmatched(&self.capture.name, name) => {
-                Verdict::Listed("recorded beside others")
+    /// Holds the outcomes against the recordings; those that nothing run on its own can match, against what the
+    /// embedded sidecar did.
+    pub(crate) fn judge(&self, outcomes: &Outcomes, embedded: &Outcomes) -> Vec<Row> {
+        let verdict = |name: &String, outcome: &Outcome| {
+            let recorded = &self.capture.scenarios[name];
+            match (self.difference(name, recorded, outcome), is_unmatched(&self.capture.name, name)) {
+                (None, _) => Verdict::Pass,
+                (Some(difference), false) => Verdict::Differs(difference),
+                (Some(_), true) => match embedded.get(name) {
+                    Some(Ok(other)) => self
+                        .difference(name, &recorded.with(other), outcome)
+                        .map_or(Verdict::Listed(BESIDE_OTHERS), Verdict::Differs),
+                    Some(Err(_)) | None => Verdict::Listed(BESIDE_OTHERS),
+                },
             }
-            (Some(_), Some((.., reason))) => Verdict::Listed(reason),
-            (Some(difference), None) => Verdict::Differs(difference),
         };
-        Row { scenario: name.to_owned(), column, verdict }
+        let row = |(name, outcome): (&String, &Result<Outcome, String>)| Row {
+            scenario: name.clone(),
+            column: self.column(),
+            verdict: outcome
+                .as_ref()
+                .map_or_else(|why| Verdict::Differs(why.clone()), |outcome| verdict(name, outcome)),
+        };
+        outcomes.iter().map(row).collect()
+    }
+
+    fn difference(&self, name: &str, recorded: &Scenario, outcome: &Outcome) -> Option<String> {
+        let watched = i64::try_from(self.capture.watched(name).as_millis()).unwrap();
+        loose::difference(self.broker.profile, recorded, outcome, watched)
     }
 }
 
 /// The column of a capture's scenarios on a sidecar.
 pub(crate) fn column(kind: &Kind, capture: &str) -> String {
     format!("{} {capture}", kind.name())
+}
+
+impl Scenario {
+    /// The same with what came of it elsewhere in place of what was recorded.
+    fn with(&self, outcome: &Outcome) -> Self {
+        let at_ms: Vec<i64> = outcome.deliveries.iter().map(|delivery| delivery.at_ms).collect();
+        let (reply, first) = (outcome.reply.clone(), outcome.deliveries.clone());
+        Self { publish_reply: reply, deliveries: at_ms.len(), at_ms, first, ..self.clone() }
+    }
 }

@@ -1,6 +1,5 @@
 //! The worker's own scenarios by their names, a few at a time.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 
@@ -10,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::recorded::column;
 use crate::rig::Place;
-use crate::table::{Row, Verdict};
+use crate::table::{Row, Verdict, text_of};
 use crate::{stops, worker};
 
 type Scenario = (&'static str, fn(Place) -> Pin<Box<dyn Future<Output = ()>>>);
@@ -55,16 +54,10 @@ pub(crate) async fn run(places: &[(Place, &'static str)], wanted: &impl Fn(&str)
                 // What a scenario leaves behind is its own: nothing is shared with others but the broker.
                 let ended = AssertUnwindSafe(scenario(place)).catch_unwind().await;
                 let verdict =
-                    ended.map_or_else(|panic| Verdict::Differs(told(panic.as_ref())), |()| Verdict::Pass);
+                    ended.map_or_else(|panic| Verdict::Differs(text_of(panic.as_ref())), |()| Verdict::Pass);
                 Row { scenario: (*name).to_owned(), column, verdict }
             });
         }
     }
     join_all(running).await
-}
-
-/// What a scenario that failed said.
-fn told(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! What came out, as a table: a line for each scenario, a column for each sidecar and broker.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a scenario went as it should.
@@ -96,4 +97,10 @@ impl Table {
         }
         none
     }
+}
+
+/// What somebody said who panicked.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }

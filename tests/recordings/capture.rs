@@ -19,7 +19,7 @@ pub(crate) struct Capture {
     pub(crate) subscribe_request_headers: Vec<BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct Scenario {
     pub(crate) subscription: serde_json::Map<String, Value>,
     pub(crate) publish: Publish,
@@ -30,21 +30,21 @@ pub(crate) struct Scenario {
     pub(crate) first: Vec<Delivery>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct Publish {
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
 
-#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
 /// What the app replied: status and body in turn, the last repeated, or the name of a bulk behaviour.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Answers {
     InTurn(Vec<(u16, String)>),
