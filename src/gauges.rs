@@ -12,7 +12,7 @@ use crate::domain::{State, Timestamp};
 use crate::health::Health;
 use crate::store::{Meta, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{Overdue, View, Writer};
+use crate::writer::{ForeignReminder, Overdue, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -20,11 +20,15 @@ const EVERY: Duration = Duration::from_secs(1);
 /// ends, shorter than a probe's patience. A disk that hangs fails nothing; it only never answers.
 pub const SILENT_MAX: Duration = Duration::from_secs(5);
 
+/// How long another worker is warned of once it was seen: it shows itself only when it reminds.
+pub const FOREIGN_FOR: Duration = Duration::from_secs(60 * 60);
+
 /// What is looked at.
 struct Look {
     meta: Meta,
     syncs: u64,
     overdue: Overdue,
+    foreign: Option<ForeignReminder>,
 }
 
 /// Looks until `stop`.
@@ -68,7 +72,8 @@ pub async fn run(
 }
 
 fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
-    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), overdue: view.overdue(now)? })
+    let foreign = view.foreign.last.clone();
+    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), overdue: view.overdue(now)?, foreign })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -85,6 +90,18 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     let Overdue { oldest, oldest_untried } = look.overdue;
     telemetry::oldest_overdue(oldest.map_or(Duration::ZERO, |at| now.since(at)));
     health.overdue(oldest, oldest_untried);
+    health.foreign_worker(look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
+}
+
+/// What is said of another worker, as long as it was seen lately.
+fn foreign_worker(last: &ForeignReminder, now: Timestamp) -> Option<String> {
+    let ForeignReminder { task_id, id, at } = last;
+    (now.since(*at) < FOREIGN_FOR).then(|| {
+        format!(
+            "reminder {id} of task {task_id} came back at {at} and was never planned here: another worker publishes to \
+             the same topic"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::domain::{ReminderId, Timestamp, Verdict};
 use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipt};
 use crate::telemetry;
-use crate::writer::{Content, Delivery, Writer};
+use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
 
 /// The largest single event taken, in bytes: Dapr's own limit for a message, and what wraps it.
 pub const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -159,7 +159,8 @@ impl Intake {
                 // The last reader may just have left.
                 let _ = self.live.reminders.send(Arc::new(LiveReminder { id, json }));
             }
-            noted.push((receipt.task_id, id));
+            let planned_at = receipt.planned_at;
+            noted.push(Returned { task_id: receipt.task_id, id, planned_at });
         }
         if self.receipts && !noted.is_empty() {
             self.writer.received(noted, at);

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Moment, PolicyInForce, Reminder, Rule, Task, TaskId, Timestamp, Zone, occurrence};
+use crate::domain::{
+    Moment, PRODUCER, PolicyInForce, Reminder, Rule, Task, TaskId, Timestamp, Zone, occurrence,
+};
 
-/// What the worker calls itself in its events.
-const PRODUCER: &str = "reminder-worker";
 /// The contract's kind of a reminder.
 const REMINDER_DUE: &str = "reminder_due";
 const EVENT_VERSION: &str = "v1";

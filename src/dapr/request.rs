@@ -185,7 +185,7 @@ fn broker_meaning(text: &str) -> Option<&'static str> {
     const MEANINGS: [(&[&str], &str); 4] = [
         (
             &["topic or partition that does not exist"],
-            "create the topic at the broker; while one is missing, Kafka's consumer takes nothing from the others either",
+            "create the topic; without it Kafka delivers no other either",
         ),
         (
             &["not authorized", "NOPERM", "TOPIC_AUTHORIZATION_FAILED"],

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::due::{Due, Zone};
 use super::time::Timestamp;
 
+/// What the worker calls itself in its events, as `source` and `producer`.
+pub const PRODUCER: &str = "reminder-worker";
 /// Longest task id accepted, in bytes: a key must stay small, and real ids are UUIDs or integers.
 pub const TASK_ID_MAX_BYTES: usize = 256;
 /// Longest user id kept, in bytes.

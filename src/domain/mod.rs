@@ -16,9 +16,9 @@ mod version;
 
 pub use due::{Due, Moment, Zone};
 pub use event::{
-    CORRELATION_MAX_BYTES, Event, Field, Kind, LIST_MAX, OFFSET_MAX_MINUTES, Priority, RECURRENCE_MAX_BYTES,
-    Refusal, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, TaskId,
-    USER_ID_MAX_BYTES, Verdict,
+    CORRELATION_MAX_BYTES, Event, Field, Kind, LIST_MAX, OFFSET_MAX_MINUTES, PRODUCER, Priority,
+    RECURRENCE_MAX_BYTES, Refusal, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES,
+    TEXT_MAX_BYTES, TaskId, USER_ID_MAX_BYTES, Verdict,
 };
 pub use plan::{Planned, occurrence, plan};
 pub use policy::{Policy, PolicyDigests, PolicyInForce, PolicySince};

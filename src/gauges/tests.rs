@@ -147,3 +147,11 @@ async fn a_commit_loop_that_answers_nothing_for_long_is_a_store_that_is_not_usab
     worker.sleep(2 * SECOND).await;
     assert!(health.ready().checks["store"].contains("cannot commit"));
 }
+
+#[test]
+fn another_worker_is_warned_of_for_a_while() {
+    let id = crate::domain::ReminderId::from_bytes([7; 16]);
+    let last = ForeignReminder { task_id: crate::domain::tests::task("t"), id, at: minute(0) };
+    assert!(foreign_worker(&last, minute(59)).is_some_and(|told| told.contains("of task t came back")));
+    assert_eq!(foreign_worker(&last, minute(60)), None);
+}

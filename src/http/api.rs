@@ -144,7 +144,8 @@ async fn task(State(api): State<Api>, PathText(task_id): PathText) -> Result<Jso
 }
 
 async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Problem> {
-    let (events, reminders) = api.read(|view| Ok((view.meta.events, view.meta.reminders))).await?;
+    let (events, reminders, foreign) =
+        api.read(|view| Ok((view.meta.events, view.meta.reminders, view.foreign.clone()))).await?;
     let mut counts = serde_json::Map::from_iter([("planned".to_owned(), reminders.planned().into())]);
     counts.extend(ReminderState::ALL.map(|state| (state.name().to_owned(), reminders.of(state).into())));
     Ok(Json(serde_json::json!({
@@ -157,6 +158,12 @@ async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Proble
             "quarantined": events.quarantined,
         },
         "reminders": counts,
+        "alarms": { "foreign_worker": foreign.last.map(|last| serde_json::json!({
+            "count": foreign.count,
+            "last_at": last.at.to_rfc3339(),
+            "task_id": last.task_id.as_str(),
+            "reminder_id": last.id.to_string(),
+        })) },
     })))
 }
 

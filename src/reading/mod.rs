@@ -26,7 +26,7 @@ mod wrapping;
 
 use uuid::Uuid;
 
-use crate::domain::{Event, Kind, TaskId};
+use crate::domain::{Event, Kind, PRODUCER, TaskId, Timestamp};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
@@ -130,6 +130,8 @@ pub struct Receipt {
     pub event_id: Uuid,
     /// The task it reminds of.
     pub task_id: TaskId,
+    /// When it was planned for, which is its `timestamp`; `None` where its `producer` is none of our workers.
+    pub planned_at: Option<Timestamp>,
 }
 
 /// Reads a `reminder_due` back, in any wrapping; `None` for anything else.
@@ -141,7 +143,11 @@ pub fn read_receipt(body: &[u8]) -> Option<Receipt> {
         return None;
     }
     let event_id = origin::message_id(&told, &unwrapped.envelopes)?.parse().ok()?;
-    Some(Receipt { event_id, task_id: told.task_id(true).ok()? })
+    let ours = origin::producer(&told).as_deref() == Some(PRODUCER);
+    let stamps =
+        || origin::stamps(&told, &unwrapped.envelopes, &Transport::default(), &mut Refused::default());
+    let planned_at = ours.then(stamps).and_then(|stamps| stamps.event).map(|stamp| stamp.at);
+    Some(Receipt { event_id, task_id: told.task_id(true).ok()?, planned_at })
 }
 
 #[cfg(test)]

@@ -149,6 +149,11 @@ pub fn receipt() {
     counter!(names::RECEIPTS).increment(1);
 }
 
+/// `count` reminders came back that were never planned here.
+pub fn foreign_reminders(count: u64) {
+    counter!(names::FOREIGN).increment(count);
+}
+
 /// So many entries of the outbox are in `state`.
 pub fn outbox(state: OutboxState, entries: usize) {
     gauge!(names::OUTBOX_ENTRIES, "state" => state.label()).set(entries as f64);

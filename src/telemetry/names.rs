@@ -60,6 +60,7 @@ pub(super) const SYNCS: &str = "reminder_worker_store_syncs_total";
 pub(super) const PUBLISH_ATTEMPTS: &str = "reminder_worker_publish_attempts_total";
 pub(super) const PUBLISH_SECONDS: &str = "reminder_worker_publish_seconds";
 pub(super) const RECEIPTS: &str = "reminder_worker_receipts_total";
+pub(super) const FOREIGN: &str = "reminder_worker_foreign_reminders_total";
 pub(super) const OUTBOX_ENTRIES: &str = "reminder_worker_outbox_entries";
 pub(super) const QUARANTINE_ENTRIES: &str = "reminder_worker_quarantine_entries";
 pub(super) const QUARANTINE_BYTES: &str = "reminder_worker_quarantine_bytes";
@@ -107,6 +108,11 @@ pub const METRICS: &[Metric] = &[
     counter(PUBLISH_ATTEMPTS, &["result"], "Reminders attempted to publish, by how the attempt ended."),
     histogram(PUBLISH_SECONDS, PUBLISH_BUCKETS, Unit::Seconds, "Time one publish request took."),
     counter(RECEIPTS, &[], "Reminders seen to come back through the broker."),
+    counter(
+        FOREIGN,
+        &[],
+        "Reminders seen that this worker never planned: another worker publishes to the topic.",
+    ),
     gauge(OUTBOX_ENTRIES, &["state"], Unit::Count, "Events accepted by the publishing API and not yet sent."),
     gauge(QUARANTINE_ENTRIES, &[], Unit::Count, "Events kept in quarantine."),
     gauge(QUARANTINE_BYTES, &[], Unit::Bytes, "Bytes kept in quarantine."),

@@ -67,7 +67,7 @@ impl Core {
     fn note_receipts(&mut self, command: Command) -> Option<Command> {
         let Command::Receipts { receipts, at } = command else { return Some(command) };
         let room = RECEIPTS_MAX.saturating_sub(self.receipts.len());
-        self.receipts.extend(receipts.into_iter().take(room).map(|(task, id)| (task, id, at)));
+        self.receipts.extend(receipts.into_iter().take(room).map(|receipt| (receipt, at)));
         None
     }
 }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::claims::pending;
+use super::foreign::{Foreign, Memory};
 use super::group::Group;
 use super::outbox::OutboxPass;
-use super::{STEP_MAX, Settings, View};
+use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
 use crate::store::{Batch, Dated, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
@@ -31,7 +32,10 @@ pub(super) struct Core {
     // Kept in memory alone: losing it repeats work and loses nothing.
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
     pub(super) outbox_pass: OutboxPass,
-    pub(super) receipts: Vec<(TaskId, ReminderId, Timestamp)>,
+    pub(super) receipts: Vec<(Receipt, Timestamp)>,
+    /// When this life began.
+    pub(super) since: Timestamp,
+    pub(super) foreign: Foreign,
     pub(super) purged_to: Option<TaskId>,
     pub(super) counters_unwritten: bool,
     // What other loops look at.
@@ -60,6 +64,8 @@ impl Core {
             outbox_taken: HashMap::new(),
             outbox_pass: OutboxPass::default(),
             receipts: Vec::new(),
+            since: now,
+            foreign: Foreign::default(),
             purged_to: None,
             counters_unwritten: false,
             next_wake: watch::Sender::new(Timestamp::MAX),
@@ -80,7 +86,13 @@ impl Core {
             meta: &self.meta,
             policy: &self.policy,
             in_flight: self.in_flight.len(),
+            foreign: &self.foreign,
         }
+    }
+
+    /// What it would remember having planned.
+    pub(super) fn memory(&self) -> Memory {
+        Memory { since: self.since, retention: self.settings.retention }
     }
 
     /// Shows the other loops when the earliest reminder wakes. Where the store can't say, it is time to look: the

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::core::Core;
+use super::foreign::ForeignReminder;
 use super::outbox::OutboxPass;
 use crate::domain::{Record, ReminderId, Tally, TaskId, Timestamp, decide};
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
@@ -40,6 +41,7 @@ pub(super) struct Effects {
     pub(super) outbox_pass: Option<OutboxPass>,
     pub(super) purged_to: Option<Option<TaskId>>,
     pub(super) receipts_written: usize,
+    pub(super) foreign: Vec<ForeignReminder>,
 }
 
 /// A folded group, ready to commit.
@@ -174,6 +176,7 @@ impl Core {
             outbox_pass,
             purged_to,
             receipts_written,
+            foreign,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
@@ -203,6 +206,7 @@ impl Core {
             self.purged_to = to;
         }
         self.receipts.drain(..receipts_written);
+        self.foreign.note(foreign);
         if outbox_grew {
             self.outbox_waiting.send_modify(|turn| *turn += 1);
         }

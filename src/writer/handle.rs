@@ -4,9 +4,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Acceptance, ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, OutboxItem, OutboxResult,
-    Settlement, View,
+    Receipt, Settlement, View,
 };
-use crate::domain::{ReminderId, TaskId, Timestamp, Verdict};
+use crate::domain::{Timestamp, Verdict};
 use crate::store::OutboxEntry;
 
 /// Sends commands to the commit loop. Cloning is cheap.
@@ -85,7 +85,7 @@ impl Writer {
 
     /// Notes that reminders came back through the broker. Written with a later commit: losing it loses nothing,
     /// so a full queue drops it.
-    pub fn received(&self, receipts: Vec<(TaskId, ReminderId)>, at: Timestamp) {
+    pub fn received(&self, receipts: Vec<Receipt>, at: Timestamp) {
         // A full or closed queue is the accepted loss.
         let _ = self.commands.try_send(Command::Receipts { receipts, at });
     }

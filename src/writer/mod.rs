@@ -14,6 +14,7 @@ mod answer;
 mod claims;
 mod core;
 mod events;
+mod foreign;
 mod group;
 mod handle;
 mod outbox;
@@ -36,6 +37,7 @@ use crate::domain::{
 };
 use crate::store::OutboxEntry;
 
+pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
@@ -116,6 +118,17 @@ pub struct ClaimedBatch {
     pub policy: Arc<PolicyInForce>,
 }
 
+/// A reminder that came back through the broker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Receipt {
+    /// Its task's id.
+    pub task_id: TaskId,
+    /// Its identity.
+    pub id: ReminderId,
+    /// When it was planned for, by a worker's own word; `None` where the event does not claim to be a worker's.
+    pub planned_at: Option<Timestamp>,
+}
+
 /// How a claimed reminder's attempt ended.
 #[derive(Clone, Debug)]
 pub struct Settlement {
@@ -191,7 +204,7 @@ enum Command {
     Accept { entry: OutboxEntry, body: Vec<u8>, reply: Reply<Result<Acceptance, NotCommitted>> },
     TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotCommitted>> },
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
-    Receipts { receipts: Vec<(TaskId, ReminderId)>, at: Timestamp },
+    Receipts { receipts: Vec<Receipt>, at: Timestamp },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
     Read(ReadFn),
 }

@@ -1,12 +1,15 @@
 //! Receipts: reminders that came back through the broker.
 //!
 //! Noted in memory and written with a later commit, or after a while of silence: losing one loses nothing. A
-//! receipt of a reminder whose attempts all ended without an answer proves that it went out.
+//! receipt of a reminder whose attempts all ended without an answer proves that it went out; one of a reminder that was
+//! never planned here proves another worker.
 
 use std::collections::HashMap;
 
+use super::Receipt;
+use super::foreign::{ForeignReminder, is_foreign};
 use super::group::Group;
-use crate::domain::{ReminderId, TaskId, Timestamp, decide};
+use crate::domain::{Record, TaskId, Timestamp, decide};
 use crate::store::StoreError;
 
 /// Receipts that one commit writes; more wait for the next.
@@ -18,17 +21,22 @@ impl Group<'_> {
     /// Writes receipts into their records.
     pub(super) fn write_receipts(&mut self) -> Result<(), StoreError> {
         let count = self.core.receipts.len().min(RECEIPTS_A_COMMIT);
-        let mut by_task: HashMap<&TaskId, Vec<(ReminderId, Timestamp)>> = HashMap::new();
-        for (task, id, at) in &self.core.receipts[..count] {
-            by_task.entry(task).or_default().push((*id, *at));
+        let mut by_task: HashMap<&TaskId, Vec<&(Receipt, Timestamp)>> = HashMap::new();
+        for noted in &self.core.receipts[..count] {
+            by_task.entry(&noted.0.task_id).or_default().push(noted);
         }
         for (task, receipts) in by_task {
-            let Some(mut record) = self.readable(task)? else { continue };
+            let known = self.readable(task)?;
+            // Of a record that can't be read nothing is known.
+            if known.is_some() || self.record(task).is_ok() {
+                self.note_foreign(known.as_ref(), &receipts);
+            }
+            let Some(mut record) = known else { continue };
             let mut changed = false;
-            for (id, at) in receipts {
-                let in_flight = self.is_in_flight(&id);
-                for reminder in record.reminders.iter_mut().filter(|r| r.id(task) == id) {
-                    changed |= decide::receive(reminder, at, in_flight);
+            for (receipt, at) in receipts {
+                let in_flight = self.is_in_flight(&receipt.id);
+                for reminder in record.reminders.iter_mut().filter(|r| r.id(task) == receipt.id) {
+                    changed |= decide::receive(reminder, *at, in_flight);
                 }
             }
             if changed {
@@ -37,5 +45,16 @@ impl Group<'_> {
         }
         self.effects.receipts_written = count;
         Ok(())
+    }
+
+    fn note_foreign(&mut self, record: Option<&Record>, receipts: &[&(Receipt, Timestamp)]) {
+        let memory = self.core.memory();
+        let foreign = receipts.iter().filter(|(receipt, at)| is_foreign(receipt, *at, record, memory));
+        let found = foreign.map(|(receipt, at)| ForeignReminder {
+            task_id: receipt.task_id.clone(),
+            id: receipt.id,
+            at: *at,
+        });
+        self.effects.foreign.extend(found);
     }
 }

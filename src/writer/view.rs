@@ -1,6 +1,7 @@
 //! What a read sees, between two commits.
 
 use super::claims::pending;
+use super::foreign::Foreign;
 use crate::domain::{PolicyInForce, Timestamp};
 use crate::store::{Meta, Store, StoreError};
 
@@ -18,6 +19,8 @@ pub struct View<'a> {
     pub policy: &'a PolicyInForce,
     /// Reminders whose attempt is under way.
     pub in_flight: usize,
+    /// What another worker was seen to do.
+    pub foreign: &'a Foreign,
 }
 
 /// The planned instants of the oldest reminders that should have gone out, those in flight included; `None` where

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::events::{TASK_EVENTS, cloud_event, created, task};
+use crate::events::{REMINDERS, TASK_EVENTS, cloud_event, created, task};
 use crate::sidecar::{Reply, Sidecar};
 use crate::wait::until;
 use crate::worker::{Setup, Worker};
@@ -128,4 +128,44 @@ async fn a_topic_that_does_not_exist_is_told_of_in_one_line_and_in_readiness_unt
     sidecar.behave(|_| Reply::Status(204));
     worker.reminder_is(&task, "published").await;
     is_ready(&worker).await;
+}
+
+#[tokio::test]
+async fn another_worker_s_reminder_raises_an_alarm_that_fails_nothing_and_is_logged_once() {
+    let sidecar = Sidecar::up();
+    sidecar.has_the_subscriptions();
+    let worker = Setup::beside(&sidecar).start().await;
+    let own = task();
+    worker.deliver(&created(&own, 10)).await;
+    worker.reminder_is(&own, "published").await;
+    let published = sidecar.takes(std::slice::from_ref(&own)).await[&own][0].raw.clone();
+    let comes_back = async |raw: &str| {
+        assert_eq!(worker.deliver_bytes(REMINDERS, raw.as_bytes().to_vec()).await.0, StatusCode::OK);
+    };
+    comes_back(&published).await;
+    for stranger in ["another-1", "another-2"] {
+        let id = uuid_of(&published);
+        let other = format!("{}{}", if id.starts_with('0') { '1' } else { '0' }, &id[1..]);
+        comes_back(&published.replace(&own, stranger).replace(&id, &other)).await;
+    }
+    let alarm = until("the alarm", async || {
+        let stats = worker.api("/api/v1/stats").await;
+        let alarm = stats["alarms"]["foreign_worker"].clone();
+        (alarm["count"].as_u64() == Some(2)).then_some(alarm)
+    });
+    assert!(alarm.await["task_id"].as_str().unwrap().starts_with("another-"));
+    let report = until("the warning", async || {
+        let (status, report) = worker.ops("/readyz").await;
+        assert_eq!(status, StatusCode::OK, "{report}");
+        report["warnings"]["foreign_worker"].is_string().then_some(report)
+    });
+    assert_eq!(report.await["status"], "ok");
+    let told = complaints(&worker);
+    assert!(told.len() == 1 && told[0]["alarm"] == "foreign_worker", "{told:#?}");
+}
+
+/// The id of a published event.
+fn uuid_of(raw: &str) -> String {
+    let event: Value = serde_json::from_str(raw).unwrap();
+    event["id"].as_str().unwrap().to_owned()
 }

@@ -25,6 +25,22 @@ fn our_own_reminder_is_read_back_in_any_wrapping() {
 }
 
 #[test]
+fn a_receipt_tells_when_it_was_planned_for_where_a_worker_says_so() {
+    let event = |producer: &str, stamp: &str| {
+        json!({"event_id": EVENT_ID, "event_type": "reminder_due", "producer": producer, "timestamp": stamp,
+               "payload": {"task_id": 7}})
+    };
+    let at = "2026-11-24T09:00:00.250Z";
+    for (producer, stamp, planned) in
+        [("reminder-worker", at, true), ("chat-api", at, false), ("reminder-worker", "soon", false)]
+    {
+        let receipt = read_receipt(event(producer, stamp).to_string().as_bytes()).unwrap();
+        let planned = planned.then(|| crate::domain::Timestamp::from_millis(1_795_510_800_250));
+        assert_eq!(receipt.planned_at, planned, "{producer} {stamp}");
+    }
+}
+
+#[test]
 fn nothing_else_is_a_receipt() {
     let payload = json!({"task_id": 7});
     for value in [

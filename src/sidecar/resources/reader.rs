@@ -112,9 +112,9 @@ pub(super) fn meant<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Str
     let mut known: Vec<&str> = known.collect();
     let near = known.iter().map(|k| (distance(word, k), *k)).min();
     match near {
-        // A third of it mistyped is still the same word.
+        // Two letters of five mistyped are still the same word.
         Some((0, exact)) => format!("it is spelled `{exact}`"),
-        Some((distance, name)) if distance * 3 <= word.chars().count().max(name.len()) => {
+        Some((distance, name)) if distance * 5 <= word.chars().count().max(name.len()) * 2 => {
             format!("did you mean `{name}`?")
         }
         Some(_) => {
