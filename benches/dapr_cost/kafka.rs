@@ -1,19 +1,17 @@
 //! The broker as a process, its topics, and an ordinary client of it: librdkafka as it comes, but for what is named.
 
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::ClientContext;
-use rdkafka::Message as _;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientConfig, ClientContext, Message as _};
 
 use super::event;
 use super::marks::Marks;
@@ -99,8 +97,7 @@ impl Drop for Broker {
 }
 
 /// Publishes and tells the marks what the broker has acknowledged.
-#[derive(Clone)]
-pub(crate) struct Producer(Arc<ThreadedProducer<Acknowledged>>);
+pub(crate) struct Producer(ThreadedProducer<Acknowledged>);
 
 /// What is told when the broker has a message: which one of which measurement, if anyone wants to know.
 type Pending = Box<Option<(Arc<Marks>, usize)>>;

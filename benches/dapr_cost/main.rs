@@ -9,13 +9,12 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that breaks should say where")]
 
+#[expect(dead_code, reason = "the other benchmark asks with GET")]
 #[path = "../main_job/client.rs"]
 mod client;
 mod event;
 mod kafka;
 mod marks;
-#[path = "../main_job/process.rs"]
-mod process;
 mod publish;
 mod subject;
 
@@ -63,7 +62,7 @@ async fn measure(kind: Kind, version: &str, broker: &Broker) {
     let topics = broker.topics(kind.name()).await;
     let subject = Subject::start(kind, broker, &topics);
     let audience = Audience::start(broker, &topics);
-    let publisher = subject.publisher(broker);
+    let publisher = subject.publisher(broker).await;
     warm_up(&publisher, &topics, &audience).await;
 
     let paced = Arc::new(Marks::new(PACED));

@@ -58,7 +58,8 @@ impl Publisher {
         }
         let began = Instant::now();
         for n in 0..marks.len() {
-            let at = began + Duration::from_secs(1) * u32::try_from(n).unwrap() / u32::try_from(pace).unwrap();
+            let at =
+                began + Duration::from_secs(1) * u32::try_from(n).unwrap() / u32::try_from(pace).unwrap();
             tokio::time::sleep_until(at.into()).await;
             // Not `at`: a timer's millisecond is not the subject's fault.
             marks.send(n);
@@ -87,7 +88,8 @@ impl Publisher {
                     let mut client = Client::connect(*port).await;
                     let (marks, topic) = (Arc::clone(marks), topic.to_owned());
                     senders.spawn(async move {
-                        let numbers: Vec<usize> = (connection..marks.len()).step_by(BULK_CONNECTIONS).collect();
+                        let numbers: Vec<usize> =
+                            (connection..marks.len()).step_by(BULK_CONNECTIONS).collect();
                         for batch in numbers.chunks(BULK_EVENTS) {
                             post_many(&mut client, &topic, batch, &marks).await;
                         }
@@ -110,7 +112,8 @@ fn put(producer: &Producer, topic: &str, n: usize, marks: &Arc<Marks>) {
 }
 
 async fn post(client: &mut Client, topic: &str, n: usize, marks: &Marks) {
-    let path = format!("/v1.0/publish/kafka-pubsub/{topic}?metadata.partitionKey={}", event::key(marks.run, n));
+    let path =
+        format!("/v1.0/publish/kafka-pubsub/{topic}?metadata.partitionKey={}", event::key(marks.run, n));
     client.post(&path, "application/json", event::due_now(marks.run, n).as_bytes()).await;
     marks.done(n);
 }

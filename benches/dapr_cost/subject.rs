@@ -1,13 +1,18 @@
 //! What stands between the events and the reminders: a relay, or the worker with one of the two sidecars.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
 
 use super::kafka::{Broker, Consumption, Topics, relay};
-use super::process::free_port;
 use super::publish::Publisher;
 
+/// Longest wait for a sidecar's port.
+const START_LIMIT: Duration = Duration::from_secs(60);
 const WORKER: &str = env!("CARGO_BIN_EXE_reminder-worker");
 
 /// The three of them.
@@ -78,13 +83,17 @@ impl Subject {
         Self { sidecar_port, processes, _relay: relay, _dir: dir }
     }
 
-    /// Whoever publishes to it: the client at the broker, anybody else at the sidecar.
-    pub(crate) fn publisher(&self, broker: &Broker) -> Publisher {
+    /// Whoever publishes to it: the client at the broker, anybody else at the sidecar, once that listens.
+    pub(crate) async fn publisher(&self, broker: &Broker) -> Publisher {
         if self.processes.is_empty() {
-            Publisher::client(broker)
-        } else {
-            Publisher::Sidecar { port: self.sidecar_port }
+            return Publisher::client(broker);
         }
+        let until = Instant::now() + START_LIMIT;
+        while TcpStream::connect(("127.0.0.1", self.sidecar_port)).await.is_err() {
+            assert!(Instant::now() < until, "the sidecar did not open its port");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Publisher::Sidecar { port: self.sidecar_port }
     }
 }
 
@@ -136,4 +145,8 @@ fn sidecar(resources: &str, port: u16, app_port: u16) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
