@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dapr::{NoClient, Publish, Publisher, Sidecar};
+use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
 use crate::domain::{Backoff, Policy};
 use crate::gauges;
 use crate::health::{Health, Heart};
@@ -126,7 +126,7 @@ pub async fn start(
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
-    let up = spawn_sidecar_watch(&sidecar, &clock, &health, &shutdown);
+    let up = spawn_sidecar_watch(&config, &sidecar, &clock, &health, &shutdown);
     spawn_subscription_watch(&config, &sidecar, &clock, &health, &shutdown);
     let sent = spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
     spawn_background(&writer, &clock, &health, &metrics, &shutdown);
@@ -186,7 +186,9 @@ fn spawn_commit_loop(commits: CommitLoop, health: &Health, shutdown: &Shutdown) 
     failed
 }
 
+/// True while the sidecar is there, takes the token and has the component: until then nothing is attempted.
 fn spawn_sidecar_watch(
+    config: &Arc<Config>,
     sidecar: &Arc<Sidecar>,
     clock: &Arc<dyn Clock>,
     health: &Health,
@@ -194,13 +196,19 @@ fn spawn_sidecar_watch(
 ) -> watch::Receiver<bool> {
     let (told, up) = watch::channel(false);
     let (sidecar, clock, stop) = (Arc::clone(sidecar), Arc::clone(clock), shutdown.soft().clone());
-    let heart = health.heart("sidecar watch");
-    shutdown
-        .spawn("sidecar watch", async move { sidecar.watch(clock, told, stop, move || heart.beat()).await });
+    let (heart, health, config) = (health.heart("sidecar watch"), health.clone(), Arc::clone(config));
+    shutdown.spawn("sidecar watch", async move {
+        let turned = move |fault: Option<&Fault>| {
+            heart.beat();
+            health.sidecar(fault.map(ToString::to_string));
+        };
+        sidecar.watch(&config.dapr.pubsub, clock, told, stop, turned).await;
+    });
     up
 }
 
-/// Until the sidecar has asked for the subscriptions, looks whether it has them from an earlier life of the worker.
+/// While the sidecar is not known to have the subscriptions, looks whether it has them from an earlier life of the
+/// worker, or in spite of a call that was refused.
 fn spawn_subscription_watch(
     config: &Arc<Config>,
     sidecar: &Arc<Sidecar>,
@@ -213,10 +221,10 @@ fn spawn_subscription_watch(
     shutdown.spawn("subscription watch", async move {
         let topics = [&config.topics.task_events, &config.topics.task_updates, &config.topics.reminders];
         let topics = topics.map(String::as_str);
-        while !health.is_subscribed() && !stop.is_cancelled() {
-            if sidecar.delivers(&config.dapr.pubsub, &topics).await {
-                tracing::info!("the sidecar has the subscriptions from before this start");
-                return health.subscribed();
+        while !stop.is_cancelled() {
+            if !health.is_subscribed() && sidecar.delivers(&config.dapr.pubsub, &topics).await {
+                tracing::info!("the sidecar has the subscriptions from before");
+                health.subscribed();
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -254,10 +262,10 @@ fn spawn_senders(
     shutdown.spawn_yielding("scheduler", async move {
         let _ended = scheduling;
         wait_for_sidecar(answers, &time, &heart, &stop).await;
-        let goes_out = scheduler.goes_out();
+        let held_up = scheduler.held_up();
         let turned = move || {
             heart.beat();
-            told.reminders_go_out(*goes_out.borrow());
+            told.held_up(held_up.borrow().clone());
         };
         scheduler.run(stop, turned).await;
     });

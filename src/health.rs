@@ -1,8 +1,9 @@
 //! Whether the worker is alive and ready, and if not, why.
 //!
-//! Alive: every loop has shown a sign of life lately. Ready: the store is open, the sidecar has asked for the
-//! subscriptions, no drain has begun, and no reminder is overdue beyond the limit. The parts report here; nothing
-//! here asks them.
+//! Alive: every loop has shown a sign of life lately. Ready: the store is open, the sidecar is there with its
+//! component and its tokens are right both ways, it has asked for the subscriptions, no drain has begun, and no
+//! reminder is overdue beyond the limit. The parts report here; nothing here asks them. What is wrong and keeps
+//! nobody from working, a warning, stands beside the checks and fails none.
 //!
 //! One reminder that is refused again and again is no reason to hold up a rollout for a day. So while reminders go
 //! out, those that have failed before do not count as overdue: the fault is their own, and the metric tells of them.
@@ -21,6 +22,19 @@ use crate::config;
 use crate::domain::Timestamp;
 use crate::telemetry;
 
+/// How long a delivery that was refused for its token counts: several times what any broker waits before it delivers
+/// again, so that one stranger's call is soon forgotten.
+pub const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// What Dapr calls the worker for, where a wrong token matters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DaprCall {
+    /// It asks for the subscriptions, once in its life.
+    Subscribe,
+    /// It delivers.
+    Deliver,
+}
+
 /// What the probes see. Clones are the same.
 #[derive(Clone)]
 pub struct Health {
@@ -35,11 +49,20 @@ struct Inner {
     hearts: Mutex<BTreeMap<&'static str, Arc<AtomicU64>>>,
     store_usable: AtomicBool,
     subscribed: AtomicBool,
+    /// The sidecar asked for the subscriptions with a wrong token or none, and was told nothing.
+    subscribe_refused: AtomicBool,
+    /// The monotonic instant of the last delivery refused for its token since one was taken; [`u64::MAX`] for none.
+    delivery_refused_at: AtomicU64,
+    /// What keeps the sidecar from being of use.
+    sidecar_fault: Mutex<Option<String>>,
+    /// Why no reminder goes out.
+    held_up: Mutex<Option<String>>,
+    /// What another worker was seen to do.
+    foreign: Mutex<Option<String>>,
     /// [`Timestamp::MAX`] where none is overdue.
     oldest_overdue: AtomicI64,
     /// The same of those that have not failed yet.
     oldest_untried: AtomicI64,
-    reminders_go_out: AtomicBool,
 }
 
 /// A loop's way of showing that it lives.
@@ -63,13 +86,17 @@ pub struct Report {
     pub status: &'static str,
     /// By name: `ok`, or what is wrong.
     pub checks: BTreeMap<&'static str, String>,
+    /// What should be looked at and fails nothing, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<&'static str, String>,
 }
 
 impl Report {
     fn of(checks: BTreeMap<&'static str, Option<String>>) -> Self {
         let failing = checks.values().any(Option::is_some);
         let checks = checks.into_iter().map(|(name, wrong)| (name, wrong.unwrap_or_else(|| "ok".into())));
-        Self { status: if failing { "failing" } else { "ok" }, checks: checks.collect() }
+        let status = if failing { "failing" } else { "ok" };
+        Self { status, checks: checks.collect(), warnings: BTreeMap::new() }
     }
 
     /// Whether nothing fails.
@@ -91,9 +118,13 @@ impl Health {
                 hearts: Mutex::default(),
                 store_usable: AtomicBool::new(true),
                 subscribed: AtomicBool::new(false),
+                subscribe_refused: AtomicBool::new(false),
+                delivery_refused_at: AtomicU64::new(u64::MAX),
+                sidecar_fault: Mutex::default(),
+                held_up: Mutex::default(),
+                foreign: Mutex::default(),
                 oldest_overdue: AtomicI64::new(Timestamp::MAX.millis()),
                 oldest_untried: AtomicI64::new(Timestamp::MAX.millis()),
-                reminders_go_out: AtomicBool::new(false),
             }),
         }
     }
@@ -115,7 +146,42 @@ impl Health {
 
     /// The sidecar has asked for the subscriptions, in this life of the worker or an earlier one.
     pub fn subscribed(&self) {
+        self.inner.subscribe_refused.store(false, Ordering::Relaxed);
         self.inner.subscribed.store(true, Ordering::Relaxed);
+    }
+
+    /// A call of Dapr's was refused for its token; true if the one before was not. A sidecar that is refused the
+    /// subscriptions has none, unless its metadata says otherwise.
+    pub fn refused(&self, call: DaprCall) -> bool {
+        let inner = &self.inner;
+        let now = millis(inner.clock.monotonic());
+        let before = match call {
+            DaprCall::Subscribe => {
+                inner.subscribed.store(false, Ordering::Relaxed);
+                inner.subscribe_refused.swap(true, Ordering::Relaxed)
+                    || inner.delivery_refused_at.load(Ordering::Relaxed) != u64::MAX
+            }
+            DaprCall::Deliver => {
+                inner.delivery_refused_at.swap(now, Ordering::Relaxed) != u64::MAX
+                    || inner.subscribe_refused.load(Ordering::Relaxed)
+            }
+        };
+        !before
+    }
+
+    /// A delivery of Dapr's came with the right token.
+    pub fn taken(&self) {
+        self.inner.delivery_refused_at.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// What keeps the sidecar from being of use, if anything does.
+    pub fn sidecar(&self, fault: Option<String>) {
+        put(&self.inner.sidecar_fault, fault);
+    }
+
+    /// What another worker was seen to do, if it was.
+    pub fn foreign_worker(&self, seen: Option<String>) {
+        put(&self.inner.foreign, seen);
     }
 
     /// Whether the sidecar is known to have the subscriptions.
@@ -132,9 +198,9 @@ impl Health {
         self.inner.oldest_untried.store(millis(oldest_untried), Ordering::Relaxed);
     }
 
-    /// Whether reminders go out, as far as the scheduler knows.
-    pub fn reminders_go_out(&self, go_out: bool) {
-        self.inner.reminders_go_out.store(go_out, Ordering::Relaxed);
+    /// Why no reminder goes out, as far as the scheduler knows; `None` while they do.
+    pub fn held_up(&self, why: Option<String>) {
+        put(&self.inner.held_up, why);
     }
 
     /// How long ago each loop showed that it lives, to the metrics.
@@ -162,30 +228,43 @@ impl Health {
     #[must_use]
     pub fn ready(&self) -> Report {
         let inner = &self.inner;
-        let go_out = inner.reminders_go_out.load(Ordering::Relaxed);
-        let oldest = if go_out { &inner.oldest_untried } else { &inner.oldest_overdue };
+        let held_up = get(&inner.held_up);
+        let oldest = if held_up.is_none() { &inner.oldest_untried } else { &inner.oldest_overdue };
         let oldest = Timestamp::from_millis(oldest.load(Ordering::Relaxed));
         let late_by = inner.clock.now().since(oldest);
         let wrong = |wrong: bool, why: &str| wrong.then(|| why.to_owned());
-        Report::of(BTreeMap::from([
+        let mut report = Report::of(BTreeMap::from([
             (
                 "store",
                 wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log"),
             ),
-            (
-                "subscriptions",
-                wrong(
-                    !inner.subscribed.load(Ordering::Relaxed),
-                    "the sidecar has not asked for the subscriptions yet; is it up, and does it know the app port?",
-                ),
-            ),
+            ("sidecar", get(&inner.sidecar_fault)),
+            ("subscriptions", wrong(!self.is_subscribed(), self.why_not_subscribed())),
+            ("deliveries", wrong(self.refuses_deliveries(), DELIVERIES_REFUSED)),
             ("draining", wrong(inner.draining.is_cancelled(), "the worker is stopping")),
             (
                 "overdue",
-                (late_by > inner.limits.overdue_limit)
-                    .then(|| format!("a reminder planned for {oldest} has not gone out; see the log")),
+                (late_by > inner.limits.overdue_limit).then(|| {
+                    let why = held_up.as_deref().unwrap_or("see the log");
+                    format!("a reminder planned for {oldest} has not gone out: {why}")
+                }),
             ),
-        ]))
+        ]));
+        let warnings = [("publishing", held_up), ("foreign_worker", get(&inner.foreign))];
+        report.warnings.extend(warnings.into_iter().filter_map(|(name, what)| Some((name, what?))));
+        report
+    }
+
+    fn why_not_subscribed(&self) -> &'static str {
+        if self.inner.subscribe_refused.load(Ordering::Relaxed) {
+            return SUBSCRIBE_REFUSED;
+        }
+        "the sidecar has not asked for the subscriptions yet; is it up, and does it know the app port?"
+    }
+
+    fn refuses_deliveries(&self) -> bool {
+        let at = self.inner.delivery_refused_at.load(Ordering::Relaxed);
+        at != u64::MAX && millis(self.inner.clock.monotonic()).saturating_sub(at) < millis(REFUSED_FOR)
     }
 
     fn ages(&self) -> Vec<(&'static str, Duration)> {
@@ -196,66 +275,24 @@ impl Health {
     }
 }
 
+const SUBSCRIBE_REFUSED: &str = "the sidecar asked for the subscriptions without the right dapr-api-token and was \
+    refused; start it anew with APP_API_TOKEN set to the worker's app.api_token";
+const DELIVERIES_REFUSED: &str = "deliveries come without the right dapr-api-token and are refused; give the sidecar \
+    the worker's app.api_token as APP_API_TOKEN";
+
+fn put(place: &Mutex<Option<String>>, what: Option<String>) {
+    // Text is whole whoever panicked.
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = what;
+}
+
+fn get(place: &Mutex<Option<String>>) -> Option<String> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// Milliseconds, as an atomic can hold them.
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::TokioClock;
-
-    fn health() -> (Health, CancellationToken) {
-        let clock = Arc::new(TokioClock::starting_at(Timestamp::from_millis(1_000_000)));
-        let limits = config::Health {
-            overdue_limit: Duration::from_secs(60),
-            heartbeat_limit: Duration::from_secs(30),
-        };
-        let stop = CancellationToken::new();
-        (Health::new(clock, limits, stop.clone()), stop)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_loop_that_stands_still_beyond_the_limit_is_named() {
-        let (health, _) = health();
-        let (turns, _stuck) = (health.heart("turns"), health.heart("stuck"));
-        tokio::time::advance(Duration::from_secs(30)).await;
-        assert!(health.alive().is_ok(), "on the limit");
-        turns.beat();
-        tokio::time::advance(Duration::from_millis(1)).await;
-        let report = health.alive();
-        assert_eq!(report.status, "failing");
-        assert_eq!(report.checks["turns"], "ok");
-        assert_eq!(report.checks["stuck"], "no sign of life for 30 s");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn readiness_needs_all_four_and_says_which_fails() {
-        let (health, stop) = health();
-        let failing = |health: &Health| -> Vec<&'static str> {
-            let checks = health.ready().checks;
-            checks.into_iter().filter(|(_, what)| what != "ok").map(|(name, _)| name).collect()
-        };
-        assert_eq!(failing(&health), ["subscriptions"]);
-        health.subscribed();
-        assert!(health.ready().is_ok());
-        health.store_usable(false);
-        assert_eq!(failing(&health), ["store"]);
-        health.store_usable(true);
-        health.overdue(Some(Timestamp::from_millis(1_000_000)), None);
-        tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(health.ready().is_ok(), "on the limit");
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(failing(&health), ["overdue"]);
-        health.reminders_go_out(true);
-        assert!(health.ready().is_ok(), "it has failed, but others go out");
-        health.overdue(Some(Timestamp::from_millis(0)), Some(Timestamp::from_millis(1_000_000)));
-        assert_eq!(failing(&health), ["overdue"]);
-        assert!(health.ready().checks["overdue"].contains("1970-01-01T00:16:40"), "the one that counts");
-        health.overdue(None, None);
-        assert!(health.ready().is_ok());
-        stop.cancel();
-        assert_eq!(failing(&health), ["draining"]);
-    }
-}
+mod tests;

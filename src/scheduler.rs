@@ -66,7 +66,7 @@ pub struct Scheduler {
     /// While nothing goes out: not before this instant of the monotonic clock.
     probe_at: Duration,
     // What others look at.
-    goes_out: watch::Sender<bool>,
+    held_up: watch::Sender<Option<String>>,
 }
 
 impl Scheduler {
@@ -81,14 +81,14 @@ impl Scheduler {
             in_flight: JoinSet::new(),
             misses: 0,
             probe_at: Duration::ZERO,
-            goes_out: watch::Sender::new(true),
+            held_up: watch::Sender::new(None),
         }
     }
 
-    /// Whether reminders go out, as far as is known: false while it probes.
+    /// Why no reminder goes out, as far as is known, while it probes; `None` while they do.
     #[must_use]
-    pub fn goes_out(&self) -> watch::Receiver<bool> {
-        self.goes_out.subscribe()
+    pub fn held_up(&self) -> watch::Receiver<Option<String>> {
+        self.held_up.subscribe()
     }
 
     /// Runs until `stop`, then waits for what is in flight. `turned` is called at every turn.
@@ -141,17 +141,18 @@ impl Scheduler {
                     tracing::info!("reminders go out again");
                 }
                 self.misses = 0;
-                self.goes_out.send_replace(true);
+                self.held_up.send_replace(None);
                 return;
             }
-            Sent::None => {
+            Sent::None(reason) => {
                 if self.misses == 0 {
                     tracing::warn!(
+                        reason,
                         "no reminder of a batch could be published; trying again with growing waits"
                     );
                 }
                 self.misses = self.misses.max(misses.saturating_add(1));
-                self.goes_out.send_replace(false);
+                self.held_up.send_replace(Some(reason));
             }
             Sent::Itself => {}
         }

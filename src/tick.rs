@@ -34,12 +34,12 @@ pub struct Tick {
 }
 
 /// How the attempt of a batch went as a whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Sent {
     /// Some of it went out: the broker can be reached.
     Some,
-    /// None of it did: the broker may be out of reach.
-    None,
+    /// None of it did, and why its first did not: the broker may be out of reach.
+    None(String),
     /// Nor did this, but the fault may be its own: one reminder alone, refused for good or failed before.
     Itself,
 }
@@ -74,7 +74,7 @@ impl Tick {
         };
         let mut sent = match batch.reminders.as_slice() {
             [one] if alone(one) => Sent::Itself,
-            _ => Sent::None,
+            _ => Sent::None(outcomes.first().map(reason).unwrap_or_default()),
         };
         let mut settlements = Vec::with_capacity(batch.reminders.len());
         for (claimed, outcome) in batch.reminders.iter().zip(outcomes) {
@@ -96,6 +96,14 @@ impl Tick {
             self.clock.sleep(SETTLE_AGAIN).await;
         }
         sent
+    }
+}
+
+/// Why an attempt failed; empty where it did not.
+fn reason(outcome: &PublishOutcome) -> String {
+    match outcome {
+        PublishOutcome::Published => String::new(),
+        PublishOutcome::Refused { reason, .. } | PublishOutcome::Ambiguous { reason } => reason.clone(),
     }
 }
 

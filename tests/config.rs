@@ -262,6 +262,21 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn only_the_first_replica_may_run_and_the_others_are_told_why() {
+    let ordinal = "REMINDER_WORKER__REPLICA__ORDINAL";
+    load("", &[(ordinal, "0")], &[]);
+    for second in ["1", "2147483647"] {
+        let told = complaint("", &[(ordinal, second)], &[]);
+        let wanted = format!(
+            "variable {ordinal}: replica.ordinal = {second} is not allowed; write 0, and run one replica"
+        );
+        assert!(told.starts_with(&wanted) && told.contains("one writer"), "{told}");
+    }
+    assert!(complaint("", &[(ordinal, "2147483648")], &[]).contains("a whole number from 0 to 2147483647"));
+    assert!(complaint("", &[(ordinal, "reminder-worker-0")], &[]).contains("a whole number"));
+}
+
+#[test]
 fn no_message_and_no_listing_shows_a_secret() {
     let secret = "hunter two";
     let wrong = complaint("", &[("APP_API_TOKEN", secret)], &[("ops.token", secret)]);

@@ -8,6 +8,8 @@
 
 #[path = "process/bad_input.rs"]
 mod bad_input;
+#[path = "process/child.rs"]
+mod child;
 #[path = "process/events.rs"]
 mod events;
 #[path = "process/kill.rs"]
@@ -18,6 +20,10 @@ mod offline;
 mod outage;
 #[path = "process/outbox.rs"]
 mod outbox;
+#[path = "process/ports.rs"]
+mod ports;
+#[path = "process/settings.rs"]
+mod settings;
 #[path = "process/sidecar.rs"]
 mod sidecar;
 #[path = "process/start.rs"]

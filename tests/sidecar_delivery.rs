@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic where tests do")]
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use reminder_worker::clock::{Clock, TokioClock};
 use reminder_worker::domain::Timestamp;
 use reminder_worker::sidecar::{
-    App, AppChannel, BoxFuture, CallError, InboundRetry, Luck, Profile, Runtime, Settings,
+    App, AppChannel, AppHealth, BoxFuture, CallError, InboundRetry, Luck, Profile, Runtime, Settings,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ struct Script {
     seen: Mutex<Vec<Seen>>,
     asked: Mutex<Vec<String>>,
     opens_at: u64,
+    ill: Range<u64>,
 }
 
 impl AppChannel for Script {
@@ -68,6 +70,10 @@ impl AppChannel for Script {
 impl Script {
     fn answer(&self, request: &Request<Bytes>) -> Answer {
         let path = request.uri().path();
+        if path == "/healthz" {
+            let ill = self.ill.contains(&(self.clock.monotonic().as_millis() as u64));
+            return Answer::Says(if ill { 503 } else { 204 }, "");
+        }
         if path.starts_with("/dapr/") {
             self.asked.lock().unwrap().push(path.to_owned());
             let mut answers = self.subscribe.lock().unwrap();
@@ -104,6 +110,8 @@ struct Parts {
     answers: Answers,
     resiliency: Option<InboundRetry>,
     opens_at: u64,
+    /// When health probes, one a second, are told that the app is not well; they are not sent where that is never.
+    ill: Range<u64>,
 }
 
 impl Parts {
@@ -115,6 +123,7 @@ impl Parts {
             answers: Box::new(|_, _| OK),
             resiliency: None,
             opens_at: 0,
+            ill: 0..0,
         }
     }
 
@@ -131,6 +140,7 @@ impl Parts {
             seen: Mutex::default(),
             asked: Mutex::default(),
             opens_at: self.opens_at,
+            ill: self.ill.clone(),
         });
         let app = |id: &&str| App { app_id: (*id).into(), address: format!("{id}:1"), api_token: None };
         let settings = Settings {
@@ -138,6 +148,11 @@ impl Parts {
             component: "pubsub".into(),
             apps: self.apps.iter().map(app).collect(),
             resiliency: self.resiliency,
+            app_health: (!self.ill.is_empty()).then(|| AppHealth {
+                interval: Duration::from_secs(1),
+                threshold: 2,
+                ..AppHealth::default()
+            }),
             ..Settings::default()
         };
         let channel = Arc::clone(&script) as Arc<dyn AppChannel>;
@@ -336,4 +351,32 @@ async fn only_a_broken_connection_makes_the_sidecar_ask_again() {
             bench.script.asked.lock().unwrap().iter().filter(|path| *path == "/dapr/subscribe").count();
         assert_eq!(asks, asked);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_falls_ill_is_given_nothing_until_it_is_well_and_what_came_meanwhile_waits_but_on_in_memory()
+ {
+    for (profile, delivered) in [
+        (Profile::Kafka, &[(1000, 1), (8000, 2), (12_000, 3)][..]),
+        (Profile::Redis, &[(1000, 1), (8000, 2), (12_000, 3)]),
+        (Profile::InMemory, &[(1000, 1), (12_000, 3)]),
+    ] {
+        let bench = Parts { ill: 1500..7500, ..Parts::new(profile, ONE) }.start();
+        for (data, pause) in [(1, 1000), (2, 4000), (3, 7000)] {
+            bench.clock.sleep(Duration::from_millis(pause)).await;
+            bench.publish_keyed("t", "k", data).await;
+        }
+        let seen: Vec<(u64, Value)> =
+            bench.after(5).await.into_iter().map(|(at, _, data)| (at / 100 * 100, data)).collect();
+        let expected: Vec<(u64, Value)> = delivered.iter().map(|(at, data)| (*at, (*data).into())).collect();
+        assert_eq!(seen, expected, "{profile:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_is_asked_for_its_subscriptions_once_it_is_well() {
+    let bench = Parts { ill: 0..2500, ..Parts::new(Profile::Kafka, ONE) }.start();
+    assert!(bench.after(2).await.is_empty() && bench.script.asked.lock().unwrap().is_empty());
+    bench.after(1).await;
+    assert_eq!(*bench.script.asked.lock().unwrap(), ["/dapr/config", "/dapr/subscribe"]);
 }

@@ -7,46 +7,33 @@
 //! Masked on both sides: ids, times, the number of the run. What brokers leave to chance is taken from the
 //! recording (a keyless record goes to the partition it had; the entries of a bulk publish are sent in the
 //! order in which they were first delivered), so that batches come out as they were. What still varies is
-//! normalised in `compare.rs`, which says why. What cannot match is in [`UNMATCHED`].
+//! normalised in `strict.rs`, which says why. What cannot match is in [`UNMATCHED`].
+//!
+//! `conformance` plays the same recordings in real time, on this sidecar and on a real daprd. This suite stays for
+//! what the virtual clock gives it: all five captures in about a second, every pause to [`strict`]'s jitter, and
+//! chance played from the recording, so that batches, partitions and offsets are compared exactly. There they are
+//! left to chance and compared as sets.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic where tests do")]
 
-#[path = "sidecar_golden/capture.rs"]
-mod capture;
-#[path = "sidecar_golden/compare.rs"]
-mod compare;
+#[path = "recordings/mod.rs"]
+mod recordings;
 #[path = "sidecar_golden/replay.rs"]
 mod replay;
+#[path = "sidecar_golden/strict.rs"]
+mod strict;
 
-use capture::Capture;
+use recordings::capture::Capture;
+use recordings::{UNMATCHED, is_unmatched};
 use reminder_worker::sidecar::Profile;
-
-/// Scenarios that a replay cannot match: capture, scenario, reason. One that begins to match must leave.
-const UNMATCHED: [(&str, &str, &str); 3] = [
-    (
-        "kafka+resiliency",
-        "bulksub-always-retry-first",
-        "recorded beside other bulk topics, which held its second batch back for 1.4 s: two repeats fewer fit",
-    ),
-    (
-        "kafka+resiliency",
-        "bulksub-dlq",
-        "recorded beside another bulk topic whose handler failed for ever and held back its last batch",
-    ),
-    (
-        "kafka+resiliency",
-        "bulksub-wrapped-kinds",
-        "recorded beside another bulk topic whose handler failed for ever: nothing was delivered at all",
-    ),
-];
 
 async fn replay_all(name: &str, profile: Profile) {
     let capture = Capture::load(name);
     let (mut matched, mut wrong) = (0, Vec::new());
     for (scenario, recorded) in &capture.scenarios {
         let replayed = replay::run(&capture, profile, scenario, recorded).await;
-        let listed = UNMATCHED.iter().any(|(c, s, _)| *c == name && s == scenario);
-        match (compare::differences(name, profile, recorded, &replayed), listed) {
+        let listed = is_unmatched(name, scenario);
+        match (strict::differences(name, profile, recorded, &replayed), listed) {
             (None, false) => matched += 1,
             (Some(_), true) => {}
             (Some(difference), false) => wrong.push(format!("{scenario}: {difference}")),
@@ -55,7 +42,11 @@ async fn replay_all(name: &str, profile: Profile) {
     }
     let listed =
         UNMATCHED.iter().filter(|(c, s, _)| *c == name && capture.scenarios.contains_key(*s)).count();
-    println!("{name}: {matched} of {} scenarios matched, {listed} listed", capture.scenarios.len());
+    println!(
+        "{name} of daprd {}: {matched} of {} scenarios matched, {listed} listed",
+        capture.daprd,
+        capture.scenarios.len()
+    );
     assert!(wrong.is_empty(), "{} of {name} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(matched + listed, capture.scenarios.len());
     assert_eq!(UNMATCHED.iter().filter(|(c, ..)| *c == name).count(), listed, "a listed scenario is unknown");

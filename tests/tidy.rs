@@ -69,10 +69,12 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("clap",                        &["cli"]),
     ("metrics",                     &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
+    ("prost",                       &["sidecar"]),
     ("reqwest",                     &["cli", "config", "dapr"]),
     ("sled",                        &["store"]),
     ("tokio_cron_scheduler",        &["housekeeping"]),
     ("toml",                        &["cli", "config"]),
+    ("tonic",                       &["sidecar"]),
     ("tracing_subscriber",          &["telemetry"]),
 ];
 

@@ -1,13 +1,15 @@
-//! `check`: the configuration in force, secrets redacted, and where each value comes from.
+//! `check`: the configuration in force, secrets redacted, and where each value comes from; and Dapr's resources
+//! beside it.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::options::ConfigOptions;
 use super::terminal::Paint;
-use super::{Context, Failure};
-use crate::config::Setting;
+use super::{Context, Failure, resources};
+use crate::config::{Loaded, Setting};
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -15,13 +17,37 @@ pub(super) struct Args {
     /// Print JSON: one object a setting
     #[arg(long)]
     json: bool,
+    /// Check the Dapr resources of this directory too, as nothing in Dapr does
+    #[arg(long, value_name = "DIR")]
+    resources_path: Option<PathBuf>,
+    /// The app id of the worker's sidecar, which scopes are about
+    #[arg(long, value_name = "ID", default_value = resources::APP_ID, requires = "resources_path")]
+    app_id: String,
     #[command(flatten)]
     config: ConfigOptions,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
-    let settings = args.config.load(&context.env)?.settings;
-    Ok(if args.json { as_json(&settings) } else { as_toml(&settings, context.colours.out) })
+    let Loaded { config, settings } = args.config.load(&context.env)?;
+    let checked = match &args.resources_path {
+        Some(dir) => Some(resources::check(dir, &config.dapr.pubsub, &args.app_id)?),
+        None => None,
+    };
+    if args.json {
+        let mut told = json!({ "settings": as_json(&settings) });
+        if let Some(checked) = checked {
+            told["resources"] = checked.json();
+        }
+        return Ok(format!("{told:#}\n"));
+    }
+    let mut text = as_toml(&settings, context.colours.out);
+    // As comments: what is printed stays a file that makes this configuration.
+    for line in
+        checked.iter().flat_map(|checked| checked.lines().lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let _ = writeln!(text, "# {line}");
+    }
+    Ok(text)
 }
 
 /// A TOML file that makes this configuration, with each value's source as a comment.
@@ -48,10 +74,9 @@ fn as_toml(settings: &[Setting], paint: Paint) -> String {
     text
 }
 
-fn as_json(settings: &[Setting]) -> String {
-    let values: Vec<_> = settings
+fn as_json(settings: &[Setting]) -> Vec<Value> {
+    settings
         .iter()
         .map(|s| json!({ "key": s.key, "value": s.value, "source": s.source.to_string() }))
-        .collect();
-    format!("{:#}\n", json!({ "settings": values }))
+        .collect()
 }

@@ -7,6 +7,7 @@ mod demo;
 mod show;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -15,12 +16,15 @@ use tokio_util::task::TaskTracker;
 
 use super::options::ConfigOptions;
 use super::serve::{obeying_signals, start};
-use super::{Context, Failure};
+use super::{Context, Failure, resources};
 use crate::app::Running;
 use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
 use crate::sidecar::{self, Sidecar};
 use show::{Happenings, Screen};
+
+/// Where SDKs look for gRPC unless told otherwise.
+const GRPC_PORT: u16 = 50001;
 
 /// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
@@ -31,9 +35,15 @@ pub(super) struct Args {
     /// Send a small day of tasks that fall due within seconds, and show what becomes of them
     #[arg(long)]
     pub(super) demo: bool,
+    /// Port where the stand-in takes publishes over gRPC, as Dapr's SDKs send them [default: 50001, if it is free]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) grpc_port: Option<u16>,
     /// The broker whose habits the stand-in has
     #[arg(long, value_enum, default_value_t = Profile::Kafka)]
     pub(super) profile: Profile,
+    /// Take broker and inbound retry from the Dapr resources of this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    pub(super) resources_path: Option<PathBuf>,
     /// Port of the stand-in for Dapr
     #[arg(long, default_value_t = 3500, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
@@ -84,7 +94,7 @@ async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdo
     let played = if args.demo {
         demo::play(&stage.worker, &stage.sidecar, config, context.clock.as_ref(), &mut screen, shutdown).await
     } else {
-        screen.greet(&stage.worker, stage.sidecar.address(), config);
+        screen.greet(&stage.worker, &stage.sidecar, config);
         screen.follow(&mut Happenings::new(&stage.worker, &stage.sidecar, shutdown)).await;
         Ok(())
     };
@@ -99,10 +109,11 @@ async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdo
 
 /// Starts the worker, then the sidecar, which asks for ports that are open.
 async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdown) -> Result<Stage, Failure> {
+    let (profile, resiliency) = broker(args, config)?;
     let worker = start(config.clone(), context, shutdown).await?;
     let token = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
     let mut apps = vec![sidecar::App {
-        app_id: "reminder-worker".into(),
+        app_id: resources::APP_ID.into(),
         address: worker.app_address.to_string(),
         api_token: token(&config.app.api_token),
     }];
@@ -113,25 +124,52 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
     }));
     let settings = sidecar::Settings {
         listen: (Ipv4Addr::LOCALHOST, args.port).into(),
-        profile: match args.profile {
-            Profile::Kafka => sidecar::Profile::Kafka,
-            Profile::Redis => sidecar::Profile::Redis,
-            Profile::InMemory => sidecar::Profile::InMemory,
-        },
+        grpc: Some((Ipv4Addr::LOCALHOST, args.grpc_port.unwrap_or(GRPC_PORT)).into()),
+        profile,
+        resiliency,
         component: config.dapr.pubsub.clone(),
         apps,
         api_token: token(&config.dapr.api_token),
         ..sidecar::Settings::default()
     };
     let (curtain, tasks) = (CancellationToken::new(), TaskTracker::new());
-    match Sidecar::start(settings, Arc::clone(&context.clock), curtain.clone(), tasks.clone()).await {
+    let start = async |settings| {
+        Sidecar::start(settings, Arc::clone(&context.clock), curtain.clone(), tasks.clone()).await
+    };
+    let started = match start(settings.clone()).await {
+        // Nobody asked for this port by name, and without it all but SDKs can go on.
+        Err(error) if args.grpc_port.is_none() && Some(error.address()) == settings.grpc => {
+            tracing::warn!("no gRPC for SDKs: {error}; --grpc-port chooses another");
+            start(sidecar::Settings { grpc: None, ..settings }).await
+        }
+        started => started,
+    };
+    match started {
         Ok(sidecar) => Ok(Stage { worker, sidecar, curtain, tasks }),
         Err(error) => {
             shutdown.stop();
             let _ = worker.wait().await;
-            Err(Failure::failed(format!("{error}; --port chooses another")))
+            let of_http = error.address().port() == args.port;
+            let flag = if of_http { "--port" } else { "--grpc-port" };
+            Err(Failure::failed(format!("{error}; {flag} chooses another")))
         }
     }
+}
+
+/// The broker to behave like and the retry of its deliveries: what the resources say, where there are some.
+fn broker(
+    args: &Args,
+    config: &Config,
+) -> Result<(sidecar::Profile, Option<sidecar::InboundRetry>), Failure> {
+    if let Some(dir) = &args.resources_path {
+        return resources::broker(dir, &config.dapr.pubsub);
+    }
+    let profile = match args.profile {
+        Profile::Kafka => sidecar::Profile::Kafka,
+        Profile::Redis => sidecar::Profile::Redis,
+        Profile::InMemory => sidecar::Profile::InMemory,
+    };
+    Ok((profile, None))
 }
 
 /// Warnings only, unless a level was asked for: the screen shows what happens.

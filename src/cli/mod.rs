@@ -10,6 +10,7 @@ mod http;
 mod options;
 mod publish;
 mod reminders;
+mod resources;
 mod schema;
 mod serve;
 mod terminal;

@@ -19,6 +19,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Below 1 MiB the store thrashes; above 16 GiB somebody meant another unit.
 const CACHE_MB: RangeInclusive<i64> = 1..=16 * 1024;
+/// What Kubernetes gives; that all but 0 are refused is said with its reason.
+const ORDINAL: RangeInclusive<i64> = 0..=i32::MAX as i64;
 /// 0 lets the system choose.
 const PORT: RangeInclusive<i64> = 0..=u16::MAX as i64;
 /// A request of 1,000 reminders with full titles already nears Dapr's 4 MiB and is split.
@@ -114,6 +116,7 @@ pub(super) const KEYS: &[Key] = &[
     key("health.overdue_limit", Allowed::Span(OVERDUE_LIMIT)),
     key("health.heartbeat_limit", Allowed::Span(HEARTBEAT_LIMIT)),
     key("shutdown.grace", Allowed::Span(GRACE)),
+    key("replica.ordinal", Allowed::Whole(ORDINAL)),
     key("log.format", Allowed::OneOf(&["auto", "text", "json"])),
     key("log.level", Allowed::OneOf(&["trace", "debug", "info", "warn", "error"])),
 ];

@@ -230,6 +230,12 @@ impl Layers {
                 self.refuse(host, allowed);
             }
         }
+        if self.leaves.get("replica.ordinal").and_then(|leaf| leaf.value.as_integer()) != Some(0) {
+            self.refuse(
+                "replica.ordinal",
+                "0, and run one replica: the store has one writer, and a second worker would keep a plan of its own and remind twice or not at all",
+            );
+        }
         let span = |key| super::shapes::parse_duration(self.text(key));
         if span("publish.backoff_initial") > span("publish.backoff_max") {
             self.refuse("publish.backoff_initial", "at most publish.backoff_max");

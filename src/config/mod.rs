@@ -52,6 +52,8 @@ pub struct Config {
     pub health: Health,
     /// Stopping.
     pub shutdown: Shutdown,
+    /// Which of several replicas this is.
+    pub replica: Replica,
     /// Logs.
     pub log: Log,
 }
@@ -229,6 +231,14 @@ pub struct Shutdown {
     /// From the soft to the hard stop.
     #[serde(deserialize_with = "shapes::duration")]
     pub grace: Duration,
+}
+
+/// Which of several replicas this is.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replica {
+    /// Its place in a StatefulSet; 0, or the configuration is refused: the store has one writer.
+    pub ordinal: u32,
 }
 
 /// Logs.

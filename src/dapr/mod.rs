@@ -6,11 +6,13 @@
 //! Sources: dapr/dapr and components-contrib v1.18, and what daprd 1.18.1 was measured to do.
 
 mod envelope;
+mod metadata;
 mod publisher;
 mod reply;
 mod request;
 mod sidecar;
 mod subscriptions;
+mod watch;
 
 pub use envelope::{outbox_event, reminder_due};
 pub use publisher::{
@@ -19,6 +21,7 @@ pub use publisher::{
 pub use reply::{bulk_reply, reply, word};
 pub use sidecar::{METADATA_TIMEOUT, Sidecar};
 pub use subscriptions::{Subscription, route, subscriptions, wants_bulk};
+pub use watch::Fault;
 
 /// No HTTP client can be made: nothing can be published. It is not worth trying again.
 #[derive(Debug, thiserror::Error)]

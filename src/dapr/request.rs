@@ -157,7 +157,7 @@ fn reason(status: u16, told: &Told) -> String {
 }
 
 fn describe(status: u16, text: &str) -> String {
-    let told = match (text, meaning(status)) {
+    let told = match (text, meaning(status).or_else(|| broker_meaning(text))) {
         ("", None) => format!("the sidecar answered {status} and gave no reason"),
         ("", Some(meaning)) => format!("the sidecar answered {status}: {meaning}"),
         (text, None) => format!("the sidecar answered {status}: {text}"),
@@ -178,6 +178,30 @@ fn meaning(status: u16) -> Option<&'static str> {
         429 => "it takes no more for now",
         _ => return None,
     })
+}
+
+/// What to change where a broker's own words, passed on by the sidecar with a 500, say more than the status.
+fn broker_meaning(text: &str) -> Option<&'static str> {
+    const MEANINGS: [(&[&str], &str); 4] = [
+        (
+            &["topic or partition that does not exist"],
+            "create the topic at the broker; while one is missing, Kafka's consumer takes nothing from the others either",
+        ),
+        (
+            &["not authorized", "NOPERM", "TOPIC_AUTHORIZATION_FAILED"],
+            "allow the component's user to write to the topic",
+        ),
+        (
+            &["SASL Authentication failed", "WRONGPASS", "NOAUTH", "invalid username-password"],
+            "mend the component's user and password",
+        ),
+        (
+            &["run out of available brokers", "connection refused", "no such host", "i/o timeout"],
+            "the sidecar does not reach the broker: look whether it runs, and at its address in the component",
+        ),
+    ];
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    MEANINGS.into_iter().find(|(words, _)| says(words)).map(|(_, meaning)| meaning)
 }
 
 #[cfg(test)]

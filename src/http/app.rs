@@ -42,7 +42,7 @@ pub struct App {
 /// The router of the app listener.
 pub fn app_router(app: App) -> Router {
     let demand = match &app.config.app.api_token {
-        Some(token) => Demand::Dapr(token.clone()),
+        Some(token) => Demand::Dapr(token.clone(), app.health.clone()),
         None => Demand::Nothing,
     };
     let strays = Arc::new(deliver::Strays::default());

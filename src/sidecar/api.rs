@@ -6,7 +6,7 @@ use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -30,13 +30,17 @@ pub(crate) fn router(runtime: &Arc<Runtime>) -> Router {
 
 /// Callers show the API token, if there is one; health needs none.
 async fn authorise(State(runtime): State<Arc<Runtime>>, request: Request<Body>, next: Next) -> Response {
-    let shown = request.headers().get(TOKEN_HEADER);
-    match &runtime.settings.api_token {
-        Some(token) if shown.is_none_or(|shown| shown.as_bytes() != token.as_bytes()) => {
-            (StatusCode::UNAUTHORIZED, "invalid api token").into_response()
-        }
-        _ => next.run(request).await,
+    if admits(&runtime, request.headers()) {
+        return next.run(request).await;
     }
+    (StatusCode::UNAUTHORIZED, "invalid api token").into_response()
+}
+
+/// Whether a caller with these headers shows the API token, or there is none to show.
+pub(crate) fn admits(runtime: &Runtime, headers: &HeaderMap) -> bool {
+    let shown = headers.get(TOKEN_HEADER);
+    let token = runtime.settings.api_token.as_ref();
+    token.is_none_or(|token| shown.is_some_and(|shown| shown.as_bytes() == token.as_bytes()))
 }
 
 /// Ready once the app whose sidecar this is has been asked for its subscriptions.

@@ -38,6 +38,8 @@ struct Entry<'r> {
 /// Gathers and delivers what the cursor reads, for ever.
 pub(crate) async fn run(consumer: Arc<Consumer>, mut cursor: Cursor, gathering: BulkSubscription) {
     loop {
+        cursor.wait(1).await;
+        consumer.app_is_well(&mut cursor).await;
         let batch = gather(&consumer, &mut cursor, gathering).await;
         let turn = match consumer.runtime.settings.profile {
             Profile::Kafka => Some(consumer.app.bulk_turn.lock().await),
@@ -90,6 +92,7 @@ impl Consumer {
                 return;
             }
             self.runtime.clock.sleep(REDELIVERY).await;
+            self.app.well().await;
             entries = batch.iter().enumerate().map(|(index, record)| self.entry(index, record)).collect();
         }
     }

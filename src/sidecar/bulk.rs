@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::text_of;
+use super::json::{Numbers, text_of};
 use super::wrap::{Content, Metadata};
 
 /// One event of a bulk publish.
@@ -18,8 +18,10 @@ use super::wrap::{Content, Metadata};
 pub(crate) struct Entry<'a> {
     pub(crate) id: Cow<'a, str>,
     pub(crate) content_type: Cow<'a, str>,
-    /// The payload; JSON as it was sent, though daprd takes its numbers as floats in bulk.
+    /// The payload.
     pub(crate) bytes: Cow<'a, [u8]>,
+    /// Over HTTP daprd decodes JSON with the request, numbers as floats; over gRPC the bytes are the publisher's.
+    pub(crate) numbers: Numbers,
     pub(crate) metadata: Option<Metadata>,
 }
 
@@ -53,22 +55,26 @@ struct Sent<'a> {
 /// Reads the entries of a bulk publish.
 pub(crate) fn entries(body: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
     let sent: Vec<Sent<'_>> = serde_json::from_slice(body).map_err(|e| unreadable(body, &e))?;
-    let mut ids = HashSet::with_capacity(sent.len());
-    for entry in &sent {
-        let id = entry.entry_id.as_deref().unwrap_or_default();
-        if id.is_empty() || !ids.insert(id) {
-            return Err(Refusal::EntryId);
-        }
-    }
-    drop(ids);
+    told_apart(sent.iter().map(|entry| entry.entry_id.as_deref().unwrap_or_default()))?;
     sent.into_iter()
         .map(|entry| {
             let content_type = entry.content_type.unwrap_or_default();
             let bytes = payload(&content_type, entry.event).ok_or(Refusal::Mismatch)?;
             let id = entry.entry_id.unwrap_or_default();
-            Ok(Entry { id, content_type, bytes, metadata: entry.metadata })
+            Ok(Entry { id, content_type, bytes, numbers: Numbers::Float64, metadata: entry.metadata })
         })
         .collect()
+}
+
+/// Every entry has an id, and no two have the same.
+pub(crate) fn told_apart<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
+    let mut seen = HashSet::new();
+    for id in ids {
+        if id.is_empty() || !seen.insert(id) {
+            return Err(Refusal::EntryId);
+        }
+    }
+    Ok(())
 }
 
 fn payload<'a>(content_type: &str, event: Option<&'a RawValue>) -> Option<Cow<'a, [u8]>> {

@@ -63,7 +63,11 @@ pub(crate) async fn run(consumer: Arc<Consumer>, mut cursor: Cursor) {
     let redis = consumer.runtime.settings.profile == Profile::Redis;
     loop {
         cursor.wait(1).await;
+        consumer.app_is_well(&mut cursor).await;
         for record in cursor.peek(READ_AHEAD) {
+            if !*consumer.app.healthy.borrow() {
+                break;
+            }
             if redis {
                 // Closed only with the app's state, which this consumer holds.
                 let Ok(worker) = Arc::clone(&consumer.app.workers).acquire_owned().await else { return };
@@ -98,6 +102,7 @@ impl Consumer {
                 return;
             }
             self.runtime.clock.sleep(REDELIVERY).await;
+            self.app.well().await;
         }
     }
 

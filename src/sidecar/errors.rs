@@ -105,6 +105,20 @@ impl ApiError {
         error.about(pubsub, "DAPR_PUBSUB_MARSHAL_ENVELOPE", metadata)
     }
 
+    /// Whether the broker refused what was right in itself.
+    pub(crate) fn is_brokers(&self) -> bool {
+        self.code == "ERR_PUBSUB_PUBLISH_MESSAGE"
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The reason's name and what goes with it.
+    pub(crate) fn reason(&self) -> Option<(&'static str, &BTreeMap<&'static str, String>)> {
+        self.details.as_ref().map(|(_, reason, metadata)| (*reason, metadata))
+    }
+
     fn about<const N: usize>(
         mut self,
         pubsub: &str,

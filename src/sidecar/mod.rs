@@ -1,6 +1,6 @@
 //! The embedded stand-in for Dapr: what `dev` and the tests run in place of daprd and a broker.
 //!
-//! Owns the publish API, CloudEvent wrapping, subscriptions, delivery with retries and dead letters, service
+//! Owns the publish API (HTTP and gRPC), CloudEvent wrapping, subscriptions, delivery with retries and dead letters, service
 //! invocation, and a broker in memory. It behaves as recordings of daprd 1.18.1 show (`tests/captures/`,
 //! replayed by `tests/sidecar_golden.rs`), with a [`Profile`] per broker, since they differ in what they lose.
 //!
@@ -10,6 +10,8 @@
 //! Where it differs from daprd, on purpose:
 //! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
 //! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
+//! - what an app on Redis misses while its health checks fail comes when it is well again; of daprd's, the first
+//!   message of each topic comes only after the component's `processingTimeout`, 60 s later;
 //! - a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive;
 //! - nothing survives a restart.
 //!
@@ -17,6 +19,7 @@
 //! app may then have taken a message whose answer nobody read; a real sidecar that is killed does the same.
 
 mod api;
+mod app_health;
 mod batch;
 mod broker;
 mod bulk;
@@ -24,11 +27,13 @@ mod chance;
 mod channel;
 mod deliver;
 mod errors;
+mod grpc;
 mod invoke;
 mod json;
 mod observe;
 mod publish;
 mod reply;
+pub mod resources;
 mod route;
 mod runtime;
 mod server;
@@ -44,6 +49,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use app_health::AppHealth;
 pub use broker::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
 pub use chance::{Chance, Luck};
 pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel, REPLY_MAX_BYTES};
@@ -52,6 +58,7 @@ pub use reply::Verdict;
 pub use runtime::Runtime;
 
 use crate::clock::Clock;
+use server::Version;
 
 /// The body limit of daprd: 4 MiB.
 pub const BODY_MAX_BYTES: usize = 4 << 20;
@@ -81,6 +88,12 @@ impl Profile {
             Self::Redis => "pubsub.redis",
             Self::InMemory => "pubsub.in-memory",
         }
+    }
+
+    /// The profile of a component type; `None` where no recording tells how the broker behaves.
+    #[must_use]
+    pub fn of(component_type: &str) -> Option<Self> {
+        [Self::Kafka, Self::Redis, Self::InMemory].into_iter().find(|p| p.component_type() == component_type)
     }
 
     /// Partitions of a topic; only Kafka has more than one.
@@ -115,6 +128,8 @@ pub struct InboundRetry {
 pub struct Settings {
     /// Where the HTTP API listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where the gRPC API listens, if anywhere; port 0 takes a free one.
+    pub grpc: Option<SocketAddr>,
     /// The broker to behave like.
     pub profile: Profile,
     /// The name of the one pubsub component.
@@ -125,6 +140,8 @@ pub struct Settings {
     pub api_token: Option<String>,
     /// The inbound retry policy, if any.
     pub resiliency: Option<InboundRetry>,
+    /// How the apps' health is probed; `None`: it is not, and they are taken for healthy.
+    pub app_health: Option<AppHealth>,
     /// The largest body that is taken.
     pub body_max_bytes: usize,
     /// How long an app may take for one delivery.
@@ -135,11 +152,13 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 3500).into(),
+            grpc: None,
             profile: Profile::default(),
             component: "kafka-pubsub".into(),
             apps: Vec::new(),
             api_token: None,
             resiliency: None,
+            app_health: None,
             body_max_bytes: BODY_MAX_BYTES,
             delivery_timeout: DELIVERY_TIMEOUT,
         }
@@ -161,35 +180,57 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// The address it is about.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let Self::Listen { address, .. } = self;
+        *address
+    }
+}
+
 /// A running sidecar; it stops when its token is cancelled, and the tracker then waits for it.
 pub struct Sidecar {
     address: SocketAddr,
+    grpc: Option<SocketAddr>,
     runtime: Arc<Runtime>,
 }
 
 impl Sidecar {
-    /// Opens the API, then asks the apps what they subscribe to, in the background.
+    /// Opens the APIs, then asks the apps what they subscribe to, in the background.
     pub async fn start(
         settings: Settings,
         clock: Arc<dyn Clock>,
         token: CancellationToken,
         tracker: TaskTracker,
     ) -> Result<Self, StartError> {
-        let refused = |source| StartError::Listen { address: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let (listener, address) = listen(settings.listen).await?;
+        let grpc = match settings.grpc {
+            Some(wanted) => Some(listen(wanted).await?),
+            None => None,
+        };
         let channel = Arc::new(HttpChannel::new(Arc::clone(&clock)));
         let runtime = Runtime::new(settings, clock, channel, Arc::new(Luck::default()), token, tracker);
-        server::serve(&runtime, listener);
+        server::serve(&runtime, listener, runtime.router(), Version::Http1);
+        let grpc = grpc.map(|(listener, address)| {
+            server::serve(&runtime, listener, grpc::router(&runtime), Version::Http2);
+            address
+        });
         runtime.discover();
-        tracing::info!(%address, "the embedded sidecar listens");
-        Ok(Self { address, runtime })
+        tracing::info!(%address, ?grpc, "the embedded sidecar listens");
+        Ok(Self { address, grpc, runtime })
     }
 
-    /// The address the API is bound to.
+    /// The address the HTTP API is bound to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address the gRPC API is bound to, if there is one.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc
     }
 
     /// Everything that happens from now on.
@@ -197,4 +238,11 @@ impl Sidecar {
     pub fn observe(&self) -> broadcast::Receiver<Observation> {
         self.runtime.observe()
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
 }

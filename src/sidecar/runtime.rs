@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
-use tokio::sync::{Mutex, Semaphore, broadcast};
+use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,7 +20,7 @@ use super::deliver::Consumer;
 use super::observe::{Observation, Observers};
 use super::subscriptions::{self, Subscription};
 use super::wrap::Message;
-use super::{App, Settings, api, batch, deliver};
+use super::{App, Settings, api, app_health, batch, deliver};
 use crate::clock::Clock;
 
 /// The header that carries API tokens both ways.
@@ -37,6 +37,8 @@ pub(crate) struct AppState {
     pub(crate) bulk_turn: Mutex<()>,
     /// On Redis the topics of an app share their workers.
     pub(crate) workers: Arc<Semaphore>,
+    /// What its probes say; true for ever where there are none.
+    pub(crate) healthy: watch::Sender<bool>,
     /// What it subscribed to, once it was asked.
     pub(crate) subscriptions: OnceLock<Vec<Subscription>>,
 }
@@ -71,6 +73,7 @@ impl Runtime {
                 id: app.app_id.as_str().into(),
                 bulk_turn: Mutex::new(()),
                 workers: Arc::new(Semaphore::new(REDIS_WORKERS)),
+                healthy: watch::Sender::new(settings.app_health.is_none()),
                 subscriptions: OnceLock::new(),
             })
         };
@@ -94,6 +97,9 @@ impl Runtime {
     /// Asks each app, as soon as its port is open, what it subscribes to, and begins to deliver.
     pub fn discover(self: &Arc<Self>) {
         for app in &self.apps {
+            if let Some(check) = &self.settings.app_health {
+                self.spawn(app_health::probe(Arc::clone(self), Arc::clone(app), check.clone()));
+            }
             let (runtime, app) = (Arc::clone(self), Arc::clone(app));
             self.spawn(async move {
                 let list = subscriptions::ask(&runtime, &app).await;

@@ -95,11 +95,12 @@ struct SentBulk {
     max_await_duration_ms: i32,
 }
 
-/// Waits for the app's port, then asks it, once in the sidecar's life.
+/// Waits for the app's port and its health, then asks it, once in the sidecar's life.
 pub(crate) async fn ask(runtime: &Runtime, app: &AppState) -> Vec<Subscription> {
     while !runtime.channel.accepts(&app.app.address).await {
         runtime.clock.sleep(PORT_POLL).await;
     }
+    app.well().await;
     if let Err(error) = runtime.get(app, "/dapr/config").await {
         tracing::debug!(app = %app.id, %error, "the app did not answer /dapr/config");
     }

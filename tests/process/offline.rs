@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::events::{FAR, created, task};
-use crate::sidecar::{Sidecar, free_port};
+use crate::ports::free_port;
+use crate::sidecar::Sidecar;
 use crate::worker::{Setup, command};
 
 /// Runs `reminders` with `args` on the store at `store`, with nobody on its ops port.

@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::runtime::Runtime;
 
+use crate::ports::free_port;
 use crate::wait::{now, until};
 
 /// What a request is answered.
@@ -27,12 +28,16 @@ pub(crate) enum Reply {
     Slow(Duration),
     /// Nothing, ever.
     Hang,
+    /// What daprd passes on of a Kafka without the topic.
+    Missing,
 }
 
 /// The metadata of a sidecar that has the worker's subscriptions.
 const METADATA: &str = r#"{"id":"reminder-worker","components":[{"name":"kafka-pubsub","type":"pubsub.kafka"}],
     "subscriptions":[{"pubsubname":"kafka-pubsub","topic":"task-events"},
     {"pubsubname":"kafka-pubsub","topic":"task-updates"},{"pubsubname":"kafka-pubsub","topic":"reminders"}]}"#;
+
+const MISSING: &str = r#"{"errorCode":"ERR_PUBSUB_PUBLISH_MESSAGE","message":"error when publishing to topic reminders in pubsub kafka-pubsub: kafka server: Request was for a topic or partition that does not exist on this broker"}"#;
 
 /// What the broker takes.
 pub(crate) const TAKE: Reply = Reply::Status(204);
@@ -76,6 +81,8 @@ struct Shared {
     health: AtomicU16,
     /// Whether it has the subscriptions from an earlier life of the worker.
     subscribed: AtomicBool,
+    /// What it answers for its metadata, where a test says.
+    metadata: Mutex<Option<(u16, &'static str)>>,
     probes: AtomicUsize,
     attempts: Mutex<Vec<Attempt>>,
 }
@@ -102,6 +109,7 @@ impl Sidecar {
             behaviour: Mutex::new(Arc::new(|_| TAKE)),
             health: AtomicU16::new(204),
             subscribed: AtomicBool::new(false),
+            metadata: Mutex::default(),
             probes: AtomicUsize::new(0),
             attempts: Mutex::default(),
         };
@@ -137,6 +145,11 @@ impl Sidecar {
     /// From now on its metadata lists the worker's subscriptions, which it never asks for again.
     pub(crate) fn has_the_subscriptions(&self) {
         self.shared.subscribed.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on `/v1.0/metadata` is answered with `status` and `body`.
+    pub(crate) fn tells(&self, status: u16, body: &'static str) {
+        *self.shared.metadata.lock().unwrap() = Some((status, body));
     }
 
     /// From now on `/v1.0/healthz/outbound` is answered with `status`.
@@ -191,18 +204,7 @@ impl Reply {
         match self {
             Self::Status(status) => status,
             Self::Slow(_) | Self::Hang => 204,
-        }
-    }
-}
-
-/// A port that nobody listens on, from outside of the range that the system deals out by itself.
-pub(crate) fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 1_000).unwrap() * 10;
-    loop {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::SeqCst)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+            Self::Missing => 500,
         }
     }
 }
@@ -215,10 +217,14 @@ async fn answer(
     body: Bytes,
 ) -> Response {
     let path = uri.path().to_owned();
+    let told = *shared.metadata.lock().unwrap();
+    if let (true, Some((status, body))) = (path == "/v1.0/metadata", told) {
+        return (StatusCode::from_u16(status).unwrap(), body).into_response();
+    }
     if path == "/v1.0/metadata" && shared.subscribed.load(Ordering::SeqCst) {
         return METADATA.into_response();
     }
-    publish(&shared, &method, &uri, &headers, &body, path).await.into_response()
+    publish(&shared, &method, &uri, &headers, &body, path).await
 }
 
 async fn publish(
@@ -228,13 +234,13 @@ async fn publish(
     headers: &HeaderMap,
     body: &Bytes,
     path: String,
-) -> StatusCode {
+) -> Response {
     if path == "/v1.0/healthz/outbound" {
         shared.probes.fetch_add(1, Ordering::SeqCst);
-        return StatusCode::from_u16(shared.health.load(Ordering::SeqCst)).unwrap();
+        return StatusCode::from_u16(shared.health.load(Ordering::SeqCst)).unwrap().into_response();
     }
     if method != Method::POST || !path.contains("/publish/") {
-        return StatusCode::NOT_FOUND;
+        return StatusCode::NOT_FOUND.into_response();
     }
     let token = headers.get("dapr-api-token").map(|token| token.to_str().unwrap().to_owned());
     let events = if path.contains("/publish/bulk/") { bulk(body) } else { vec![single(uri, body)] };
@@ -244,11 +250,12 @@ async fn publish(
     let reply = attempt.reply;
     shared.attempts.lock().unwrap().push(attempt);
     match reply {
-        Reply::Status(_) => {}
+        Reply::Status(_) | Reply::Missing => {}
         Reply::Slow(wait) => tokio::time::sleep(wait).await,
         Reply::Hang => std::future::pending().await,
     }
-    StatusCode::from_u16(reply.status()).unwrap()
+    let told = if reply == Reply::Missing { MISSING } else { "" };
+    (StatusCode::from_u16(reply.status()).unwrap(), told).into_response()
 }
 
 fn bulk(body: &[u8]) -> Vec<Event> {

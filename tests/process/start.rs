@@ -6,7 +6,8 @@ use std::process::Command;
 use reqwest::StatusCode;
 
 use crate::events::{FAR, TASK_EVENTS, bulk, created, task};
-use crate::sidecar::{Sidecar, free_port};
+use crate::ports::free_port;
+use crate::sidecar::Sidecar;
 use crate::wait::until;
 use crate::worker::{Setup, command};
 
@@ -166,4 +167,14 @@ fn wrong_arguments_end_with_64() {
     let output = command().args(["serve", "--prot", "1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(errors(&output).contains("--prot"));
+}
+
+#[tokio::test]
+async fn a_second_replica_ends_with_the_configurations_exit_code_and_touches_no_store() {
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar).env("REMINDER_WORKER__REPLICA__ORDINAL", "1");
+    let output = setup.ends();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(errors(&output).contains("the store has one writer"), "{}", errors(&output));
+    assert!(!setup.store().exists());
 }

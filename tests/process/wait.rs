@@ -7,13 +7,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Looks until `look` finds something, and returns it.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = until_within(DEADLINE, look).await;
+    found.unwrap_or_else(|| panic!("never seen: {what}"))
+}
+
+/// The same for at most `limit`; `None` where it was not seen by then.
+pub(crate) async fn until_within<T>(limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let began = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        let found = look().await;
+        if found.is_some() || began.elapsed() > limit {
             return found;
         }
-        assert!(began.elapsed() < DEADLINE, "never seen: {what}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

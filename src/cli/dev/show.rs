@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,7 +115,12 @@ impl Screen {
     }
 
     /// Says what runs and what to do with it.
-    pub(super) fn greet(&mut self, worker: &Running, sidecar: SocketAddr, config: &Config) {
+    pub(super) fn greet(&mut self, worker: &Running, stand_in: &Sidecar, config: &Config) {
+        let sidecar = stand_in.address();
+        let sdks = stand_in.grpc_address().map_or_else(String::new, |grpc| {
+            let (http, grpc) = (sidecar.port(), grpc.port());
+            format!("\x20 SDKs       DAPR_HTTP_PORT={http} DAPR_GRPC_PORT={grpc}\n")
+        });
         let (pubsub, topic) = (&config.dapr.pubsub, &config.topics.task_events);
         self.tells_events = true;
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
@@ -125,6 +129,7 @@ impl Screen {
             "{heading}\n\n\
              \x20 publish    curl http://{sidecar}/v1.0/publish/{pubsub}/{topic} -H 'content-type: application/json' -d \\\n\
              \x20            '{{\"event_type\":\"task_created\",\"payload\":{{\"task_id\":\"t-1\",\"title\":\"Water the plants\",\"due_date\":\"{}\"}}}}'\n\
+             {sdks}\
              \x20 look       curl http://{ops}/api/v1/tasks/t-1\n\
              \x20 follow     curl -N http://{ops}/api/v1/reminders/stream\n\
              \x20 stop       Ctrl-C\n",

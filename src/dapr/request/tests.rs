@@ -142,3 +142,23 @@ fn a_reason_stays_short_enough_to_be_kept() {
     let Answer::AtFault(reason) = answer(400, Some(body.as_bytes())) else { panic!("not at fault") };
     assert_eq!(reason.len(), REASON_MAX_BYTES);
 }
+
+#[test]
+fn a_broker_s_own_words_are_followed_by_what_to_change() {
+    for (told, advice) in [
+        (
+            "kafka server: Request was for a topic or partition that does not exist on this broker",
+            "create the topic",
+        ),
+        ("kafka server: The client is not authorized to access this topic", "allow the component's user"),
+        ("kafka server: SASL Authentication failed: Invalid username or password", "user and password"),
+        ("kafka: client has run out of available brokers to talk to: EOF", "does not reach the broker"),
+        ("dial tcp 127.0.0.1:6379: connect: connection refused", "does not reach the broker"),
+    ] {
+        let body = format!(r#"{{"errorCode":"ERR_PUBSUB_PUBLISH_MESSAGE","message":"{told}"}}"#);
+        let Answer::All(PublishOutcome::Ambiguous { reason }) = answer(500, Some(body.as_bytes())) else {
+            panic!("{told} is ambiguous");
+        };
+        assert!(reason.contains(told) && reason.contains(advice), "{reason}");
+    }
+}

@@ -9,19 +9,17 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Stands for the run's number, which recordings show as `RUN`; of its length, since sizes are recorded.
-pub(crate) const RUN: &str = "1234567890";
-
 #[derive(Deserialize)]
 pub(crate) struct Capture {
     #[serde(skip)]
     pub(crate) name: String,
+    pub(crate) daprd: String,
     watched_s: f64,
     pub(crate) scenarios: BTreeMap<String, Scenario>,
     pub(crate) subscribe_request_headers: Vec<BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct Scenario {
     pub(crate) subscription: serde_json::Map<String, Value>,
     pub(crate) publish: Publish,
@@ -32,21 +30,21 @@ pub(crate) struct Scenario {
     pub(crate) first: Vec<Delivery>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 pub(crate) struct Publish {
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
 
-#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: String,
 }
 
 /// What the app replied: status and body in turn, the last repeated, or the name of a bulk behaviour.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Answers {
     InTurn(Vec<(u16, String)>),
@@ -83,6 +81,22 @@ impl Capture {
     }
 }
 
+impl Publish {
+    /// The path, its topic named after `run`: the run's number, of ten digits, since sizes were recorded.
+    pub(crate) fn path_in(&self, run: &str) -> String {
+        self.path.replace("RUN", run)
+    }
+
+    /// The body that was sent. Large ones were recorded as their beginning and their length: both are strings of
+    /// one letter in an object.
+    pub(crate) fn whole_body(&self) -> String {
+        let Some((start, length)) = self.body.split_once("… ") else { return self.body.clone() };
+        let length: usize = length.strip_suffix(" characters").unwrap().parse().unwrap();
+        let end = "\"}";
+        format!("{start}{}{end}", "x".repeat(length - start.len() - end.len()))
+    }
+}
+
 impl Delivery {
     /// The delivery with everything masked that differs from run to run.
     pub(crate) fn masked(&self) -> Self {
@@ -94,18 +108,6 @@ impl Delivery {
         let length = self.body.chars().count();
         Self { to: self.to.clone(), body: mask(&unfolded(&self.body)), headers, at_ms: 0, length }
     }
-
-    /// The masked events this delivery carries, each with its partition where the broker has some.
-    pub(crate) fn events(&self) -> Vec<(String, Option<u32>)> {
-        let partition = |pairs: &Value| pairs["__partition"].as_str().and_then(|p| p.parse().ok());
-        if self.to != "bulk" {
-            let headers = serde_json::to_value(&self.headers).unwrap();
-            return vec![(mask(&inner(&self.body)), partition(&headers))];
-        }
-        let batch: Value = serde_json::from_str(&self.body).unwrap();
-        let entries = batch["entries"].as_array().unwrap();
-        entries.iter().map(|e| (mask(&e["event"].to_string()), partition(&e["metadata"]))).collect()
-    }
 }
 
 /// A body whose `data_base64` is a JSON text, that text in its place: it holds ids and times too.
@@ -116,12 +118,8 @@ fn unfolded(body: &str) -> String {
     }
 }
 
-/// What a raw subscriber's envelope was made around; other bodies as they are.
-pub(crate) fn inner(body: &str) -> String {
-    packed(body).map_or_else(|| body.to_owned(), |(_, text)| text)
-}
-
-fn packed(body: &str) -> Option<(String, String)> {
+/// The `data_base64` of a body and the JSON text that it is, if it is one.
+pub(crate) fn packed(body: &str) -> Option<(String, String)> {
     let event: Value = serde_json::from_str(body).ok()?;
     let code = event.get("data_base64")?.as_str()?.to_owned();
     let text = String::from_utf8(BASE64.decode(&code).ok()?).ok()?;

@@ -8,8 +8,8 @@
 use reminder_worker::sidecar::Profile;
 use serde_json::Value;
 
-use crate::capture::{Delivery, Scenario, mask};
-use crate::replay::Replayed;
+use crate::recordings::capture::{Delivery, Scenario};
+use crate::recordings::same::{Outcome, pair_differs, reply_differs};
 
 const JITTER_MS: i64 = 150;
 
@@ -21,11 +21,11 @@ pub(crate) fn differences(
     capture: &str,
     profile: Profile,
     recorded: &Scenario,
-    replayed: &Replayed,
+    replayed: &Outcome,
 ) -> Option<String> {
-    let reply = (replayed.reply.status, mask(&replayed.reply.body));
-    if reply != (recorded.publish_reply.status, mask(&recorded.publish_reply.body)) {
-        return Some(format!("reply {reply:?} instead of {:?}", recorded.publish_reply));
+    let reply = reply_differs(recorded, replayed);
+    if reply.is_some() {
+        return reply;
     }
     let bulk = recorded.subscription.contains_key("bulkSubscribe");
     let merged = profile == Profile::Redis && bulk;
@@ -40,8 +40,9 @@ pub(crate) fn differences(
     } else {
         (arranged(profile, bulk, &recorded.first), arranged(profile, bulk, ours))
     };
-    if let Some((a, b)) = ours.iter().zip(&theirs).find(|(a, b)| !same(a, b)) {
-        return Some(format!("\n  replayed {}\n  recorded {}", shown(a), shown(b)));
+    let pair = pair_differs(&ours, &theirs);
+    if pair.is_some() {
+        return pair;
     }
     if ours.len() != theirs.len() {
         return Some(format!("{} deliveries instead of {}", ours.len(), theirs.len()));
@@ -95,20 +96,4 @@ fn batches_merged(deliveries: &[Delivery]) -> Vec<Delivery> {
         length: 0,
     }));
     merged
-}
-
-/// Equal, or one of the huge bodies that were recorded as a beginning and a length.
-fn same(ours: &Delivery, theirs: &Delivery) -> bool {
-    let body = match theirs.body.split_once("… ") {
-        Some((start, length)) => {
-            ours.body.starts_with(start) && length == format!("{} characters", ours.length)
-        }
-        None => ours.body == theirs.body,
-    };
-    body && ours.to == theirs.to && ours.headers == theirs.headers
-}
-
-fn shown(delivery: &Delivery) -> String {
-    let body: String = delivery.body.chars().take(2000).collect();
-    format!("to {} {:?} {body}", delivery.to, delivery.headers)
 }

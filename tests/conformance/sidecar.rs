@@ -1,0 +1,185 @@
+//! A sidecar under test: the embedded one in this process, or a daprd as a process of its own.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reminder_worker::clock::SystemClock;
+use reminder_worker::sidecar::{App, AppHealth, InboundRetry, Profile, Settings, Sidecar};
+use reqwest::{Client, RequestBuilder};
+use serde_json::Value;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::daprd::Process;
+use crate::found::Daprd;
+use crate::wait::until;
+
+/// The name of the component, as the worker and the recordings have it.
+pub(crate) const COMPONENT: &str = "kafka-pubsub";
+
+/// Between two probes of an app's health, and bad ones that make it unhealthy.
+pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const PROBES_BAD: u32 = 2;
+
+/// Which sidecar.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Embedded,
+    Daprd(Daprd),
+}
+
+impl Kind {
+    /// As the table's columns have it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Daprd(_) => "daprd",
+        }
+    }
+}
+
+/// The broker behind a sidecar: the embedded one plays it, daprd needs its address.
+#[derive(Clone, Debug)]
+pub(crate) struct Broker {
+    pub(crate) profile: Profile,
+    pub(crate) address: String,
+}
+
+impl Broker {
+    /// One that is nowhere: in-memory, or played by the embedded sidecar.
+    pub(crate) fn played(profile: Profile) -> Self {
+        Self { profile, address: String::new() }
+    }
+
+    pub(crate) fn at(profile: Profile, address: &str) -> Self {
+        Self { profile, address: address.to_owned() }
+    }
+}
+
+/// What a sidecar is started with.
+#[derive(Clone)]
+pub(crate) struct Spec {
+    pub(crate) broker: Broker,
+    pub(crate) app_id: &'static str,
+    pub(crate) app_port: u16,
+    /// Consumer group on a broker that others use too.
+    pub(crate) group: String,
+    /// Where the HTTP API listens.
+    pub(crate) port: u16,
+    pub(crate) retry: Option<InboundRetry>,
+    /// What is sent to the app.
+    pub(crate) app_token: Option<&'static str>,
+    /// What callers must show.
+    pub(crate) api_token: Option<&'static str>,
+    /// Whether the app's health is probed, once a second.
+    pub(crate) app_health: bool,
+}
+
+/// A running sidecar.
+pub(crate) struct Running {
+    pub(crate) port: u16,
+    client: Client,
+    api_token: Option<&'static str>,
+    host: Host,
+}
+
+enum Host {
+    Embedded(DropGuard, TaskTracker),
+    Daprd(Process),
+}
+
+impl Running {
+    pub(crate) async fn start(kind: &Kind, spec: &Spec) -> Self {
+        let host = match kind {
+            Kind::Embedded => embedded(spec).await,
+            Kind::Daprd(daprd) => Host::Daprd(Process::start(daprd, spec)),
+        };
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { port: spec.port, client, api_token: spec.api_token, host }
+    }
+
+    /// A request to its API, with the token.
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.authorised(self.client.post(self.url(path)))
+    }
+
+    /// The same, showing no token.
+    pub(crate) fn post_without_token(&self, path: &str) -> RequestBuilder {
+        self.client.post(self.url(path))
+    }
+
+    /// Waits until it is healthy and has this many subscriptions.
+    pub(crate) async fn has_subscriptions(&self, count: usize) {
+        until("the sidecar's subscriptions", async || {
+            self.lives();
+            let healthz = self.client.get(self.url("/v1.0/healthz")).send().await.ok()?;
+            let ready = healthz.status() == 204 && self.subscriptions().await?.len() >= count;
+            ready.then_some(())
+        })
+        .await;
+    }
+
+    /// What its metadata lists.
+    pub(crate) async fn subscriptions(&self) -> Option<Vec<Value>> {
+        let asked = self.authorised(self.client.get(self.url("/v1.0/metadata"))).send().await.ok()?;
+        let metadata: Value = serde_json::from_slice(&asked.bytes().await.ok()?).ok()?;
+        Some(metadata["subscriptions"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub(crate) async fn kill(self) {
+        match self.host {
+            // Nothing of this process can be killed alone; its tasks are dropped where they are.
+            Host::Embedded(stop, tracker) => {
+                drop(stop);
+                tracker.close();
+                tracker.wait().await;
+            }
+            Host::Daprd(process) => drop(process),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
+        match self.api_token {
+            Some(token) => request.header("dapr-api-token", token),
+            None => request,
+        }
+    }
+
+    fn lives(&self) {
+        if let Host::Daprd(process) = &self.host {
+            process.assert_running();
+        }
+    }
+}
+
+async fn embedded(spec: &Spec) -> Host {
+    let app = App {
+        app_id: spec.app_id.into(),
+        address: format!("127.0.0.1:{}", spec.app_port),
+        api_token: spec.app_token.map(Into::into),
+    };
+    let settings = Settings {
+        listen: (Ipv4Addr::LOCALHOST, spec.port).into(),
+        profile: spec.broker.profile,
+        component: COMPONENT.into(),
+        apps: vec![app],
+        api_token: spec.api_token.map(Into::into),
+        resiliency: spec.retry,
+        app_health: spec.app_health.then(|| AppHealth {
+            interval: PROBE_EVERY,
+            threshold: PROBES_BAD,
+            ..AppHealth::default()
+        }),
+        ..Settings::default()
+    };
+    let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let started = Sidecar::start(settings, Arc::new(SystemClock::new()), token.clone(), tracker.clone());
+    started.await.unwrap();
+    Host::Embedded(token.drop_guard(), tracker)
+}

@@ -1,0 +1,48 @@
+"""The broker hangs, or dies and comes back, while reminders fall due; and it holds much from before the start."""
+
+import asyncio
+
+from ..processes import now_ms, until
+from ..stage import Stage
+from .outages import AHEAD_MS, spread
+
+PAUSED_MS = 20_000
+DEAD_SECONDS = 3
+WAITING = 20_000
+
+
+async def paused(stage: Stage) -> None:
+    """SIGSTOP for 20 s: publishes hang, then go through, some of them after their caller gave up."""
+    await stage.open()
+    await stage.begin()
+    base = now_ms() + AHEAD_MS
+    await stage.publish(spread(stage, "paused", 400, base, 18_000))
+    await until(base + 2_000)
+    await stage.broker.pause()
+    try:
+        await until(base + 2_000 + PAUSED_MS)
+    finally:
+        await stage.broker.resume()
+    await stage.ledger.complete(60)
+
+
+async def killed(stage: Stage) -> None:
+    """SIGKILL, and a start three seconds later on the same data."""
+    await stage.open()
+    await stage.begin()
+    base = now_ms() + AHEAD_MS
+    await stage.publish(spread(stage, "killed", 400, base, 10_000))
+    await until(base + 2_000)
+    await stage.broker.kill()
+    await asyncio.sleep(DEAD_SECONDS)
+    await stage.broker.start()
+    await stage.publish(spread(stage, "after", 100, now_ms() + 1_000, 2_000))
+    await stage.ledger.complete(90)
+
+
+async def waiting(stage: Stage) -> None:
+    """20,000 events are on the topics before the worker and its sidecar first start; some fall due meanwhile."""
+    await stage.open()
+    await stage.publish(spread(stage, "waiting", WAITING, now_ms() + 6_000, 14_000))
+    await stage.begin()
+    await stage.ledger.complete(90)

@@ -1,0 +1,139 @@
+"""The sidecars: a real daprd, or the embedded one alone, each a process that can be killed and started again.
+
+Owns where a daprd is found, how it is started, what its resources say, and how an app publishes through it.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import aiohttp
+
+from .processes import Failed, Process, free_port, poll
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPONENT = "kafka-pubsub"
+# daprd waits for the app and for the broker before it subscribes.
+READY_SECONDS = 60.0
+# Events in one bulk publish.
+BULK = 500
+
+
+def find_daprd() -> Path | None:
+    """The daprd of `DAPRD`, else of `PATH`, else where `dapr init` puts it."""
+    named = os.environ.get("DAPRD")
+    if named and not os.access(named, os.X_OK):
+        raise Failed(f"DAPRD={named} is no program; name the daprd to test, or unset it")
+    found = named or shutil.which("daprd") or Path.home() / ".dapr/bin/daprd"
+    return Path(found).resolve() if os.access(found, os.X_OK) else None
+
+
+def version_of(daprd: Path) -> str:
+    """What it calls itself."""
+    return subprocess.run([daprd, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def shipped_resiliency() -> str:
+    """The Resiliency resource that the project tells its users to run with."""
+    for file in [*sorted((ROOT / "k8s").rglob("*resiliency*.yaml")), ROOT / "README.md"]:
+        text = file.read_text()
+        if found := re.search(r"^apiVersion: dapr\.io/v1alpha1\nkind: Resiliency\n(?:(?!---|```).*\n)+", text, re.M):
+            return found.group(0)
+    raise Failed("no Resiliency resource is shipped, neither under k8s/ nor in README.md")
+
+
+def write_resources(directory: Path, broker, resiliency: bool) -> Path:
+    """The resources of one scenario, for all its sidecars."""
+    resources = directory / "resources"
+    resources.mkdir()
+    settings = [{"name": name, "value": value} for name, value in broker.metadata().items()]
+    component = {
+        "apiVersion": "dapr.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": COMPONENT},
+        "spec": {"type": broker.component, "version": "v1", "metadata": settings},
+    }
+    # JSON is YAML.
+    (resources / "pubsub.yaml").write_text(json.dumps(component))
+    if resiliency:
+        (resources / "resiliency.yaml").write_text(shipped_resiliency())
+    return resources
+
+
+class Sidecar:
+    """What both kinds have in common: a process, an HTTP port, and one app that it delivers to."""
+
+    process: Process
+
+    def __init__(self, session: aiohttp.ClientSession):
+        self._session = session
+        self.port = free_port()
+
+    async def ready(self, topics: list[str]) -> None:
+        """Waits until it is subscribed to `topics` for its app."""
+
+        async def subscribed() -> bool:
+            self.process.must_run()
+            try:
+                async with self._session.get(self._url("metadata")) as reply:
+                    said = await reply.json(content_type=None)
+            except (aiohttp.ClientError, ValueError):
+                return False
+            return set(topics) <= {one["topic"] for one in said.get("subscriptions") or []}
+
+        await poll(f"{self.process.name} is subscribed; see {self.process.log}", subscribed, READY_SECONDS)
+
+    async def publish(self, topic: str, events: list[dict], key) -> None:
+        """Publishes in bulk; `Failed` unless every event was taken."""
+        for start in range(0, len(events), BULK):
+            entries = [
+                {
+                    "entryId": str(n),
+                    "event": event,
+                    "contentType": "application/json",
+                    "metadata": {"partitionKey": key(event)},
+                }
+                for n, event in enumerate(events[start : start + BULK])
+            ]
+            async with self._session.post(self._url(f"publish/bulk/{COMPONENT}/{topic}"), json=entries) as reply:
+                if reply.status != 204:
+                    raise Failed(f"publish: {reply.status} {(await reply.text())[:300]}")
+
+    def _url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}/v1.0/{path}"
+
+
+class Daprd(Sidecar):
+    """A real daprd without control plane."""
+
+    def __init__(self, daprd: Path, name: str, app_id: str, app_port: int, directory: Path, resources: Path, session):
+        super().__init__(session)
+        configuration = directory / "configuration.yaml"
+        configuration.write_text(
+            "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata: {name: stack}\nspec: {}\n"
+        )
+        flags = {
+            "app-id": app_id,
+            "app-port": app_port,
+            "app-protocol": "http",
+            "dapr-http-port": self.port,
+            "dapr-grpc-port": free_port(),
+            "dapr-internal-grpc-port": free_port(),
+            "dapr-listen-addresses": "127.0.0.1",
+            "dapr-internal-grpc-listen-address": "127.0.0.1",
+            "metrics-port": free_port(),
+            "metrics-listen-address": "127.0.0.1",
+            "resources-path": resources,
+            "config": configuration,
+            "placement-host-address": "",
+            "scheduler-host-address": "",
+        }
+        command = [daprd, *(part for flag, value in flags.items() for part in (f"--{flag}", value))]
+        self.process = Process(name, directory, command)
+
+
+class Embedded(Sidecar):
+    """The embedded sidecar alone, on Kafka."""
