@@ -22,6 +22,8 @@ COPY Cargo.toml Cargo.lock ./
 COPY benches benches
 COPY config config
 COPY src src
+# Named in Cargo.toml, not built.
+COPY tests tests
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
     target=$(uname -m)-unknown-linux-gnu \
