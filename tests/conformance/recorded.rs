@@ -27,8 +27,10 @@ const HOLDS_OTHERS_UP_MS: i64 = 4_000;
 /// How long the first delivery of anything may take: consumer groups of many topics come together slowly.
 const FIRST_DELIVERY_MAX: Duration = Duration::from_secs(30);
 
-const BESIDE_OTHERS: &str =
-    "recorded beside others that changed it (see UNMATCHED); embedded and daprd were held against each other";
+/// How long Kafka may take to make a topic.
+const TOPIC_MADE_MAX: Duration = Duration::from_secs(10);
+
+const BESIDE_OTHERS: &str = "recorded beside others that changed it (see UNMATCHED): held against the embedded sidecar in place of it";
 
 /// What came of each scenario; the reason where it could not be played.
 pub(crate) type Outcomes = BTreeMap<String, Result<Outcome, String>>;
@@ -106,9 +108,18 @@ impl Play<'_> {
         for (name, value) in &publish.headers {
             request = request.header(name, value);
         }
-        probe.publishes(name);
-        let reply = request.send().await.unwrap();
-        Reply { status: reply.status().as_u16(), body: reply.text().await.unwrap() }
+        let mut reply = None;
+        let sent = async || {
+            probe.publishes(name);
+            let sent = request.try_clone().unwrap().send().await.unwrap();
+            let sent = Reply { status: sent.status().as_u16(), body: sent.text().await.unwrap() };
+            // Then nothing was written: Kafka makes topics when they are first named, in its own time.
+            let there = !sent.body.contains("topic or partition that does not exist");
+            reply = Some(sent);
+            there.then_some(())
+        };
+        let _ = until_within(TOPIC_MADE_MAX, sent).await;
+        reply.unwrap()
     }
 
     /// Waits until each scenario has been watched as long as when it was recorded, from its first delivery on.

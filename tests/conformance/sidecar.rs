@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::daprd::Process;
 use crate::found::Daprd;
-use crate::wait::until;
+use crate::wait::until_within;
 
 /// The name of the component, as the worker and the recordings have it.
 pub(crate) const COMPONENT: &str = "kafka-pubsub";
@@ -21,6 +21,9 @@ pub(crate) const COMPONENT: &str = "kafka-pubsub";
 /// Between two probes of an app's health, and bad ones that make it unhealthy.
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const PROBES_BAD: u32 = 2;
+
+/// How long a sidecar may take to subscribe to everything: on a broker that makes a hundred topics meanwhile.
+const SUBSCRIBED_MAX: Duration = Duration::from_secs(90);
 
 /// Which sidecar.
 #[derive(Clone)]
@@ -111,13 +114,13 @@ impl Running {
 
     /// Waits until it is healthy and has this many subscriptions.
     pub(crate) async fn has_subscriptions(&self, count: usize) {
-        until("the sidecar's subscriptions", async || {
+        let seen = until_within(SUBSCRIBED_MAX, async || {
             self.lives();
             let healthz = self.client.get(self.url("/v1.0/healthz")).send().await.ok()?;
             let ready = healthz.status() == 204 && self.subscriptions().await?.len() >= count;
             ready.then_some(())
-        })
-        .await;
+        });
+        assert!(seen.await.is_some(), "never seen: {count} subscriptions of the sidecar");
     }
 
     /// What its metadata lists.
