@@ -356,5 +356,5 @@ async fn a_port_that_is_taken_is_named() {
         Settings { listen: ([127, 0, 0, 1], 0).into(), grpc: Some(address), ..Settings::default() };
     let clock = Arc::new(SystemClock::new());
     let started = Sidecar::start(settings, clock, CancellationToken::new(), TaskTracker::new()).await;
-    assert_eq!(started.err().unwrap().address(), address);
+    assert_eq!(started.err().unwrap().address(), Some(address));
 }

@@ -67,6 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("axum",                        &["app", "cli", "http", "sidecar"]),
     ("clap",                        &["cli"]),
+    ("rdkafka",                     &["sidecar"]),
     ("metrics",                     &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("prost",                       &["sidecar"]),

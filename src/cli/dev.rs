@@ -10,12 +10,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::ValueEnum;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::broker::BrokerOptions;
 use super::options::ConfigOptions;
 use super::serve::{obeying_signals, start};
+use super::sidecar::stop;
 use super::{Context, Failure, resources};
 use crate::app::Running;
 use crate::config::{Config, Loaded, Source};
@@ -38,25 +39,16 @@ pub(super) struct Args {
     /// Port where the stand-in takes publishes over gRPC, as Dapr's SDKs send them [default: 50001, if it is free]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) grpc_port: Option<u16>,
-    /// The broker whose habits the stand-in has
-    #[arg(long, value_enum, default_value_t = Profile::Kafka)]
-    pub(super) profile: Profile,
+    #[command(flatten)]
+    pub(super) broker: BrokerOptions,
     /// Take broker and inbound retry from the Dapr resources of this directory
-    #[arg(long, value_name = "DIR", conflicts_with = "profile")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "kafka"])]
     pub(super) resources_path: Option<PathBuf>,
     /// Port of the stand-in for Dapr
     #[arg(long, default_value_t = 3500, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) port: u16,
     #[command(flatten)]
     pub(super) config: ConfigOptions,
-}
-
-/// The broker whose habits the stand-in has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub(super) enum Profile {
-    Kafka,
-    Redis,
-    InMemory,
 }
 
 /// What runs.
@@ -77,6 +69,7 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
         ));
     }
     let mut config = quieter(loaded);
+    let stand_in = stand_in(&args, &config)?;
     context.start_logs(&config.log)?;
     config.dapr.http_endpoint = format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)));
     // A demonstration counts what it did itself: it begins on an empty store and leaves nothing behind.
@@ -85,11 +78,17 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
         config.store.path = scratch.path().join("store");
     }
     let shutdown = Shutdown::new(Arc::clone(&context.clock), config.shutdown.grace);
-    obeying_signals(&shutdown, play(&args, &config, context, &shutdown)).await
+    obeying_signals(&shutdown, play(&args, stand_in, &config, context, &shutdown)).await
 }
 
-async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdown) -> Result<(), Failure> {
-    let stage = set(args, config, context, shutdown).await?;
+async fn play(
+    args: &Args,
+    stand_in: sidecar::Settings,
+    config: &Config,
+    context: &Context,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    let stage = set(args, stand_in, config, context, shutdown).await?;
     let mut screen = Screen::new(context.colours.out, Arc::clone(&context.clock), &config.topics.reminders);
     let played = if args.demo {
         demo::play(&stage.worker, &stage.sidecar, config, context.clock.as_ref(), &mut screen, shutdown).await
@@ -101,15 +100,18 @@ async fn play(args: &Args, config: &Config, context: &Context, shutdown: &Shutdo
     shutdown.stop();
     let ended = stage.worker.wait().await;
     // Last: cancelling it drops deliveries that are under way.
-    stage.curtain.cancel();
-    stage.tasks.close();
-    stage.tasks.wait().await;
+    stop(&stage.curtain, &stage.tasks, context).await;
     played.and(ended.map_err(Failure::from))
 }
 
 /// Starts the worker, then the sidecar, which asks for ports that are open.
-async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdown) -> Result<Stage, Failure> {
-    let (profile, resiliency) = broker(args, config)?;
+async fn set(
+    args: &Args,
+    stand_in: sidecar::Settings,
+    config: &Config,
+    context: &Context,
+    shutdown: &Shutdown,
+) -> Result<Stage, Failure> {
     let worker = start(config.clone(), context, shutdown).await?;
     let token = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
     let mut apps = vec![sidecar::App {
@@ -125,12 +127,10 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
     let settings = sidecar::Settings {
         listen: (Ipv4Addr::LOCALHOST, args.port).into(),
         grpc: Some((Ipv4Addr::LOCALHOST, args.grpc_port.unwrap_or(GRPC_PORT)).into()),
-        profile,
-        resiliency,
         component: config.dapr.pubsub.clone(),
         apps,
         api_token: token(&config.dapr.api_token),
-        ..sidecar::Settings::default()
+        ..stand_in
     };
     let (curtain, tasks) = (CancellationToken::new(), TaskTracker::new());
     let start = async |settings| {
@@ -138,7 +138,9 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
     };
     let started = match start(settings.clone()).await {
         // Nobody asked for this port by name, and without it all but SDKs can go on.
-        Err(error) if args.grpc_port.is_none() && Some(error.address()) == settings.grpc => {
+        Err(error)
+            if args.grpc_port.is_none() && error.address().is_some() && error.address() == settings.grpc =>
+        {
             tracing::warn!("no gRPC for SDKs: {error}; --grpc-port chooses another");
             start(sidecar::Settings { grpc: None, ..settings }).await
         }
@@ -149,27 +151,21 @@ async fn set(args: &Args, config: &Config, context: &Context, shutdown: &Shutdow
         Err(error) => {
             shutdown.stop();
             let _ = worker.wait().await;
-            let of_http = error.address().port() == args.port;
-            let flag = if of_http { "--port" } else { "--grpc-port" };
-            Err(Failure::failed(format!("{error}; {flag} chooses another")))
+            Err(Failure::failed(match error.address() {
+                Some(address) if address.port() == args.port => format!("{error}; --port chooses another"),
+                Some(_) => format!("{error}; --grpc-port chooses another"),
+                None => error.to_string(),
+            }))
         }
     }
 }
 
-/// The broker to behave like and the retry of its deliveries: what the resources say, where there are some.
-fn broker(
-    args: &Args,
-    config: &Config,
-) -> Result<(sidecar::Profile, Option<sidecar::InboundRetry>), Failure> {
-    if let Some(dir) = &args.resources_path {
-        return resources::broker(dir, &config.dapr.pubsub);
-    }
-    let profile = match args.profile {
-        Profile::Kafka => sidecar::Profile::Kafka,
-        Profile::Redis => sidecar::Profile::Redis,
-        Profile::InMemory => sidecar::Profile::InMemory,
-    };
-    Ok((profile, None))
+/// Settings with the broker: the one of the resources, where there are some.
+fn stand_in(args: &Args, config: &Config) -> Result<sidecar::Settings, Failure> {
+    let settings = args.broker.settings()?;
+    let Some(dir) = &args.resources_path else { return Ok(settings) };
+    let (profile, resiliency) = resources::broker(dir, &config.dapr.pubsub)?;
+    Ok(sidecar::Settings { profile, resiliency, ..settings })
 }
 
 /// Warnings only, unless a level was asked for: the screen shows what happens.
@@ -182,7 +178,7 @@ fn quieter(loaded: Loaded) -> Config {
 }
 
 /// `host:port`, the host a name or an address.
-fn host_and_port(text: &str) -> Result<String, String> {
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
     let valid =
         text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if valid { Ok(text.to_owned()) } else { Err("write HOST:PORT, such as 127.0.0.1:8000".to_owned()) }

@@ -3,6 +3,7 @@
 //! Owns arguments, exit codes and what is printed. Commands return text; it is written here, once, so that a
 //! reader who goes away (`| head`) is no error anywhere. Environment and arguments are handed in.
 
+mod broker;
 mod check;
 mod dev;
 mod exit;
@@ -13,6 +14,7 @@ mod reminders;
 mod resources;
 mod schema;
 mod serve;
+mod sidecar;
 mod terminal;
 mod when;
 
@@ -43,6 +45,8 @@ enum Command {
     Serve(serve::Args),
     /// Run the worker with a stand-in for Dapr, on a bare machine.
     Dev(dev::Args),
+    /// Run the stand-in for Dapr alone, beside apps of your own.
+    Sidecar(sidecar::Args),
     /// Send a task event to a running worker, which keeps it and publishes it.
     Publish(publish::Args),
     /// Look at reminders.
@@ -108,6 +112,10 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Dev(args) => {
             let loaded = args.config.load(&context.env)?;
             wait_for_many(dev::run(args, loaded, context)).map(|()| String::new())
+        }
+        Command::Sidecar(args) => {
+            let loaded = args.config.load(&context.env)?;
+            wait_for_many(sidecar::run(args, loaded, context)).map(|()| String::new())
         }
         Command::Publish(args) => wait_for(publish::run(args, context)),
         Command::Reminders(args) => wait_for(reminders::run(args, context)),

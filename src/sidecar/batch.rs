@@ -81,7 +81,7 @@ impl Consumer {
             self.deliver_batch(&mut entries).await;
             let mut again = false;
             for entry in &entries {
-                if !self.settled(entry.record, entry.verdict) {
+                if !self.settled(entry.record, entry.verdict).await {
                     again = true;
                     if profile != Profile::Kafka {
                         self.tell_lost(entry.record);

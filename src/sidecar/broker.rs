@@ -1,33 +1,25 @@
-//! The broker: logs of records in memory, with a reading position for each consumer group.
+//! The broker: where messages lie between publishers and consumer groups.
 //!
-//! Owns partitions, offsets and bounds. A record goes when every group has passed it. A topic without groups
-//! keeps a tail for groups to come (nothing on in-memory, where such messages vanish), so no topic grows
-//! without end. Knows no HTTP and no subscriptions: it never decides whether a record is delivered again.
-//!
-//! Locks are held for a few moves in memory and never across an await.
+//! Two of them behind one face: logs in memory ([`memory`]), and a real Kafka or Redpanda ([`kafka`], with the
+//! feature of that name). Knows no HTTP and no subscriptions: it never decides whether a record is delivered
+//! again, only what a group has not passed yet.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "kafka")]
+mod kafka;
+mod memory;
 
-use tokio::sync::watch;
+use std::sync::Arc;
 
-use super::Profile;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use super::chance::Chance;
+use super::channel::BoxFuture;
 use super::wrap::{Head, Message, Metadata};
+use super::{Profile, Settings};
 use crate::clock::Clock;
 
-/// Bytes of all records together: what a burst of 100,000 events of 1 KiB needs, far below a laptop's memory.
-pub const LOG_MAX_BYTES: usize = 128 << 20;
-
-/// Bytes that a topic without subscribers keeps for subscribers to come.
-pub const UNREAD_MAX_BYTES: usize = 8 << 20;
-
-/// Topics at most: each costs memory even when empty, and a mistyped name makes one.
-pub const TOPICS_MAX: usize = 1024;
-
-/// What a record costs beyond its bytes, roughly: its structs and its place in the queue.
-pub(crate) const RECORD_OVERHEAD_BYTES: usize = 256;
+pub use memory::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
 
 /// The size Kafka's producer allows a record, as the client library counts it.
 const KAFKA_RECORD_MAX_BYTES: usize = 1_048_576;
@@ -48,6 +40,12 @@ pub(crate) enum BrokerError {
     Full,
     #[error("the embedded broker has its {TOPICS_MAX} topics already: publish to one of those")]
     TooManyTopics,
+    #[cfg(feature = "kafka")]
+    #[error("kafka: client has run out of available brokers to talk to: {0} does not answer")]
+    Down(Arc<str>),
+    #[cfg(feature = "kafka")]
+    #[error("kafka: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
 }
 
 /// A message in its place.
@@ -85,220 +83,163 @@ impl Record {
     pub(crate) fn head(&self) -> &Head {
         &self.message.head
     }
-
-    fn bytes(&self) -> usize {
-        let metadata = self.message.metadata.as_deref();
-        let pairs: usize = metadata.into_iter().flatten().map(|(k, v)| k.len() + v.len()).sum();
-        self.message.value.len() + pairs + RECORD_OVERHEAD_BYTES
-    }
 }
 
-#[derive(Debug, Default)]
-struct Log {
-    first: u64,
-    bytes: usize,
-    records: VecDeque<Arc<Record>>,
-    /// The next offset of each group.
-    groups: Vec<u64>,
-}
-
-impl Log {
-    fn end(&self) -> u64 {
-        self.first + self.records.len() as u64
-    }
-
-    fn drop_first(&mut self) -> usize {
-        let Some(record) = self.records.pop_front() else { return 0 };
-        self.first += 1;
-        let bytes = record.bytes();
-        self.bytes -= bytes;
-        bytes
-    }
-}
-
-#[derive(Debug)]
-struct Partition {
-    log: Mutex<Log>,
-    end: watch::Sender<u64>,
-}
-
-impl Partition {
-    fn log(&self) -> MutexGuard<'_, Log> {
-        // A log is consistent between any two of its statements that can panic: there is none.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[derive(Debug)]
-struct Topic {
-    name: Arc<str>,
-    partitions: Vec<Partition>,
-}
+/// What a group is given to read: one cursor for each partition that becomes its own.
+pub(crate) type Claim = Box<dyn Fn(Cursor) + Send>;
 
 /// All topics.
-pub(crate) struct Broker {
-    profile: Profile,
-    clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
-    topics: Mutex<HashMap<Arc<str>, Arc<Topic>>>,
-    bytes: Arc<AtomicUsize>,
+pub(crate) enum Broker {
+    Memory(memory::Broker),
+    #[cfg(feature = "kafka")]
+    Kafka(kafka::Broker),
 }
 
 impl Broker {
-    pub(crate) fn new(profile: Profile, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
-        Self { profile, clock, chance, topics: Mutex::default(), bytes: Arc::default() }
+    /// Logs in memory.
+    pub(crate) fn memory(profile: Profile, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
+        Self::Memory(memory::Broker::new(profile, clock, chance))
     }
 
-    /// Puts a message on a topic.
-    pub(crate) fn publish(&self, topic: &str, message: Message) -> Result<Arc<Record>, BrokerError> {
-        let named = |name| message.metadata.as_deref().and_then(|m| m.get(name)).map(|k| Arc::from(&**k));
-        let key: Option<Arc<str>> = named("partitionKey").or_else(|| named("__key"));
-        if self.profile == Profile::Kafka {
-            let size = produced_bytes(&message, key.as_deref());
-            if size > KAFKA_RECORD_MAX_BYTES {
-                return Err(BrokerError::TooLarge(size));
-            }
+    /// The broker that the settings name.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn open(
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+        chance: &Arc<dyn Chance>,
+    ) -> Result<Self, BrokerError> {
+        match &settings.kafka {
+            Some(servers) => Ok(Self::Kafka(kafka::Broker::new(servers, Arc::clone(clock))?)),
+            None => Ok(Self::memory(settings.profile, Arc::clone(clock), Arc::clone(chance))),
         }
-        let topic = self.topic(topic)?;
-        let count = self.profile.partitions();
-        let partition = match (named("partitionNumber").and_then(|n| n.parse::<u32>().ok()), &key) {
-            (Some(number), _) => number.min(count - 1),
-            (None, Some(key)) => hash_partition(key, count),
-            (None, None) => self.chance.partition(&topic.name, &message.value, count).min(count - 1),
-        };
-        self.append(&topic, partition, key, message)
     }
 
-    fn append(
+    /// The broker that the settings name; a Kafka is out of this build's reach, see [`super::KAFKA_BUILT_IN`].
+    #[cfg(not(feature = "kafka"))]
+    pub(crate) fn open(
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+        chance: &Arc<dyn Chance>,
+    ) -> Result<Self, BrokerError> {
+        Ok(Self::memory(settings.profile, Arc::clone(clock), Arc::clone(chance)))
+    }
+
+    /// Puts a message on a topic. Its place among others is taken by the call; the answer comes when it is safe.
+    pub(crate) fn publish(
         &self,
-        topic: &Arc<Topic>,
-        partition: u32,
-        key: Option<Arc<str>>,
+        topic: &str,
         message: Message,
-    ) -> Result<Arc<Record>, BrokerError> {
-        let place = &topic.partitions[partition as usize];
-        let mut log = place.log();
-        let record = Arc::new(Record {
-            topic: Arc::clone(&topic.name),
-            partition,
-            offset: log.end(),
-            timestamp: self.clock.now().millis(),
-            key,
-            message,
-        });
-        let bytes = record.bytes();
-        if log.groups.is_empty() {
-            let kept = if self.profile == Profile::InMemory { 0 } else { UNREAD_MAX_BYTES };
-            while log.bytes + bytes > kept && !log.records.is_empty() {
-                self.bytes.fetch_sub(log.drop_first(), Ordering::Relaxed);
+    ) -> BoxFuture<'_, Result<Arc<Record>, BrokerError>> {
+        match self {
+            Self::Memory(broker) => {
+                let taken = broker.publish(topic, message);
+                Box::pin(async move { taken })
             }
-            if bytes > kept {
-                log.first += 1;
-                return Ok(record);
-            }
+            #[cfg(feature = "kafka")]
+            Self::Kafka(broker) => broker.publish(topic, message),
         }
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > LOG_MAX_BYTES {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(BrokerError::Full);
-        }
-        log.bytes += bytes;
-        log.records.push_back(Arc::clone(&record));
-        place.end.send_replace(log.end());
-        Ok(record)
     }
 
-    /// A new consumer group on a topic: one cursor for each partition, from the oldest record that is kept.
-    pub(crate) fn subscribe(&self, topic: &str) -> Result<Vec<Cursor>, BrokerError> {
-        let topic = self.topic(topic)?;
-        let cursor = |partition: usize| {
-            let mut log = topic.partitions[partition].log();
-            let first = log.first;
-            log.groups.push(first);
-            Cursor {
-                end: topic.partitions[partition].end.subscribe(),
-                group: log.groups.len() - 1,
-                next: first,
-                partition,
-                topic: Arc::clone(&topic),
-                bytes: Arc::clone(&self.bytes),
+    /// Reads `topics` as a member of the consumer group `group` until `token` is cancelled, from where the group
+    /// stands, a new one from the oldest record that is kept.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(unused_variables, clippy::needless_pass_by_value, reason = "only a real broker has members")
+    )]
+    pub(crate) fn subscribe(
+        &self,
+        group: &str,
+        topics: &[&str],
+        claim: Claim,
+        token: &CancellationToken,
+        tracker: &TaskTracker,
+    ) -> Result<(), BrokerError> {
+        match self {
+            Self::Memory(broker) => {
+                for topic in topics {
+                    broker.subscribe(topic)?.into_iter().for_each(|cursor| claim(Cursor::Memory(cursor)));
+                }
+                Ok(())
             }
-        };
-        Ok((0..topic.partitions.len()).map(cursor).collect())
-    }
-
-    fn topic(&self, name: &str) -> Result<Arc<Topic>, BrokerError> {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = topics.get(name) {
-            return Ok(Arc::clone(topic));
+            #[cfg(feature = "kafka")]
+            Self::Kafka(broker) => broker.subscribe(group, topics, claim, token, tracker),
         }
-        if topics.len() >= TOPICS_MAX {
-            return Err(BrokerError::TooManyTopics);
-        }
-        let partition = |_| Partition { log: Mutex::default(), end: watch::Sender::new(0) };
-        let name: Arc<str> = name.into();
-        let partitions = (0..self.profile.partitions()).map(partition).collect();
-        let topic = Arc::new(Topic { name: Arc::clone(&name), partitions });
-        topics.insert(name, Arc::clone(&topic));
-        Ok(topic)
-    }
-
-    #[cfg(test)]
-    fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
     }
 }
 
 /// The reading position of one group in one partition.
-pub(crate) struct Cursor {
-    topic: Arc<Topic>,
-    partition: usize,
-    group: usize,
-    next: u64,
-    end: watch::Receiver<u64>,
-    bytes: Arc<AtomicUsize>,
+pub(crate) enum Cursor {
+    Memory(memory::Cursor),
+    #[cfg(feature = "kafka")]
+    Kafka(kafka::Cursor),
 }
 
 impl Cursor {
+    /// The topic that is read.
+    pub(crate) fn topic(&self) -> &str {
+        match self {
+            Self::Memory(cursor) => cursor.topic(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cursor) => cursor.topic(),
+        }
+    }
+
+    /// Cancelled when the partition becomes another member's: what is under way must be dropped.
+    pub(crate) fn revoked(&self) -> CancellationToken {
+        match self {
+            Self::Memory(_) => CancellationToken::new(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cursor) => cursor.revoked(),
+        }
+    }
+
     /// Waits until at least `count` records are there to read.
     pub(crate) async fn wait(&mut self, count: usize) {
-        let enough = self.next + count as u64;
-        // The sender lives in the topic that this cursor holds, so waiting cannot fail.
-        let _ = self.end.wait_for(|end| *end >= enough).await;
+        match self {
+            Self::Memory(cursor) => cursor.wait(count).await,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cursor) => cursor.wait(count).await,
+        }
     }
 
     /// The next records, at most `max`, without moving on.
-    pub(crate) fn peek(&self, max: usize) -> Vec<Arc<Record>> {
-        let log = self.topic.partitions[self.partition].log();
-        let skip = usize::try_from(self.next.saturating_sub(log.first)).unwrap_or(usize::MAX);
-        log.records.iter().skip(skip).take(max).cloned().collect()
+    pub(crate) fn peek(&mut self, max: usize) -> Vec<Arc<Record>> {
+        match self {
+            Self::Memory(cursor) => cursor.peek(max),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cursor) => cursor.peek(max),
+        }
     }
 
-    /// Moves past `count` records; what every group has passed is forgotten.
+    /// Moves past `count` records, for good.
     pub(crate) fn advance(&mut self, count: usize) {
-        self.next += count as u64;
-        let mut log = self.topic.partitions[self.partition].log();
-        log.groups[self.group] = self.next;
-        let passed = log.groups.iter().copied().min().unwrap_or(self.next);
-        while log.first < passed && !log.records.is_empty() {
-            self.bytes.fetch_sub(log.drop_first(), Ordering::Relaxed);
+        match self {
+            Self::Memory(cursor) => cursor.advance(count),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(cursor) => cursor.advance(count),
         }
     }
 }
 
-/// The size of a record as Kafka's client library counts it.
-fn produced_bytes(message: &Message, key: Option<&str>) -> usize {
+/// Refuses what Kafka's client library would refuse before it reaches a broker.
+fn check_size(message: &Message, key: Option<&str>) -> Result<(), BrokerError> {
     let headers = message.metadata.as_deref().into_iter().flatten();
     let headers: usize = headers.map(|(k, v)| k.len() + v.len() + KAFKA_HEADER_OVERHEAD).sum();
-    message.value.len() + key.map_or(0, str::len) + headers + KAFKA_RECORD_OVERHEAD
+    let size = message.value.len() + key.map_or(0, str::len) + headers + KAFKA_RECORD_OVERHEAD;
+    if size > KAFKA_RECORD_MAX_BYTES { Err(BrokerError::TooLarge(size)) } else { Ok(()) }
 }
 
-/// Kafka's hash partitioner as daprd's client library has it: FNV-1a of 32 bits, as a signed remainder.
-fn hash_partition(key: &str, partitions: u32) -> u32 {
-    let hash =
-        key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    let signed = i64::from(hash.cast_signed()) % i64::from(partitions);
-    u32::try_from(signed.abs()).unwrap_or_default()
+/// What the metadata of a message says under `name`.
+fn named(message: &Message, name: &str) -> Option<Arc<str>> {
+    message.metadata.as_deref().and_then(|m| m.get(name)).map(|value| Arc::from(&**value))
 }
 
-#[cfg(test)]
-mod tests;
+/// The record key of a message, if its publisher gave it one.
+fn key_of(message: &Message) -> Option<Arc<str>> {
+    named(message, "partitionKey").or_else(|| named(message, "__key"))
+}
+
+/// The partition that a message's publisher asked for.
+fn partition_of(message: &Message) -> Option<u32> {
+    named(message, "partitionNumber").and_then(|number| number.parse().ok())
+}

@@ -94,7 +94,7 @@ impl Consumer {
     async fn take(&self, record: &Record) {
         loop {
             let verdict = self.deliver(record).await;
-            if self.settled(record, verdict) {
+            if self.settled(record, verdict).await {
                 return;
             }
             if self.runtime.settings.profile != Profile::Kafka {
@@ -166,7 +166,7 @@ impl Consumer {
     }
 
     /// Whether the verdict ends a record's delivery, a dead letter having been written where one is due.
-    pub(crate) fn settled(&self, record: &Record, verdict: Verdict) -> bool {
+    pub(crate) async fn settled(&self, record: &Record, verdict: Verdict) -> bool {
         let wanted = match verdict {
             Verdict::Success | Verdict::Discard => return true,
             Verdict::Drop | Verdict::Retry => self.subscription.dead_letter.as_deref(),
@@ -176,7 +176,8 @@ impl Consumer {
         };
         let message =
             Message { value: record.message.value.clone(), metadata: None, head: record.head().clone() };
-        match self.runtime.put(topic, message.with(record.metadata(self.runtime.settings.profile))) {
+        let message = message.with(record.metadata(self.runtime.settings.profile));
+        match self.runtime.put(topic, message).await {
             Ok(_) => true,
             Err(error) => {
                 tracing::error!(topic, %error, "the dead letter was not taken");
@@ -215,7 +216,7 @@ impl Consumer {
         let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
         for (name, value) in pairs.chain(ours) {
             let Some(name) = header_name(name) else { continue };
-            let value = HeaderValue::from_str(value)
+            let value = HeaderValue::from_bytes(value.as_bytes())
                 .map_err(|_| CallError(format!("the metadata {name} is no legal header value")))?;
             headers.insert(name, value);
         }

@@ -1,8 +1,9 @@
 //! The embedded stand-in for Dapr: what `dev` and the tests run in place of daprd and a broker.
 //!
-//! Owns the publish API (HTTP and gRPC), CloudEvent wrapping, subscriptions, delivery with retries and dead letters, service
-//! invocation, and a broker in memory. It behaves as recordings of daprd 1.18.1 show (`tests/captures/`,
-//! replayed by `tests/sidecar_golden.rs`), with a [`Profile`] per broker, since they differ in what they lose.
+//! Owns the publish API (HTTP and gRPC), CloudEvent wrapping, subscriptions, delivery with retries and dead letters,
+//! service invocation, and a broker in memory, or a client of a real Kafka or Redpanda. It behaves as recordings of
+//! daprd 1.18.1 show (`tests/captures/`, replayed by `tests/sidecar_golden.rs`), with a [`Profile`] per broker,
+//! since they differ in what they lose.
 //!
 //! Must never know: the worker. It speaks HTTP to apps, of which the worker is one, and shares with the rest of
 //! the crate only the clock and the instant.
@@ -13,7 +14,7 @@
 //! - what an app on Redis misses while its health checks fail comes when it is well again; of daprd's, the first
 //!   message of each topic comes only after the component's `processingTimeout`, 60 s later;
 //! - a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive;
-//! - nothing survives a restart.
+//! - nothing in memory survives a restart.
 //!
 //! Races accepted: what is in flight when the sidecar is told to stop is dropped with its connection, and an
 //! app may then have taken a message whose answer nobody read; a real sidecar that is killed does the same.
@@ -50,6 +51,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use app_health::AppHealth;
+use broker::Broker;
 pub use broker::{LOG_MAX_BYTES, TOPICS_MAX, UNREAD_MAX_BYTES};
 pub use chance::{Chance, Luck};
 pub use channel::{AppChannel, BoxFuture, CallError, HttpChannel, REPLY_MAX_BYTES};
@@ -66,6 +68,9 @@ pub const BODY_MAX_BYTES: usize = 4 << 20;
 /// How long an app may take for one delivery. daprd waits for ever; a minute is more than any handler here
 /// needs, and frees the partition of an app that hangs.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Whether this build can speak to a real Kafka (the feature `kafka`).
+pub const KAFKA_BUILT_IN: bool = cfg!(feature = "kafka");
 
 /// Which broker the sidecar behaves like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,6 +137,9 @@ pub struct Settings {
     pub grpc: Option<SocketAddr>,
     /// The broker to behave like.
     pub profile: Profile,
+    /// The brokers of a real Kafka in place of the one in memory, `host:port` separated by commas; goes with
+    /// [`Profile::Kafka`], and needs [`KAFKA_BUILT_IN`].
+    pub kafka: Option<String>,
     /// The name of the one pubsub component.
     pub component: String,
     /// The apps; the first is the one whose sidecar this is (source of events, `id` of the metadata).
@@ -154,6 +162,7 @@ impl Default for Settings {
             listen: (Ipv4Addr::LOCALHOST, 3500).into(),
             grpc: None,
             profile: Profile::default(),
+            kafka: None,
             component: "kafka-pubsub".into(),
             apps: Vec::new(),
             api_token: None,
@@ -178,14 +187,22 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The build has no client for Kafka.
+    #[error("this build cannot speak to Kafka: build it with `cargo build --release --features kafka`")]
+    NoKafka,
+    /// The client library took exception to its settings.
+    #[error("the Kafka client cannot be made: {0}; see that the brokers are given as HOST:PORT[,HOST:PORT]")]
+    Kafka(String),
 }
 
 impl StartError {
-    /// The address it is about.
+    /// The address that could not be had, if it is about one.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        let Self::Listen { address, .. } = self;
-        *address
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Listen { address, .. } => Some(*address),
+            Self::NoKafka | Self::Kafka(_) => None,
+        }
     }
 }
 
@@ -204,13 +221,19 @@ impl Sidecar {
         token: CancellationToken,
         tracker: TaskTracker,
     ) -> Result<Self, StartError> {
+        if settings.kafka.is_some() && !KAFKA_BUILT_IN {
+            return Err(StartError::NoKafka);
+        }
         let (listener, address) = listen(settings.listen).await?;
         let grpc = match settings.grpc {
             Some(wanted) => Some(listen(wanted).await?),
             None => None,
         };
         let channel = Arc::new(HttpChannel::new(Arc::clone(&clock)));
-        let runtime = Runtime::new(settings, clock, channel, Arc::new(Luck::default()), token, tracker);
+        let chance: Arc<dyn Chance> = Arc::new(Luck::default());
+        let broker = Broker::open(&settings, &clock, &chance);
+        let broker = broker.map_err(|error| StartError::Kafka(error.to_string()))?;
+        let runtime = Runtime::over(broker, settings, clock, channel, chance, token, tracker);
         server::serve(&runtime, listener, runtime.router(), Version::Http1);
         let grpc = grpc.map(|(listener, address)| {
             server::serve(&runtime, listener, grpc::router(&runtime), Version::Http2);

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 
 use super::Profile;
@@ -148,7 +149,7 @@ pub(crate) async fn put_one(
             .map_err(|error| ApiError::cloud_event(runtime.app_id(), &call.pubsub, &error.to_string()))?
     };
     let message = message.with(Some(call.metadata));
-    let put = runtime.put(&call.topic, message);
+    let put = runtime.put(&call.topic, message).await;
     put.map_err(|error| ApiError::publish(&call.pubsub, &call.topic, &error.to_string()))?;
     Ok(())
 }
@@ -165,13 +166,11 @@ pub(crate) async fn put_many<'e>(
         let id = entry.id.clone();
         messages.push((id, entry_message(runtime, &to, entry, call)?));
     }
-    let mut failed = Vec::new();
-    for (id, message) in messages {
-        if let Err(error) = runtime.put(&call.topic, message) {
-            failed.push((id, error));
-        }
-    }
-    Ok(failed)
+    // All are handed over before the first answer is awaited, in their order.
+    let puts: Vec<_> =
+        messages.into_iter().map(|(id, message)| (id, runtime.put(&call.topic, message))).collect();
+    let puts = join_all(puts.into_iter().map(async |(id, put)| (id, put.await.err()))).await;
+    Ok(puts.into_iter().filter_map(|(id, error)| Some((id, error?))).collect())
 }
 
 /// An entry's message. Metadata of the request joins only an entry that has some of its own, where the entry's

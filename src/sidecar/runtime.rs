@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::broker::{Broker, BrokerError, Record};
+use super::broker::{Broker, BrokerError, Cursor, Record};
 use super::chance::Chance;
 use super::channel::{AppChannel, CallError};
 use super::deliver::Consumer;
@@ -57,9 +57,24 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// A runtime that does nothing yet: see [`Runtime::discover`] and [`Runtime::router`].
+    /// A runtime over a broker in memory that does nothing yet: see [`Runtime::discover`] and
+    /// [`Runtime::router`].
     #[must_use]
     pub fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        channel: Arc<dyn AppChannel>,
+        chance: Arc<dyn Chance>,
+        token: CancellationToken,
+        tracker: TaskTracker,
+    ) -> Arc<Self> {
+        let broker = Broker::memory(settings.profile, Arc::clone(&clock), Arc::clone(&chance));
+        Self::over(broker, settings, clock, channel, chance, token, tracker)
+    }
+
+    /// A runtime over `broker`.
+    pub(crate) fn over(
+        broker: Broker,
         settings: Settings,
         clock: Arc<dyn Clock>,
         channel: Arc<dyn AppChannel>,
@@ -78,7 +93,6 @@ impl Runtime {
             })
         };
         let apps = settings.apps.iter().map(state).collect();
-        let broker = Broker::new(settings.profile, Arc::clone(&clock), Arc::clone(&chance));
         let observers = Observers::new();
         Arc::new(Self { settings, clock, channel, chance, token, tracker, broker, observers, apps })
     }
@@ -103,12 +117,11 @@ impl Runtime {
             let (runtime, app) = (Arc::clone(self), Arc::clone(app));
             self.spawn(async move {
                 let list = subscriptions::ask(&runtime, &app).await;
-                for subscription in &list {
-                    match runtime.subscribe(&app, subscription) {
-                        Ok(()) => tracing::info!(app = %app.id, topic = subscription.topic, "subscribed"),
-                        Err(error) => {
-                            tracing::error!(app = %app.id, topic = subscription.topic, %error, "not subscribed");
-                        }
+                let topics: Vec<&str> = list.iter().map(|subscription| subscription.topic.as_str()).collect();
+                if !topics.is_empty() {
+                    match runtime.subscribe(&app, &list, &topics) {
+                        Ok(()) => tracing::info!(app = %app.id, ?topics, "subscribed"),
+                        Err(error) => tracing::error!(app = %app.id, ?topics, %error, "not subscribed"),
                     }
                 }
                 // Set here only, and discovery runs once.
@@ -130,16 +143,28 @@ impl Runtime {
     fn subscribe(
         self: &Arc<Self>,
         app: &Arc<AppState>,
-        subscription: &Subscription,
+        list: &[Subscription],
+        topics: &[&str],
     ) -> Result<(), BrokerError> {
-        for cursor in self.broker.subscribe(&subscription.topic)? {
-            let consumer = Arc::new(Consumer::new(Arc::clone(self), Arc::clone(app), subscription.clone()));
+        let (runtime, app, list) = (Arc::clone(self), Arc::clone(app), list.to_vec());
+        let group = Arc::clone(&app.id);
+        let claim = move |cursor: Cursor| {
+            // A cursor is on a topic that was asked for.
+            let Some(subscription) = list.iter().find(|s| s.topic == cursor.topic()) else { return };
+            let consumer = Consumer::new(Arc::clone(&runtime), Arc::clone(&app), subscription.clone());
+            let (consumer, revoked) = (Arc::new(consumer), cursor.revoked());
             match subscription.bulk {
-                Some(gathering) => self.spawn(batch::run(consumer, cursor, gathering)),
-                None => self.spawn(deliver::run(consumer, cursor)),
+                Some(gathering) => {
+                    let delivering = batch::run(consumer, cursor, gathering);
+                    runtime.spawn(async move { _ = revoked.run_until_cancelled(delivering).await });
+                }
+                None => {
+                    let delivering = deliver::run(consumer, cursor);
+                    runtime.spawn(async move { _ = revoked.run_until_cancelled(delivering).await });
+                }
             }
-        }
-        Ok(())
+        };
+        self.broker.subscribe(&group, topics, Box::new(claim), &self.token, &self.tracker)
     }
 
     /// Runs `task` until it ends or the sidecar is told to stop.
@@ -151,16 +176,23 @@ impl Runtime {
         });
     }
 
-    /// Puts a message on a topic.
-    pub(crate) fn put(&self, topic: &str, message: Message) -> Result<Arc<Record>, BrokerError> {
-        let record = self.broker.publish(topic, message)?;
-        self.observers.tell(|| Observation::Published {
-            topic: Arc::clone(&record.topic),
-            key: record.key.clone(),
-            bytes: record.message.value.len(),
-            at: self.clock.now(),
-        });
-        Ok(record)
+    /// Puts a message on a topic. Its place among others is taken by the call; the answer comes when it is safe.
+    pub(crate) fn put(
+        &self,
+        topic: &str,
+        message: Message,
+    ) -> impl Future<Output = Result<Arc<Record>, BrokerError>> + Send + use<'_> {
+        let taken = self.broker.publish(topic, message);
+        async move {
+            let record = taken.await?;
+            self.observers.tell(|| Observation::Published {
+                topic: Arc::clone(&record.topic),
+                key: record.key.clone(),
+                bytes: record.message.value.len(),
+                at: self.clock.now(),
+            });
+            Ok(record)
+        }
     }
 
     /// A GET to an app, with the headers daprd sends.

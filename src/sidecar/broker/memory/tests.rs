@@ -1,7 +1,10 @@
+use bytes::Bytes;
+
+use super::super::{KAFKA_RECORD_MAX_BYTES, KAFKA_RECORD_OVERHEAD};
 use super::*;
 use crate::clock::SystemClock;
 use crate::sidecar::chance::Luck;
-use bytes::Bytes;
+use crate::sidecar::wrap::{Head, Metadata};
 
 fn broker(profile: Profile) -> Broker {
     Broker::new(profile, Arc::new(SystemClock::new()), Arc::new(Luck::default()))

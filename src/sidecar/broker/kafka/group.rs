@@ -1,0 +1,267 @@
+//! Reading from Kafka as a member of a consumer group.
+//!
+//! One thread owns the consumer of an app: it alone calls the client library, hands the records of each partition
+//! to the cursor that the partition's delivery reads, and tells the library what the cursors have passed. So
+//! nothing of the library ever blocks a task. The library commits what it was told twice a second, before a
+//! partition goes to another member, and when the sidecar stops.
+//!
+//! A partition that is taken away cancels its deliveries where they are; what the app has taken by then without
+//! its answer having been read comes again, from the partition's new owner. A partition whose delivery falls
+//! behind is paused, so that one app that hangs costs a bounded piece of memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::{ClientConfig, ClientContext, TopicPartitionList, config::RDKafkaLogLevel};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{BrokerError, Claim, Record};
+use crate::sidecar::wrap::{Head, Message, Metadata};
+
+/// How long the thread waits for a record before it looks after commits, pauses and the end.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Records of one partition that wait for its delivery; a paused partition goes on at half of it.
+const WAITING_MAX: usize = 2048;
+
+/// Bytes of one partition that wait for its delivery.
+const WAITING_MAX_BYTES: usize = 8 << 20;
+
+/// What a partition's delivery and the thread tell each other.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The offset after the last one passed; 0 until one was.
+    next: AtomicU64,
+    waiting: AtomicUsize,
+    waiting_bytes: AtomicUsize,
+}
+
+/// A partition that is this member's.
+struct Held {
+    records: mpsc::UnboundedSender<Arc<Record>>,
+    progress: Arc<Progress>,
+    revoked: CancellationToken,
+    /// The `next` that the library was told last.
+    told: u64,
+    paused: bool,
+}
+
+type Place = (Arc<str>, i32);
+
+/// The partitions of a member, as the library's callbacks and the thread see them: both run in the thread.
+struct Member {
+    group: String,
+    held: Mutex<HashMap<Place, Held>>,
+}
+
+impl ClientContext for Member {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(group = self.group, facility, "kafka: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(group = self.group, %error, "kafka: {reason}");
+    }
+}
+
+impl ConsumerContext for Member {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                tracing::info!(group = self.group, partitions = list.count(), "partitions assigned");
+            }
+            Rebalance::Revoke(list) => {
+                tracing::info!(group = self.group, partitions = list.count(), "partitions revoked");
+                // First, so that the library commits it before it lets go.
+                self.look_after(consumer);
+                let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+                held.retain(|(topic, partition), held| {
+                    let gone = list.find_partition(topic, *partition).is_some();
+                    if gone {
+                        held.revoked.cancel();
+                    }
+                    !gone
+                });
+            }
+            Rebalance::Error(error) => {
+                tracing::warn!(group = self.group, %error, "the group did not rebalance");
+            }
+        }
+    }
+}
+
+/// Joins the group of the configuration, in a thread that leaves it when `token` is cancelled.
+pub(crate) fn join(
+    config: &ClientConfig,
+    topics: &[&str],
+    claim: Claim,
+    token: &CancellationToken,
+    tracker: &TaskTracker,
+) -> Result<(), BrokerError> {
+    let group = config.get("group.id").unwrap_or_default().to_owned();
+    let consumer: BaseConsumer<Member> =
+        config.create_with_context(Member { group, held: Mutex::default() })?;
+    consumer.subscribe(topics)?;
+    let token = token.clone();
+    tracker.spawn_blocking(move || {
+        read(&consumer, &claim, &token);
+        // Commits what it was told, leaves the group.
+        drop(consumer);
+    });
+    Ok(())
+}
+
+fn read(consumer: &BaseConsumer<Member>, claim: &Claim, token: &CancellationToken) {
+    let member = consumer.context();
+    let mut trouble = None;
+    while !token.is_cancelled() {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) => {
+                member.hand_over(&message, claim);
+                trouble = None;
+            }
+            // Nothing that the library does not try again by itself; told once, not at every try.
+            Some(Err(error)) if trouble.as_ref() != Some(&error) => {
+                tracing::warn!(
+                    group = member.group, %error,
+                    "nothing can be read for now; it is tried again: see that the broker runs and has the topics"
+                );
+                trouble = Some(error);
+            }
+            Some(Err(_)) | None => {}
+        }
+        member.look_after(consumer);
+    }
+    member.look_after(consumer);
+}
+
+impl Member {
+    /// Puts a record before its partition's delivery, which begins with the first.
+    fn hand_over(&self, message: &BorrowedMessage<'_>, claim: &Claim) {
+        let record = Arc::new(record(message));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (Arc::clone(&record.topic), message.partition());
+        let partition = held.entry(place).or_insert_with(|| {
+            let (records, incoming) = mpsc::unbounded_channel();
+            let (progress, revoked) = (Arc::<Progress>::default(), CancellationToken::new());
+            claim(super::super::Cursor::Kafka(Cursor {
+                topic: Arc::clone(&record.topic),
+                incoming,
+                ahead: VecDeque::new(),
+                progress: Arc::clone(&progress),
+                revoked: revoked.clone(),
+            }));
+            Held { records, progress, revoked, told: 0, paused: false }
+        });
+        partition.progress.waiting.fetch_add(1, Ordering::Relaxed);
+        partition.progress.waiting_bytes.fetch_add(record.message.value.len(), Ordering::Relaxed);
+        // The reader is gone only if the sidecar stops.
+        let _ = partition.records.send(record);
+    }
+
+    /// Tells the library what was passed, and pauses and resumes partitions.
+    fn look_after(&self, consumer: &BaseConsumer<Self>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((topic, partition), held) in held.iter_mut() {
+            let next = held.progress.next.load(Ordering::Acquire);
+            if next > held.told {
+                // The library takes the offset of the last record that was passed.
+                let last = i64::try_from(next - 1).unwrap_or(i64::MAX);
+                if let Err(error) = consumer.store_offset(topic, *partition, last) {
+                    tracing::debug!(group = self.group, topic = &**topic, partition, %error, "not committed");
+                }
+                held.told = next;
+            }
+            let waiting = held.progress.waiting.load(Ordering::Relaxed);
+            let bytes = held.progress.waiting_bytes.load(Ordering::Relaxed);
+            let pause = if held.paused {
+                waiting > WAITING_MAX / 2 || bytes > WAITING_MAX_BYTES / 2
+            } else {
+                waiting >= WAITING_MAX || bytes >= WAITING_MAX_BYTES
+            };
+            if pause != held.paused {
+                let mut list = TopicPartitionList::with_capacity(1);
+                list.add_partition(topic, *partition);
+                let done = if pause { consumer.pause(&list) } else { consumer.resume(&list) };
+                match done {
+                    Ok(()) => held.paused = pause,
+                    Err(error) => tracing::warn!(group = self.group, topic = &**topic, %error, "not paused"),
+                }
+            }
+        }
+    }
+}
+
+/// A record as the sidecar keeps it.
+fn record(message: &BorrowedMessage<'_>) -> Record {
+    // A tombstone is delivered as what JSON has for nothing.
+    let value = Bytes::copy_from_slice(message.payload().unwrap_or(b"null"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map(|headers| {
+        let pairs = headers.iter().map(|h| (h.key.to_owned(), text(h.value.unwrap_or_default())));
+        Arc::new(pairs.collect::<Metadata>())
+    });
+    Record {
+        topic: message.topic().into(),
+        // Neither is negative for a record that was read.
+        partition: u32::try_from(message.partition()).unwrap_or_default(),
+        offset: u64::try_from(message.offset()).unwrap_or_default(),
+        timestamp: message.timestamp().to_millis().unwrap_or_default(),
+        key: message.key().map(|key| text(key).into()),
+        message: Message { head: Head::read(&value), value, metadata: headers },
+    }
+}
+
+/// The reading position in one partition, while it is this member's.
+pub(crate) struct Cursor {
+    topic: Arc<str>,
+    incoming: mpsc::UnboundedReceiver<Arc<Record>>,
+    /// What has come in and was not passed yet.
+    ahead: VecDeque<Arc<Record>>,
+    progress: Arc<Progress>,
+    revoked: CancellationToken,
+}
+
+impl Cursor {
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn revoked(&self) -> CancellationToken {
+        self.revoked.clone()
+    }
+
+    pub(crate) async fn wait(&mut self, count: usize) {
+        while self.ahead.len() < count {
+            match self.incoming.recv().await {
+                Some(record) => self.ahead.push_back(record),
+                // No longer ours: whoever waits is about to be cancelled.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(crate) fn peek(&mut self, max: usize) -> Vec<Arc<Record>> {
+        while self.ahead.len() < max {
+            let Ok(record) = self.incoming.try_recv() else { break };
+            self.ahead.push_back(record);
+        }
+        self.ahead.iter().take(max).cloned().collect()
+    }
+
+    pub(crate) fn advance(&mut self, count: usize) {
+        for record in self.ahead.drain(..count.min(self.ahead.len())) {
+            self.progress.next.store(record.offset + 1, Ordering::Release);
+            self.progress.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.progress.waiting_bytes.fetch_sub(record.message.value.len(), Ordering::Relaxed);
+        }
+    }
+}
