@@ -140,17 +140,19 @@ pub(crate) async fn wrong_app_token(place: Place) {
 }
 
 pub(crate) async fn wrong_api_token(place: Place) {
-    // The worker cannot ask the sidecar anything; its own listener works all the same.
+    // The worker cannot ask the sidecar anything; its own listener works all the same, and keeps what comes.
     let rig = Rig::start(&place, &Plan { api_tokens: (API, Some("another")), ..single() }).await;
     rig.sidecar.has_subscriptions(3).await;
     rig.publish(&created("stuck", 200)).await;
     assert_eq!(rig.replies(1).await, [success()]);
-    let reason = until("the reason", async || {
-        let reminder = rig.worker.reminder_is("stuck", "pending").await;
-        reminder["reason"].as_str().map(str::to_owned)
+    let report = until("readiness that names the token", async || {
+        let (status, report) = rig.worker.ops("/readyz").await;
+        let told = report["checks"]["sidecar"].as_str().is_some_and(|told| told.contains("refuses the token"));
+        (told && status == StatusCode::SERVICE_UNAVAILABLE).then_some(report)
     })
     .await;
-    assert!(reason.contains("401"), "{reason}");
+    assert!(report["checks"]["sidecar"].as_str().unwrap().contains("dapr.api_token"), "{report}");
+    rig.worker.reminder_is("stuck", "pending").await;
 }
 
 pub(crate) async fn oversize(place: Place) {

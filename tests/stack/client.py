@@ -6,6 +6,7 @@ consumer has no group: it reads every partition from the beginning, whatever bec
 
 import asyncio
 import json
+import logging
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -14,6 +15,9 @@ from aiokafka.errors import KafkaError
 from . import events
 from .ledger import Ledger
 from .processes import now_ms
+
+# Its complaints about a broker that is being killed are what is meant to happen; what it cannot mend it raises.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 PARTITIONS = 3
 # How long the producer goes on trying; longer than any fault that is played.

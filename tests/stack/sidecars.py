@@ -137,3 +137,8 @@ class Daprd(Sidecar):
 
 class Embedded(Sidecar):
     """The embedded sidecar alone, on Kafka."""
+
+    def __init__(self, binary: Path, name: str, app_id: str, app_port: int, kafka: str, directory: Path, session):
+        super().__init__(session)
+        command = [binary, "sidecar", "--port", self.port, "--kafka", kafka, "--app", f"{app_id}=127.0.0.1:{app_port}"]
+        self.process = Process(name, directory, command)

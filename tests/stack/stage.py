@@ -114,7 +114,9 @@ class EmbeddedStage(Stage):
         super().__init__(name, directory, broker, binary)
         self.client = Client(broker.address, self.topics, self.ledger)
         self.sidecars = [
-            Embedded(binary, f"sidecar-{n}", self.app_id, self.worker, broker, self.directory, self.session)
+            Embedded(
+                binary, f"sidecar-{n}", self.app_id, self.worker.app_port, broker.address, self.directory, self.session
+            )
             for n in range(sidecars)
         ]
         self.worker.beside(self.sidecars[0].port)

@@ -1,0 +1,63 @@
+"""`tests/kafka-stack`: the worker beside embedded sidecars on a real Kafka, watched by a client that is not ours.
+
+Owns what is played there.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from .brokers import Kafka
+from .processes import Failed
+from .run import Lane, conclude, fresh_directory, play_all
+from .scenarios import Scenario, broker, outages, plain, rebalance
+from .stage import EmbeddedStage
+
+# Two lanes, one of them for the faults of the broker itself.
+LANES = [
+    [
+        Scenario("plain", plain.play, ordered=True),
+        Scenario("two sidecars, rebalance", rebalance.play, sidecars=2),
+        Scenario("sidecar killed", outages.sidecar_killed),
+        Scenario("worker killed twice", outages.worker_killed),
+    ],
+    [
+        Scenario("broker stopped 20 s", broker.paused),
+        Scenario("broker killed", broker.killed),
+        Scenario("20,000 waiting", broker.waiting),
+        Scenario("app port closed 20 s", outages.port_closed),
+    ],
+]
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser("kafka-stack", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", metavar="WORD", help="scenarios whose name contains it")
+    parser.add_argument("--worker", type=Path, required=True, help="the worker's binary")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Plays all of it; the exit code."""
+    args, began = arguments(), time.monotonic()
+    lanes = [[s for s in lane if args.only is None or args.only in s.name] for lane in LANES]
+    if not any(lanes):
+        print(f"no scenario is called {args.only!r}", file=sys.stderr)
+        return 64
+
+    def set_stage(scenario: Scenario, home: Path, its_broker: Kafka) -> EmbeddedStage:
+        return EmbeddedStage(scenario.name, home, its_broker, args.worker, scenario.sidecars)
+
+    directory = fresh_directory("kafka")
+    rows = asyncio.run(play_all([Lane(Kafka, set_stage, lane) for lane in lanes if lane], directory))
+    return conclude("embedded sidecar on Kafka", rows, began)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as failed:
+        sys.exit(f"kafka-stack: {failed}")
