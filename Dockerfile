@@ -3,8 +3,10 @@
 #   docker build -t reminder-worker .
 #   docker run --network host -v reminders:/data reminder-worker
 #
-# Both ports listen on loopback. In Kubernetes that is enough: the sidecar shares the pod's network. With plain Docker
-# share the host's network as above, or open the ports to the container's network, which demands tokens:
+# Both ports listen on loopback. In Kubernetes that is enough for the app port, since the sidecar shares the pod's
+# network, and not for the ops port: probes and Prometheus come to the pod's address, so k8s/base sets ops.host and
+# ops.token. With plain Docker share the host's network as above, or open the ports to the container's network, which
+# demands tokens:
 #
 #   docker run -p 8001:8001 -p 8080:8080 -v reminders:/data \
 #     -e REMINDER_WORKER__APP__HOST=0.0.0.0 -e APP_API_TOKEN=… \
