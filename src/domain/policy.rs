@@ -67,7 +67,8 @@ pub struct PolicyInForce {
     pub since: PolicySince,
 }
 
-/// When each setting was first committed as it is: nothing that depends on it is born earlier.
+/// When each setting was first committed as it is, or [`Timestamp::MIN`] where the store has had no other: nothing
+/// that depends on it is born earlier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PolicySince {
     /// The default offsets.

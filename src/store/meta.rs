@@ -65,7 +65,7 @@ pub struct PolicyMark {
 pub struct Dated {
     /// Tells its value from others.
     pub digest: u64,
-    /// When it was first committed as it is.
+    /// When it was first committed as it is; [`Timestamp::MIN`] for a store's first.
     pub since: Timestamp,
 }
 

@@ -154,15 +154,15 @@ impl Core {
 
 /// Puts the policy into force: one that this store has not had before gets a new generation, and every task
 /// is planned anew behind a cursor. Each setting keeps the instant since when it has been as it is: what depends
-/// on another one is not born anew.
+/// on another one is not born anew. The first policy of a store has always been: events that waited for the worker
+/// (a first start, a store that was lost) are late, not past.
 fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -> PolicyInForce {
     let digests = policy.digests();
     let former = meta.policy;
-    let since = |of: fn(&PolicyMark) -> Dated, digest| {
-        former
-            .map(|mark| of(&mark))
-            .filter(|dated| dated.digest == digest)
-            .unwrap_or(Dated { digest, since: now })
+    let since = |of: fn(&PolicyMark) -> Dated, digest| match former.map(|mark| of(&mark)) {
+        None => Dated { digest, since: Timestamp::MIN },
+        Some(dated) if dated.digest == digest => dated,
+        Some(_) => Dated { digest, since: now },
     };
     let mark = PolicyMark {
         digest: digests.whole,

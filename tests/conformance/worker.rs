@@ -147,7 +147,8 @@ pub(crate) async fn wrong_api_token(place: Place) {
     assert_eq!(rig.replies(1).await, [success()]);
     let report = until("readiness that names the token", async || {
         let (status, report) = rig.worker.ops("/readyz").await;
-        let told = report["checks"]["sidecar"].as_str().is_some_and(|told| told.contains("refuses the token"));
+        let told =
+            report["checks"]["sidecar"].as_str().is_some_and(|told| told.contains("refuses the token"));
         (told && status == StatusCode::SERVICE_UNAVAILABLE).then_some(report)
     })
     .await;

@@ -36,17 +36,17 @@ def version_of(daprd: Path) -> str:
     return subprocess.run([daprd, "--version"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def shipped_resiliency() -> str:
-    """The Resiliency resource that the project tells its users to run with."""
-    for file in [*sorted((ROOT / "k8s").rglob("*resiliency*.yaml")), ROOT / "README.md"]:
-        text = file.read_text()
-        if found := re.search(r"^apiVersion: dapr\.io/v1alpha1\nkind: Resiliency\n(?:(?!---|```).*\n)+", text, re.M):
-            return found.group(0)
-    raise Failed("no Resiliency resource is shipped, neither under k8s/ nor in README.md")
+def shipped_resiliency(broker, app_ids: list[str]) -> str:
+    """The Resiliency that the project ships for the broker, in force for these apps: their ids differ from run to run."""
+    shipped = (ROOT / "k8s/dapr" / broker.name / "resiliency.yaml").read_text()
+    scoped, count = re.subn(r"^scopes: .*$", f"scopes: {json.dumps(app_ids)}", shipped, flags=re.M)
+    if count != 1:
+        raise Failed(f"the Resiliency of {broker.name} has {count} lines of scopes; one was to be replaced")
+    return scoped
 
 
-def write_resources(directory: Path, broker, resiliency: bool) -> Path:
-    """The resources of one scenario, for all its sidecars."""
+def write_resources(directory: Path, broker, retrying: list[str]) -> Path:
+    """The resources of one scenario, for all its sidecars; the apps `retrying` have the shipped Resiliency."""
     resources = directory / "resources"
     resources.mkdir()
     settings = [{"name": name, "value": value} for name, value in broker.metadata().items()]
@@ -58,8 +58,8 @@ def write_resources(directory: Path, broker, resiliency: bool) -> Path:
     }
     # JSON is YAML.
     (resources / "pubsub.yaml").write_text(json.dumps(component))
-    if resiliency:
-        (resources / "resiliency.yaml").write_text(shipped_resiliency())
+    if retrying:
+        (resources / "resiliency.yaml").write_text(shipped_resiliency(broker, retrying))
     return resources
 
 

@@ -5,6 +5,7 @@ the processor and the broker. Owns the order in which parts start and end; scena
 same ones are played on a real daprd and on the embedded sidecar.
 """
 
+import re
 import secrets
 from pathlib import Path
 
@@ -25,7 +26,8 @@ class Stage:
     sidecars: list[Sidecar]
 
     def __init__(self, name: str, directory: Path, broker, binary: Path):
-        self.directory = directory / f"{name}-{broker.name}".replace(" ", "-")
+        # A comma would part one path into two where daprd reads it.
+        self.directory = directory / re.sub(r"[^a-zA-Z0-9]+", "-", f"{name}-{broker.name}")
         self.directory.mkdir(parents=True)
         self.broker = broker
         self.ledger = Ledger()
@@ -79,14 +81,15 @@ class DaprdStage(Stage):
 
     def __init__(self, name: str, directory: Path, broker, binary: Path, daprd: Path, resiliency: bool):
         super().__init__(name, directory, broker, binary)
-        resources = write_resources(self.directory, broker, resiliency)
+        reader = f"{self.app_id}-reader"
+        resources = write_resources(self.directory, broker, [self.app_id, reader] if resiliency else [])
         self._app = App(COMPONENT, self.topics["reminders"], self.ledger)
 
         def beside(name: str, app_id: str, port: int) -> Daprd:
             return Daprd(daprd, name, app_id, port, self.directory, resources, self.session)
 
         self.sidecars = [beside("daprd-worker", self.app_id, self.worker.app_port)]
-        self._second = beside("daprd-app", f"{self.app_id}-reader", self._app.port)
+        self._second = beside("daprd-app", reader, self._app.port)
         self.worker.beside(self.sidecars[0].port)
 
     async def open(self) -> None:

@@ -74,13 +74,25 @@ async fn a_reminder_of_an_older_policy_is_planned_anew_before_it_is_claimed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_start_plans_nothing_anew_and_dates_its_policy() {
+async fn a_first_start_plans_nothing_anew_and_its_policy_has_always_been() {
     let clock = Arc::new(TokioClock::starting_at(minute(7)));
     let worker = open(&TestStore::new(), &clock, settings()).run();
     let meta = worker.meta().await;
     assert_eq!(meta.replanning_after, None);
     let mark = meta.policy.unwrap();
-    assert_eq!((mark.generation, mark.offsets.since), (1, minute(7)));
+    assert_eq!((mark.generation, mark.offsets.since), (1, Timestamp::MIN));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fell_due_while_its_event_waited_for_a_first_start_fires_late_and_is_not_past() {
+    let clock = Arc::new(TokioClock::starting_at(minute(30)));
+    let worker = open(&TestStore::new(), &clock, settings()).run();
+    worker.tell(of("waited", created(T0, &[due(minute(16))]))).await;
+    let batch = worker.claim(10).await;
+    assert_eq!(
+        batch.reminders.iter().map(|claimed| claimed.reminder.fire_at).collect::<Vec<_>>(),
+        [minute(1)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +103,7 @@ async fn a_setting_that_stays_as_it_is_keeps_its_date() {
     let mark = worker.meta().await.policy.unwrap();
     assert_eq!((mark.generation, mark.offsets.since), (2, minute(0)));
     assert_eq!((mark.zone, mark.date_only), (first.zone, first.date_only));
-    assert_eq!(mark.zone.since, minute(-60));
+    assert_eq!(mark.zone.since, Timestamp::MIN);
 }
 
 #[tokio::test(start_paused = true)]
