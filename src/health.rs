@@ -8,6 +8,9 @@
 //! One reminder that is refused again and again is no reason to hold up a rollout for a day. So while reminders go
 //! out, those that have failed before do not count as overdue: the fault is their own, and the metric tells of them.
 //! While nothing goes out all count, since in an outage every one fails; and also before the first attempt.
+//!
+//! Accepted: who reaches the app port without its token can make the worker unready, at most for [`REFUSED_FOR`] after
+//! each call. A sidecar with a wrong token looks the same, and nobody but it should reach that port.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};

@@ -88,6 +88,8 @@ impl Sidecar {
                 () = stop.cancelled() => return,
                 found = self.look(pubsub) => found,
             };
+            // What gives no answer about itself is what it was; publishing tells whether a new one is of use.
+            let found = found.unwrap_or_else(|| known.clone().flatten());
             seen = if last == found { seen.saturating_add(1) } else { 1 };
             if known.as_ref() != Some(&found) && (found.is_none() || seen >= SEEN_MIN) {
                 match &found {
@@ -107,13 +109,15 @@ impl Sidecar {
         }
     }
 
-    async fn look(&self, pubsub: &str) -> Option<Fault> {
+    /// The fault that there is; the outer `None` where the sidecar is up and does not say.
+    async fn look(&self, pubsub: &str) -> Option<Option<Fault>> {
         let probe = self.ask("/v1.0/healthz/outbound", PROBE_TIMEOUT).await;
         if !matches!(probe, Some(Answered { status: 200..=299, .. })) {
-            return Some(Fault::Silent(self.endpoint().to_owned()));
+            return Some(Some(Fault::Silent(self.endpoint().to_owned())));
         }
         let answer = self.ask("/v1.0/metadata", PROBE_TIMEOUT).await?;
-        fault(&answer, pubsub, self.has_token())
+        let whole = answer.body.is_some() || !(200..=299).contains(&answer.status);
+        whole.then(|| fault(&answer, pubsub, self.has_token()))
     }
 }
 

@@ -74,6 +74,23 @@ async fn while_the_sidecar_refuses_the_token_or_lacks_the_component_one_line_say
 }
 
 #[tokio::test]
+async fn what_is_known_to_be_wrong_is_not_forgotten_when_the_sidecar_does_not_say() {
+    let sidecar = Sidecar::up();
+    sidecar.tells(401, "invalid api token");
+    let worker = Setup::beside(&sidecar).start().await;
+    worker.subscriptions().await;
+    fails(&worker, "sidecar", "is sent none").await;
+    // More than is read of an answer.
+    sidecar.tells(200, " ".repeat(2 << 20).leak());
+    let task = task();
+    worker.deliver(&created(&task, 10)).await;
+    let probes = sidecar.probes();
+    until("more probes", async || (sidecar.probes() >= probes + 3).then_some(())).await;
+    fails(&worker, "sidecar", "is sent none").await;
+    assert_eq!(sidecar.attempts().len(), 0);
+}
+
+#[tokio::test]
 async fn a_sidecar_that_calls_without_the_token_is_told_of_once_until_it_has_it() {
     let sidecar = Sidecar::up();
     sidecar.tells(200, RIGHT);
