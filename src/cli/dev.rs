@@ -30,11 +30,9 @@ pub(super) struct Args {
     /// --kafka
     #[arg(long)]
     demo: bool,
-    /// The worker's app id on a real Kafka, and so its consumer group [default: reminder-worker-dev-$USER]
-    ///
-    /// Members of one group share its events out between them: what one has taken never comes to another. So this worker
-    /// keeps out of the group of one in production, `reminder-worker`, and of your colleagues'. Name a group of your own
-    /// for good where `dev --kafka` is how you run the worker.
+    /// The worker's app id on a real Kafka, and so its consumer group. Members of one group share its events out between
+    /// them, so choose `reminder-worker`, the group in production, only where this is production [default:
+    /// reminder-worker-dev-$USER]
     #[arg(long, value_name = "ID", requires = "kafka", value_parser = NonEmptyStringValueParser::new())]
     app_id: Option<String>,
     #[command(flatten)]
