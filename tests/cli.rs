@@ -99,12 +99,34 @@ fn help_and_version_are_no_errors_and_wrong_arguments_exit_64() {
         &["reminders", "next", "-n", "0"],
         &["dev", "--app", "8000"],
         &["dev", "--profile", "pulsar"],
+        &["dev", "--app-id", "a"],
+        &["sidecar"],
+        &["sidecar", "--app", "127.0.0.1:8000"],
         &["schema", "task_moved"],
     ];
     for args in wrong {
         let output = run(args);
         assert_eq!(output.status.code(), Some(64), "{args:?}: {}", err(&output));
         assert!(!output.stderr.is_empty() && output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_demonstration_on_a_real_kafka_is_refused_whatever_the_build() {
+    let output = run(&["dev", "--demo", "--kafka", "127.0.0.1:1"]);
+    let told = "error: --demo makes tasks up, which belong on no real Kafka: it runs in memory; \
+                leave --kafka or --demo out\n";
+    assert_eq!((output.status.code(), err(&output)), (Some(64), told));
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_a_client_for_kafka_says_how_to_build_one() {
+    for args in [&["dev"][..], &["sidecar", "--app", "a=127.0.0.1:1"]] {
+        let output = command(args).args(["--kafka", "127.0.0.1:1"]).output().unwrap();
+        let told = "error: --kafka: this build cannot speak to Kafka: \
+                    build it with `cargo build --release --features kafka`\n";
+        assert_eq!((output.status.code(), err(&output)), (Some(64), told), "{args:?}");
     }
 }
 

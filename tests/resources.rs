@@ -92,6 +92,30 @@ fn what_cannot_work_is_a_wrong_configuration_that_says_what_to_write() {
     assert!(err(&output).contains("the stand-in behaves like"), "{}", err(&output));
 }
 
+#[test]
+fn dev_and_sidecar_warn_of_what_will_cost_messages() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let dev = &["dev", "--set", "app.port=0", "--set", "ops.port=0"][..];
+    for args in [dev, &["sidecar", "--app", "reminder-worker=127.0.0.1:1"]] {
+        // They end at the port.
+        let output = command(&directory(REDIS), args).args(["--port", &port]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {}", err(&output));
+        let warned = "pubsub.redis loses a message that the app cannot take";
+        assert!(err(&output).contains(warned), "{args:?}: {}", err(&output));
+        let told = "stop what holds it, or choose another port with --port\n";
+        assert!(err(&output).ends_with(told), "{args:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn a_sidecar_reads_resources_as_its_first_app() {
+    let args = ["sidecar", "--app", "orders=127.0.0.1:1", "--app", "reminder-worker=127.0.0.1:1"];
+    let output = command(&directory(REDIS), &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert!(err(&output).contains("add orders to its scopes"), "{}", err(&output));
+}
+
 /// A process that is killed when dropped.
 struct Running(Child);
 

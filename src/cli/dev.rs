@@ -6,58 +6,39 @@
 mod demo;
 mod show;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use clap::builder::NonEmptyStringValueParser;
 
-use super::broker::BrokerOptions;
 use super::options::ConfigOptions;
 use super::serve::{obeying_signals, start};
-use super::sidecar::stop;
+use super::stand_in::{self, StandIn, host_and_port};
 use super::{Context, Failure, resources};
 use crate::app::Running;
 use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
-use crate::sidecar::{self, Sidecar};
+use crate::sidecar;
 use show::{Happenings, Screen};
-
-/// Where SDKs look for gRPC unless told otherwise.
-const GRPC_PORT: u16 = 50001;
 
 /// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Deliver to this app too, such as 127.0.0.1:8000; may be repeated
     #[arg(long = "app", value_name = "HOST:PORT", value_parser = host_and_port)]
-    pub(super) apps: Vec<String>,
-    /// Send a small day of tasks that fall due within seconds, and show what becomes of them
+    apps: Vec<String>,
+    /// Send a small day of tasks that fall due within seconds, and show what becomes of them; in memory only, not with
+    /// --kafka
     #[arg(long)]
-    pub(super) demo: bool,
-    /// Port where the stand-in takes publishes over gRPC, as Dapr's SDKs send them [default: 50001, if it is free]
-    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) grpc_port: Option<u16>,
+    demo: bool,
+    /// The worker's app id on a real Kafka, and so its consumer group. Members of one group share its events out between
+    /// them, so choose `reminder-worker`, the group in production, only where this is production [default:
+    /// reminder-worker-dev-$USER]
+    #[arg(long, value_name = "ID", requires = "kafka", value_parser = NonEmptyStringValueParser::new())]
+    app_id: Option<String>,
     #[command(flatten)]
-    pub(super) broker: BrokerOptions,
-    /// Take broker and inbound retry from the Dapr resources of this directory
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["profile", "kafka"])]
-    pub(super) resources_path: Option<PathBuf>,
-    /// Port of the stand-in for Dapr
-    #[arg(long, default_value_t = 3500, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) port: u16,
+    stand_in: stand_in::Options,
     #[command(flatten)]
     pub(super) config: ConfigOptions,
-}
-
-/// What runs.
-struct Stage {
-    worker: Running,
-    sidecar: Sidecar,
-    /// Stops the sidecar, after the worker.
-    curtain: CancellationToken,
-    tasks: TaskTracker,
 }
 
 /// Runs until a signal stops it, or the demonstration is over.
@@ -68,10 +49,17 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
             "--demo keeps its tasks in a directory of its own; leave the store's path out",
         ));
     }
+    if args.demo && args.stand_in.kafka().is_some() {
+        return Err(Failure::usage(
+            "--demo makes tasks up, which belong on no real Kafka: it runs in memory; leave --kafka or --demo out",
+        ));
+    }
     let mut config = quieter(loaded);
-    let stand_in = stand_in(&args, &config)?;
     context.start_logs(&config.log)?;
-    config.dapr.http_endpoint = format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)));
+    // Resources name the worker as it is in production, whatever group this one is in.
+    let in_resources = args.app_id.as_deref().unwrap_or(resources::APP_ID);
+    let stand_in = args.stand_in.settings(&config, in_resources)?;
+    config.dapr.http_endpoint = format!("http://{}", args.stand_in.address());
     // A demonstration counts what it did itself: it begins on an empty store and leaves nothing behind.
     let scratch = if args.demo { Some(demo::scratch_directory()?) } else { None };
     if let Some(scratch) = &scratch {
@@ -83,89 +71,74 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
 
 async fn play(
     args: &Args,
-    stand_in: sidecar::Settings,
+    settings: sidecar::Settings,
     config: &Config,
     context: &Context,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
-    let stage = set(args, stand_in, config, context, shutdown).await?;
-    let mut screen = Screen::new(context.colours.out, Arc::clone(&context.clock), &config.topics.reminders);
+    let (worker, stand_in) = set(args, settings, config, context, shutdown).await?;
+    let app_id = args.worker_id(context.variable("USER"));
+    let clock = Arc::clone(&context.clock);
+    let mut screen = Screen::new(context.colours.out, clock, &app_id, &config.topics.reminders);
     let played = if args.demo {
-        demo::play(&stage.worker, &stage.sidecar, config, context.clock.as_ref(), &mut screen, shutdown).await
+        let clock = context.clock.as_ref();
+        demo::play(&worker, &stand_in.sidecar, config, clock, &mut screen, shutdown).await
     } else {
-        screen.greet(&stage.worker, &stage.sidecar, config);
-        screen.follow(&mut Happenings::new(&stage.worker, &stage.sidecar, shutdown)).await;
+        screen.greet(&worker, &stand_in.sidecar, config, args.stand_in.kafka());
+        screen.follow(&mut Happenings::new(&worker, &stand_in.sidecar, shutdown)).await;
         Ok(())
     };
     shutdown.stop();
-    let ended = stage.worker.wait().await;
-    // Last: cancelling it drops deliveries that are under way.
-    stop(&stage.curtain, &stage.tasks, context).await;
+    let ended = worker.wait().await;
+    // Last: stopping it drops deliveries that are under way.
+    stand_in.stop(context.clock.as_ref()).await;
     played.and(ended.map_err(Failure::from))
 }
 
-/// Starts the worker, then the sidecar, which asks for ports that are open.
+/// Starts the worker, then the stand-in, which asks for ports that are open.
 async fn set(
     args: &Args,
-    stand_in: sidecar::Settings,
+    settings: sidecar::Settings,
     config: &Config,
     context: &Context,
     shutdown: &Shutdown,
-) -> Result<Stage, Failure> {
+) -> Result<(Running, StandIn), Failure> {
     let worker = start(config.clone(), context, shutdown).await?;
-    let token = |secret: &Option<crate::config::Secret>| secret.as_ref().map(|s| s.expose().to_owned());
-    let mut apps = vec![sidecar::App {
-        app_id: resources::APP_ID.into(),
-        address: worker.app_address.to_string(),
-        api_token: token(&config.app.api_token),
-    }];
-    apps.extend(args.apps.iter().enumerate().map(|(n, address)| sidecar::App {
-        app_id: format!("app-{}", n + 1),
-        address: address.clone(),
-        api_token: token(&config.app.api_token),
-    }));
-    let settings = sidecar::Settings {
-        listen: (Ipv4Addr::LOCALHOST, args.port).into(),
-        grpc: Some((Ipv4Addr::LOCALHOST, args.grpc_port.unwrap_or(GRPC_PORT)).into()),
-        component: config.dapr.pubsub.clone(),
-        apps,
-        api_token: token(&config.dapr.api_token),
-        ..stand_in
-    };
-    let (curtain, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let start = async |settings| {
-        Sidecar::start(settings, Arc::clone(&context.clock), curtain.clone(), tasks.clone()).await
-    };
-    let started = match start(settings.clone()).await {
-        // Nobody asked for this port by name, and without it all but SDKs can go on.
-        Err(error)
-            if args.grpc_port.is_none() && error.address().is_some() && error.address() == settings.grpc =>
-        {
-            tracing::warn!("no gRPC for SDKs: {error}; --grpc-port chooses another");
-            start(sidecar::Settings { grpc: None, ..settings }).await
-        }
-        started => started,
-    };
-    match started {
-        Ok(sidecar) => Ok(Stage { worker, sidecar, curtain, tasks }),
-        Err(error) => {
+    let worker_at = worker.app_address.to_string();
+    let apps = args.named(context.variable("USER"), worker_at);
+    let apps = apps.into_iter().map(|(id, address)| stand_in::app(config, id, address)).collect();
+    match args.stand_in.start(sidecar::Settings { apps, ..settings }, &context.clock).await {
+        Ok(stand_in) => Ok((worker, stand_in)),
+        Err(failure) => {
             shutdown.stop();
+            // It never began: why is told already.
             let _ = worker.wait().await;
-            Err(Failure::failed(match error.address() {
-                Some(address) if address.port() == args.port => format!("{error}; --port chooses another"),
-                Some(_) => format!("{error}; --grpc-port chooses another"),
-                None => error.to_string(),
-            }))
+            Err(failure)
         }
     }
 }
 
-/// Settings with the broker: the one of the resources, where there are some.
-fn stand_in(args: &Args, config: &Config) -> Result<sidecar::Settings, Failure> {
-    let settings = args.broker.settings()?;
-    let Some(dir) = &args.resources_path else { return Ok(settings) };
-    let (profile, resiliency) = resources::broker(dir, &config.dapr.pubsub)?;
-    Ok(sidecar::Settings { profile, resiliency, ..settings })
+impl Args {
+    /// The worker's app id. Groups of a real Kafka are shared with whoever else is on it, so there it is one of `user`'s
+    /// own unless it was chosen.
+    fn worker_id(&self, user: Option<&str>) -> String {
+        match (self.stand_in.kafka(), &self.app_id, user) {
+            (_, Some(chosen), _) => chosen.clone(),
+            (None, ..) => resources::APP_ID.to_owned(),
+            (Some(_), None, Some(user)) if !user.is_empty() => format!("{}-dev-{user}", resources::APP_ID),
+            (Some(_), None, _) => format!("{}-dev", resources::APP_ID),
+        }
+    }
+
+    /// Every app's id and address, the worker's first.
+    fn named(&self, user: Option<&str>, worker_at: String) -> Vec<(String, String)> {
+        let worker = self.worker_id(user);
+        // The groups of the other apps must be their own as well.
+        let prefix = if self.stand_in.kafka().is_some() { format!("{worker}-") } else { String::new() };
+        let others = self.apps.iter().enumerate();
+        let others = others.map(|(n, address)| (format!("{prefix}app-{}", n + 1), address.clone()));
+        [(worker.clone(), worker_at)].into_iter().chain(others).collect()
+    }
 }
 
 /// Warnings only, unless a level was asked for: the screen shows what happens.
@@ -177,9 +150,40 @@ fn quieter(loaded: Loaded) -> Config {
     config
 }
 
-/// `host:port`, the host a name or an address.
-pub(super) fn host_and_port(text: &str) -> Result<String, String> {
-    let valid =
-        text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if valid { Ok(text.to_owned()) } else { Err("write HOST:PORT, such as 127.0.0.1:8000".to_owned()) }
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn ids(flags: &[&str], user: Option<&str>) -> Vec<String> {
+        let flags = [&["dev", "--app", "a:1", "--app", "b:2"], flags].concat();
+        let named = Cli::try_parse_from(flags).unwrap().args.named(user, "w:1".into());
+        named.into_iter().map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn on_a_real_kafka_no_group_is_productions_or_a_colleagues_unless_it_was_chosen() {
+        let dev = ["reminder-worker-dev", "reminder-worker-dev-app-1", "reminder-worker-dev-app-2"];
+        assert_eq!(ids(&["--kafka", "k:9092"], None), dev);
+        assert_eq!(ids(&["--kafka", "k:9092"], Some("")), dev);
+        let anns =
+            ["reminder-worker-dev-ann", "reminder-worker-dev-ann-app-1", "reminder-worker-dev-ann-app-2"];
+        assert_eq!(ids(&["--kafka", "k:9092"], Some("ann")), anns);
+        let chosen = ["reminder-worker", "reminder-worker-app-1", "reminder-worker-app-2"];
+        assert_eq!(ids(&["--kafka", "k:9092", "--app-id", "reminder-worker"], Some("ann")), chosen);
+    }
+
+    #[test]
+    fn in_memory_the_worker_has_the_app_id_that_dapr_gives_it() {
+        assert_eq!(ids(&[], Some("ann")), ["reminder-worker", "app-1", "app-2"]);
+        assert!(Cli::try_parse_from(["dev", "--app-id", "x"]).is_err(), "nothing is shared there");
+        assert!(Cli::try_parse_from(["dev", "--kafka", "k:1", "--app-id", ""]).is_err());
+    }
 }

@@ -3,7 +3,6 @@
 //! Owns arguments, exit codes and what is printed. Commands return text; it is written here, once, so that a
 //! reader who goes away (`| head`) is no error anywhere. Environment and arguments are handed in.
 
-mod broker;
 mod check;
 mod dev;
 mod exit;
@@ -15,6 +14,7 @@ mod resources;
 mod schema;
 mod serve;
 mod sidecar;
+mod stand_in;
 mod terminal;
 mod when;
 

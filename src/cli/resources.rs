@@ -9,7 +9,7 @@ use super::{Exit, Failure};
 use crate::sidecar::resources::{Resources, Severity};
 use crate::sidecar::{InboundRetry, Profile};
 
-/// The app id that `dev` gives the worker, and that is assumed where none is named.
+/// The worker's app id where none is named, and its consumer group with it.
 pub(super) const APP_ID: &str = "reminder-worker";
 
 /// Resources that can work.
@@ -34,13 +34,18 @@ pub(super) fn check(dir: &Path, pubsub: &str, app: &str) -> Result<Checked, Fail
     Ok(Checked { resources, warnings, pubsub: pubsub.to_owned(), app: app.to_owned() })
 }
 
-/// The broker that the resources of `dir` name `pubsub`, and the retry of its deliveries.
-pub(super) fn broker(dir: &Path, pubsub: &str) -> Result<(Profile, Option<InboundRetry>), Failure> {
-    let checked = check(dir, pubsub, APP_ID)?;
+/// The habits of the broker that the resources of `dir` name `pubsub` to the app called `app`, and the retry of its
+/// deliveries.
+pub(super) fn broker(
+    dir: &Path,
+    pubsub: &str,
+    app: &str,
+) -> Result<(Profile, Option<InboundRetry>), Failure> {
+    let checked = check(dir, pubsub, app)?;
     for warning in &checked.warnings {
         tracing::warn!("{warning}");
     }
-    let kind = checked.resources.component(pubsub, APP_ID).map_or("", |c| c.component_type.as_str());
+    let kind = checked.resources.component(pubsub, app).map_or("", |c| c.component_type.as_str());
     let profile = Profile::of(kind).ok_or_else(|| {
         let what = format!(
             "component `{pubsub}` is {kind}, and the stand-in behaves like pubsub.kafka, pubsub.redis or \
@@ -48,7 +53,7 @@ pub(super) fn broker(dir: &Path, pubsub: &str) -> Result<(Profile, Option<Inboun
         );
         Failure::new(Exit::Configuration, what)
     })?;
-    let retry = checked.resources.inbound_retry(pubsub, APP_ID);
+    let retry = checked.resources.inbound_retry(pubsub, app);
     Ok((profile, retry.map(|retry| retry.for_deliveries())))
 }
 

@@ -4,33 +4,26 @@
 //! replicas are.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-use super::broker::BrokerOptions;
-use super::dev::host_and_port;
 use super::options::ConfigOptions;
 use super::serve::obeying_signals;
+use super::stand_in::{self, host_and_port};
 use super::{Context, Failure};
-use crate::config::{Loaded, Secret};
+use crate::config::Loaded;
 use crate::shutdown::Shutdown;
-use crate::sidecar::{self, Sidecar};
+use crate::sidecar;
 
 /// Arguments of `sidecar`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Deliver to this app under this id, such as orders=127.0.0.1:8000; may be repeated, the first is the publisher
+    /// Deliver to this app under this id, its consumer group, such as orders=127.0.0.1:8000; may be repeated, the first is
+    /// the publisher
     #[arg(long = "app", value_name = "ID=HOST:PORT", value_parser = app, required = true)]
     apps: Vec<(String, String)>,
     #[command(flatten)]
-    broker: BrokerOptions,
-    /// Port of the HTTP API; 0 takes a free one, which is printed
-    #[arg(long, default_value_t = 3500)]
-    port: u16,
+    stand_in: stand_in::Options,
     #[command(flatten)]
     pub(super) config: ConfigOptions,
 }
@@ -39,53 +32,19 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
     let config = loaded.config;
     context.start_logs(&config.log)?;
-    let token = |secret: &Option<Secret>| secret.as_ref().map(|s| s.expose().to_owned());
-    let settings = sidecar::Settings {
-        listen: (Ipv4Addr::LOCALHOST, args.port).into(),
-        component: config.dapr.pubsub.clone(),
-        apps: args
-            .apps
-            .iter()
-            .map(|(id, address)| sidecar::App {
-                app_id: id.clone(),
-                address: address.clone(),
-                api_token: token(&config.app.api_token),
-            })
-            .collect(),
-        api_token: token(&config.dapr.api_token),
-        ..args.broker.settings()?
-    };
+    // Arguments without an app are refused.
+    let first = args.apps.first().map_or("", |(id, _)| id);
+    let apps = args.apps.iter().map(|(id, address)| stand_in::app(&config, id.clone(), address.clone()));
+    let settings = sidecar::Settings { apps: apps.collect(), ..args.stand_in.settings(&config, first)? };
     let shutdown = Shutdown::new(Arc::clone(&context.clock), config.shutdown.grace);
-    obeying_signals(&shutdown, until_stopped(settings, context, &shutdown)).await
-}
-
-async fn until_stopped(
-    settings: sidecar::Settings,
-    context: &Context,
-    shutdown: &Shutdown,
-) -> Result<(), Failure> {
-    let (token, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let started = Sidecar::start(settings, Arc::clone(&context.clock), token.clone(), tasks.clone()).await;
-    let sidecar = started.map_err(|error| Failure::failed(format!("{error}; --port chooses another")))?;
-    greet(sidecar.address());
-    shutdown.soft().cancelled().await;
-    stop(&token, &tasks, context).await;
-    Ok(())
-}
-
-/// How long the stand-in may take to tell a broker what was passed, and that it goes.
-const PARTING_MAX: Duration = Duration::from_secs(5);
-
-/// Stops a sidecar; a broker that does not answer holds up nobody.
-pub(super) async fn stop(token: &CancellationToken, tasks: &TaskTracker, context: &Context) {
-    token.cancel();
-    tasks.close();
-    tokio::select! {
-        () = tasks.wait() => {}
-        () = context.clock.sleep(PARTING_MAX) => {
-            tracing::warn!("the broker does not answer: what was read last will be delivered again");
-        }
-    }
+    let until_stopped = async {
+        let running = args.stand_in.start(settings, &context.clock).await?;
+        greet(running.sidecar.address());
+        shutdown.soft().cancelled().await;
+        running.stop(context.clock.as_ref()).await;
+        Ok(())
+    };
+    obeying_signals(&shutdown, until_stopped).await
 }
 
 fn greet(address: SocketAddr) {

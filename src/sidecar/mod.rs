@@ -178,9 +178,7 @@ impl Default for Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The listener could not be opened.
-    #[error(
-        "the embedded sidecar cannot listen on {address}: {source}; stop what holds it or choose another"
-    )]
+    #[error("the embedded sidecar cannot listen on {address}: {source}; stop what holds it")]
     Listen {
         /// The address that was asked for.
         address: SocketAddr,

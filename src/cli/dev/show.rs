@@ -25,6 +25,8 @@ pub(super) struct Screen {
     paint: Paint,
     clock: Arc<dyn Clock>,
     started: Timestamp,
+    /// The worker's.
+    app_id: String,
     reminders_topic: String,
     /// When the broker took the last reminder of each task that is not back yet.
     at_broker: HashMap<Arc<str>, Timestamp>,
@@ -69,12 +71,13 @@ impl Happenings {
 }
 
 impl Screen {
-    pub(super) fn new(paint: Paint, clock: Arc<dyn Clock>, reminders_topic: &str) -> Self {
+    pub(super) fn new(paint: Paint, clock: Arc<dyn Clock>, app_id: &str, reminders_topic: &str) -> Self {
         let started = clock.now();
         Self {
             paint,
             clock,
             started,
+            app_id: app_id.to_owned(),
             reminders_topic: reminders_topic.to_owned(),
             at_broker: HashMap::new(),
             seen: Vec::new(),
@@ -114,19 +117,33 @@ impl Screen {
         self.line(&line);
     }
 
-    /// Says what runs and what to do with it.
-    pub(super) fn greet(&mut self, worker: &Running, stand_in: &Sidecar, config: &Config) {
+    /// Says what runs, on which Kafka if on a real one, and what to do with it.
+    pub(super) fn greet(
+        &mut self,
+        worker: &Running,
+        stand_in: &Sidecar,
+        config: &Config,
+        kafka: Option<&str>,
+    ) {
         let sidecar = stand_in.address();
         let sdks = stand_in.grpc_address().map_or_else(String::new, |grpc| {
             let (http, grpc) = (sidecar.port(), grpc.port());
             format!("\x20 SDKs       DAPR_HTTP_PORT={http} DAPR_GRPC_PORT={grpc}\n")
         });
         let (pubsub, topic) = (&config.dapr.pubsub, &config.topics.task_events);
+        let kafka = kafka.map_or_else(String::new, |brokers| {
+            let (group, topics) = (&self.app_id, &config.topics);
+            let (events, updates, reminders) = (&topics.task_events, &topics.task_updates, &topics.reminders);
+            format!(
+                "\x20 Kafka      {brokers}; reads {events}, {updates} and {reminders} as group {group}, publishes to {reminders}\n"
+            )
+        });
         self.tells_events = true;
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
         let ops = worker.ops_address;
         self.line(&format!(
             "{heading}\n\n\
+             {kafka}\
              \x20 publish    curl http://{sidecar}/v1.0/publish/{pubsub}/{topic} -H 'content-type: application/json' -d \\\n\
              \x20            '{{\"event_type\":\"task_created\",\"payload\":{{\"task_id\":\"t-1\",\"title\":\"Water the plants\",\"due_date\":\"{}\"}}}}'\n\
              {sdks}\
@@ -213,7 +230,7 @@ impl Screen {
             }
             Observation::Delivered { app, topic, reply, .. } => {
                 let acknowledged = reply.word() == "SUCCESS";
-                let event_of_ours = &**app == "reminder-worker" && **topic != *self.reminders_topic;
+                let event_of_ours = **app == *self.app_id && **topic != *self.reminders_topic;
                 self.counted.acknowledged += usize::from(event_of_ours && acknowledged);
                 if !acknowledged {
                     self.happened(
