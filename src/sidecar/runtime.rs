@@ -187,7 +187,7 @@ impl Runtime {
             let record = taken.await?;
             self.observers.tell(|| Observation::Published {
                 topic: Arc::clone(&record.topic),
-                key: record.key.clone(),
+                key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into()),
                 bytes: record.message.value.len(),
                 at: self.clock.now(),
             });
