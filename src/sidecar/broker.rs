@@ -148,6 +148,11 @@ impl Broker {
         Ok(Self::memory(settings.profile, Arc::clone(clock), Arc::clone(chance)))
     }
 
+    /// Whether a consumer group has members, who share its partitions and ought to leave when they cannot deliver.
+    pub(crate) fn has_members(&self) -> bool {
+        !matches!(self, Self::Memory(_))
+    }
+
     /// Puts a message on a topic. Its place among others is taken by the call; the answer comes when it is safe.
     pub(crate) fn publish(
         &self,
