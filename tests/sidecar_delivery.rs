@@ -14,6 +14,7 @@ use reminder_worker::clock::{Clock, TokioClock};
 use reminder_worker::domain::Timestamp;
 use reminder_worker::sidecar::{
     App, AppChannel, AppHealth, BoxFuture, CallError, InboundRetry, Luck, Profile, Runtime, Settings,
+    TOPICS_MAX,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -379,4 +380,19 @@ async fn an_app_is_asked_for_its_subscriptions_once_it_is_well() {
     assert!(bench.after(2).await.is_empty() && bench.script.asked.lock().unwrap().is_empty());
     bench.after(1).await;
     assert_eq!(*bench.script.asked.lock().unwrap(), ["/dapr/config", "/dapr/subscribe"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_fails_is_not_shown_as_one() {
+    let bench = Parts { opens_at: 1000, ..Parts::new(Profile::Kafka, ONE) }.start();
+    for n in 0..TOPICS_MAX {
+        bench.publish(&n.to_string(), "application/json", "1").await;
+    }
+    bench.after(2).await;
+    let get = async |path: &str| {
+        bench.runtime.router().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap()
+    };
+    assert_eq!(get("/v1.0/healthz").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let told = axum::body::to_bytes(get("/v1.0/metadata").await.into_body(), 1 << 20).await.unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&told).unwrap()["subscriptions"], json!([]));
 }

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic where tests do")]
 
+#[path = "sidecar_kafka/group.rs"]
+mod group;
+#[path = "sidecar_kafka/outage.rs"]
+mod outage;
 #[path = "sidecar_kafka/stage.rs"]
 mod stage;
 
@@ -9,20 +13,26 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::message::{Header, Message as _, OwnedHeaders, ToBytes};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use reminder_worker::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use stage::{Broker, Seen, TestApp, TestSidecar, fresh, refused, taken, to};
 
 /// A record of an ordinary client's making.
-async fn produce(broker: &Broker, topic: &str, key: &str, value: &str, header: Option<(&str, &str)>) {
+async fn produce<K: ToBytes + ?Sized>(
+    broker: &Broker,
+    topic: &str,
+    key: &K,
+    value: Option<&str>,
+    header: Option<(&str, &[u8])>,
+) {
     let client: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", &broker.address).create().unwrap();
-    let headers = header.into_iter().fold(OwnedHeaders::new(), |all, (key, value)| {
-        all.insert(Header { key, value: Some(value.as_bytes()) })
-    });
-    let record = FutureRecord::to(topic).key(key).payload(value).headers(headers);
+    let headers = header
+        .into_iter()
+        .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+    let record = FutureRecord { payload: value, ..FutureRecord::to(topic).key(key).headers(headers) };
     client.send(record, Duration::from_secs(10)).await.map_err(|(error, _)| error).unwrap();
 }
 
@@ -54,12 +64,99 @@ async fn what_an_ordinary_client_wrote_before_is_delivered_as_it_is() {
     let broker = Broker::shared();
     let topic = fresh("plain");
     let plain = r#"{"b": 9007199254740993,  "a":"ä"}"#;
-    produce(&broker, &topic, "schlüssel", plain, Some(("source", "batch"))).await;
+    produce(&broker, &topic, "schlüssel", Some(plain), Some(("source", b"batch"))).await;
     let app = TestApp::start(json!([to(&topic, &json!({}))]), |_, _| taken()).await;
     let sidecar = TestSidecar::start(&broker.address, &topic, &app).await;
     let seen = app.until("a delivery", |seen| !seen.is_empty()).await;
     assert_eq!(seen[0].body, plain);
     assert_eq!((&*seen[0].headers["__key"], &*seen[0].headers["source"]), ("schlüssel", "batch"));
+    sidecar.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tombstone_and_a_null_are_delivered_as_null_and_hold_up_nothing() {
+    let broker = Broker::shared();
+    for bulk in [json!({}), json!({"bulkSubscribe": {"enabled": true, "maxAwaitDurationMs": 20}})] {
+        let topic = fresh("null");
+        let app = TestApp::start(json!([to(&topic, &bulk)]), |_, seen| (200, all_taken(&seen.json()))).await;
+        for value in [None, Some(" null\n"), Some(r#"{"data":1}"#)] {
+            produce(&broker, &topic, "k", value, None).await;
+        }
+        let sidecar = TestSidecar::start(&broker.address, &topic, &app).await;
+        let all = |seen: &[Seen]| seen.iter().flat_map(events_of).count() == 3;
+        let seen = app.until("all three", all).await;
+        let events: Vec<Value> = seen.iter().flat_map(events_of).map(|(_, event)| event).collect();
+        assert_eq!(events, [Value::Null, Value::Null, json!({"data": 1})]);
+        sidecar.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_and_a_header_that_are_no_text_arrive_as_they_are_and_stay_so_in_a_dead_letter() {
+    let broker = Broker::shared();
+    let (topic, dead) = (fresh("bytes"), fresh("bytes-dead"));
+    let (key, value) = (&b"\xff\xfe"[..], r#"{"data":1}"#);
+    produce(&broker, &topic, key, Some(value), Some(("odd", b"\xc3"))).await;
+    let list = json!([to(&topic, &json!({"deadLetterTopic": dead})), to(&dead, &json!({}))]);
+    let living = format!("/{topic}");
+    let app =
+        TestApp::start(list, move |_, seen| if seen.path == living { refused() } else { taken() }).await;
+    let sidecar = TestSidecar::start(&broker.address, &topic, &app).await;
+    let seen = app.until("the dead letter", |seen| seen.len() == 2).await;
+    for seen in &seen {
+        assert_eq!(
+            (&*seen.headers["__key"], &*seen.headers["odd"]),
+            ("\\xff\\xfe", "\\xc3"),
+            "{}",
+            seen.path
+        );
+    }
+    let keys = keys_of(&broker, &dead).await;
+    assert_eq!(keys, [key]);
+    sidecar.stop().await;
+}
+
+/// The keys of a topic's records, of which there is one at least.
+async fn keys_of(broker: &Broker, topic: &str) -> Vec<Vec<u8>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &broker.address).set("group.id", fresh("reader"));
+    let reader: StreamConsumer = config.set("auto.offset.reset", "earliest").create().unwrap();
+    reader.subscribe(&[topic]).unwrap();
+    let record = reader.recv().await.unwrap();
+    vec![record.key().unwrap_or_default().to_vec()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_number_that_is_none_refuses_as_daprd_does() {
+    let broker = Broker::shared();
+    let topic = fresh("number");
+    let app = TestApp::start(json!([]), |_, _| taken()).await;
+    let sidecar = TestSidecar::start(&broker.address, &topic, &app).await;
+    let event = json!({"n": 1});
+    for (number, status, told) in [
+        ("2", 204, ""),
+        ("3", 500, "partition number 3 is out of range"),
+        ("-1", 500, "partitionNumber must be non-negative, got -1"),
+        ("x", 500, r#"invalid partitionNumber metadata value \"x\": strconv.ParseInt"#),
+    ] {
+        let (got, body) =
+            sidecar.publish(&topic, &format!("metadata.partitionNumber={number}"), &event).await;
+        assert_eq!(got, status, "{number}: {body}");
+        assert!(body.contains(told), "{number}: {body}");
+    }
+    for (number, failed) in [("7", &["0"][..]), ("x", &["0", "1"])] {
+        let entry = |n: usize, metadata: Value| json!({"entryId": n.to_string(), "contentType": "application/json", "event": event, "metadata": metadata});
+        let entries = json!([entry(0, json!({"partitionNumber": number})), entry(1, json!({}))]);
+        let (status, body) = sidecar.post(&format!("/v1.0/publish/bulk/pubsub/{topic}"), &entries).await;
+        let told: Value = serde_json::from_str(&body).unwrap();
+        let ids: Vec<_> = told["failedEntries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["entryId"].as_str().unwrap())
+            .collect();
+        assert_eq!((status, &ids[..]), (500, failed), "{number}: {body}");
+    }
     sidecar.stop().await;
 }
 
@@ -179,75 +276,5 @@ async fn drop_goes_on_and_a_restart_resumes_where_the_group_stood() {
     let sidecar = TestSidecar::start(&broker.address, &topic, &app).await;
     let seen = app.until("the fourth", |seen| numbers(seen).contains(&4)).await;
     assert_eq!(numbers(&seen), [3, 4]);
-    sidecar.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_sidecar_of_the_group_shares_a_burst_and_nothing_is_lost() {
-    let broker = Broker::shared();
-    let topic = fresh("share");
-    let app = TestApp::start(json!([to(&topic, &json!({}))]), |_, _| taken()).await;
-    let first = TestSidecar::start(&broker.address, &topic, &app).await;
-    let burst = async |sidecar: &TestSidecar, from: i64| {
-        for n in (from..from + 1000).step_by(100) {
-            let events: Vec<_> = (n..n + 100).map(|n| (format!("key-{}", n % 9), json!({"n": n}))).collect();
-            assert_eq!(sidecar.publish_bulk(&topic, &events).await.0, 204);
-        }
-    };
-    burst(&first, 0).await;
-    app.until("the burst has begun", |seen| seen.len() > 10).await;
-    let second = TestSidecar::start(&broker.address, &topic, &app).await;
-    burst(&first, 1000).await;
-    let all = |seen: &[Seen]| numbers(seen).into_iter().collect::<std::collections::BTreeSet<_>>().len();
-    app.until("all of both bursts", |seen| all(seen) == 2000).await;
-    first.stop().await;
-    burst(&second, 2000).await;
-    let seen = app.until("all after one has left", |seen| all(seen) == 3000).await;
-    println!("3000 events, {} deliveries over two rebalances", seen.len());
-    second.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_stopped_or_killed_costs_time_and_nothing_else() {
-    let broker = Broker::started("killed");
-    let topic = fresh("killed");
-    let clock = SystemClock::new();
-    let app = TestApp::start(json!([to(&topic, &json!({}))]), |_, _| taken()).await;
-    let sidecar = TestSidecar::start(&broker.address, &topic, &app).await;
-    assert_eq!(sidecar.publish(&topic, "", &json!({"n": 1})).await.0, 204);
-    app.until("the first", |seen| numbers(seen) == [1]).await;
-
-    broker.tell("pause");
-    let (event, stopped) = (json!({"n": 2}), clock.monotonic());
-    let publish = sidecar.publish(&topic, "", &event);
-    let resume = async {
-        clock.sleep(Duration::from_secs(4)).await;
-        broker.tell("resume");
-    };
-    let ((status, _), ()) = tokio::join!(publish, resume);
-    let hung = clock.monotonic() - stopped;
-    assert_eq!(status, 204);
-    assert!(hung >= Duration::from_secs(4), "{hung:?}");
-    app.until("the second", |seen| numbers(seen).contains(&2)).await;
-
-    broker.tell("kill");
-    for _ in 0..2 {
-        let asked = clock.monotonic();
-        let (status, body) = sidecar.publish(&topic, "", &json!({"n": -1})).await;
-        let waited = clock.monotonic() - asked;
-        println!("killed: {status} after {waited:?}: {body}");
-        assert_eq!(status, 500, "{body}");
-        assert!(body.contains("ERR_PUBSUB_PUBLISH_MESSAGE") && body.contains("run out of available brokers"));
-        assert!(waited < Duration::from_secs(4), "{waited:?}");
-    }
-    let events: Vec<_> = (0..2).map(|n| (n.to_string(), json!({"n": -1}))).collect();
-    let (status, body) = sidecar.publish_bulk(&topic, &events).await;
-    assert_eq!((status, body.matches("entryId").count()), (500, 2), "{body}");
-    broker.tell("start");
-    let back = clock.monotonic();
-    assert_eq!(sidecar.publish(&topic, "", &json!({"n": 3})).await.0, 204);
-    println!("back: published after {:?}", clock.monotonic() - back);
-    app.until("the third", |seen| numbers(seen).contains(&3)).await;
-    println!("back: delivered after {:?}", clock.monotonic() - back);
     sidecar.stop().await;
 }

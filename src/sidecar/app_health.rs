@@ -1,10 +1,13 @@
 //! App health checks: an app that is not well is asked nothing and given nothing until it is well again.
 //!
 //! As daprd has it with `--enable-app-health-check`: unhealthy until the first good probe, then unhealthy after so many
-//! bad ones in a row, healthy again after one good one. While it is unhealthy its subscriptions are closed, so what is
-//! published then waits on Kafka and Redis and is lost on in-memory. Probes carry no token.
+//! bad ones in a row, healthy again after one good one. While it is unhealthy it is given nothing: what is published then
+//! waits on Kafka and Redis and is lost on in-memory. On a real Kafka its member leaves the consumer group, so that the
+//! partitions go to those of healthy replicas, and joins again once it is well: a rebalance each time, as with daprd.
+//! Probes carry no token.
 //!
-//! Races accepted: a delivery that is under way when a probe fails is finished, with the tries of its retry policy.
+//! Races accepted: a delivery that is under way when a probe fails is finished, with the tries of its retry policy; on
+//! a real Kafka it is dropped where it is as the member leaves, and comes again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +86,12 @@ impl AppState {
     pub(crate) async fn well(&self) {
         // The sender lives in this state.
         let _ = self.healthy.subscribe().wait_for(|healthy| *healthy).await;
+    }
+
+    /// Waits until the app is not; for ever where its health is not probed.
+    pub(crate) async fn ill(&self) {
+        // As above.
+        let _ = self.healthy.subscribe().wait_for(|healthy| !*healthy).await;
     }
 }
 

@@ -19,7 +19,7 @@ use super::reply::{self, Verdict};
 use super::route::path_for;
 use super::runtime::REDIS_WORKERS;
 use super::subscriptions::BulkSubscription;
-use super::wrap::Metadata;
+use super::wrap::Headers;
 
 /// The `traceparent` of a batch: no single trace is its own.
 const BATCH_TRACE: &str = "00-00000000000000000000000000000000-0000000000000000-00";
@@ -189,7 +189,7 @@ impl Consumer {
             out.extend_from_slice(b",\"event\":");
             out.extend_from_slice(&entry.event);
             out.extend_from_slice(b",\"metadata\":");
-            metadata(entry.record.metadata(profile).as_ref(), &mut out);
+            metadata(entry.record.told(profile).as_ref(), &mut out);
             member(&mut out, ",\"contentType\":", entry.content_type);
             out.push(b'}');
         }
@@ -203,7 +203,7 @@ impl Consumer {
     }
 }
 
-fn metadata(pairs: Option<&Metadata>, out: &mut Vec<u8>) {
+fn metadata(pairs: Option<&Headers>, out: &mut Vec<u8>) {
     let Some(pairs) = pairs else {
         out.extend_from_slice(b"null");
         return;
@@ -215,7 +215,7 @@ fn metadata(pairs: Option<&Metadata>, out: &mut Vec<u8>) {
         }
         json::string(name, out);
         out.push(b':');
-        json::string(value, out);
+        json::string(&String::from_utf8_lossy(value), out);
     }
     out.push(b'}');
 }

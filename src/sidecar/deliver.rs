@@ -19,7 +19,7 @@ use super::reply::{self, Verdict};
 use super::route::path_for;
 use super::runtime::{AppState, Runtime};
 use super::subscriptions::Subscription;
-use super::wrap::{self, Message, Metadata};
+use super::wrap::{self, Headers, Message};
 
 /// Kafka's pause before it delivers a record again.
 pub(crate) const REDELIVERY: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ pub(crate) struct Consumer {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unfit {
     /// Nothing that can be delivered without `rawPayload`: treated as a failure of the app.
-    #[error("it is no JSON object, and the subscription has no rawPayload")]
+    #[error("it is neither a JSON object nor null, and the subscription has no rawPayload")]
     NoEvent,
     /// Its time to live is over.
     #[error("it has expired")]
@@ -115,12 +115,11 @@ impl Consumer {
                 return unfit.verdict();
             }
         };
-        let metadata = record.metadata(self.runtime.settings.profile);
+        let told = record.told(self.runtime.settings.profile);
         let trace = if self.subscription.raw { None } else { record.head().trace.as_deref() };
         let mut tries = self.runtime.settings.resiliency.map_or(0, |policy| policy.max_retries);
         loop {
-            let sent =
-                self.post(path, "application/cloudevents+json", metadata.as_ref(), trace, body.clone());
+            let sent = self.post(path, "application/cloudevents+json", told.as_ref(), trace, body.clone());
             let verdict = match sent.await {
                 Ok((status, reply)) => {
                     let verdict = reply::single(status, &reply);
@@ -156,7 +155,7 @@ impl Consumer {
 
     /// Whether a record can be delivered as the event it is.
     pub(crate) fn check(&self, record: &Record) -> Result<(), Unfit> {
-        if !record.head().object {
+        if !record.head().event {
             return Err(Unfit::NoEvent);
         }
         if record.head().expires.is_some_and(|at| at < self.runtime.clock.now()) {
@@ -175,8 +174,8 @@ impl Consumer {
             return verdict == Verdict::Drop;
         };
         let message =
-            Message { value: record.message.value.clone(), metadata: None, head: record.head().clone() };
-        let message = message.with(record.metadata(self.runtime.settings.profile));
+            Message { value: record.message.value.clone(), headers: None, head: record.head().clone() };
+        let message = message.with(record.told(self.runtime.settings.profile));
         match self.runtime.put(topic, message).await {
             Ok(_) => true,
             Err(error) => {
@@ -191,14 +190,14 @@ impl Consumer {
         &self,
         path: &str,
         content_type: &'static str,
-        metadata: Option<&Metadata>,
+        told: Option<&Headers>,
         trace: Option<&str>,
         body: Bytes,
     ) -> Result<(u16, Bytes), CallError> {
         let mut request = Request::post(format!("http://{}{path}", self.app.app.address))
             .body(body)
             .map_err(|e| CallError(e.to_string()))?;
-        *request.headers_mut() = self.headers(content_type, metadata, trace)?;
+        *request.headers_mut() = self.headers(content_type, told, trace)?;
         let reply = self.runtime.call(&self.app, request).await?;
         Ok((reply.status().as_u16(), reply.into_body()))
     }
@@ -206,17 +205,17 @@ impl Consumer {
     fn headers(
         &self,
         content_type: &'static str,
-        metadata: Option<&Metadata>,
+        told: Option<&Headers>,
         trace: Option<&str>,
     ) -> Result<HeaderMap, CallError> {
         let mut headers = HeaderMap::with_capacity(12);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        let pairs = metadata.into_iter().flatten().map(|(name, value)| (name.as_str(), value.as_str()));
+        let told = told.into_iter().flatten().map(|(name, value)| (name.as_str(), &value[..]));
         let ours = [("pubsubname", Some(&*self.runtime.settings.component)), ("traceparent", trace)];
-        let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        for (name, value) in pairs.chain(ours) {
+        let ours = ours.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes())));
+        for (name, value) in told.chain(ours) {
             let Some(name) = header_name(name) else { continue };
-            let value = HeaderValue::from_bytes(value.as_bytes())
+            let value = HeaderValue::from_bytes(value)
                 .map_err(|_| CallError(format!("the metadata {name} is no legal header value")))?;
             headers.insert(name, value);
         }

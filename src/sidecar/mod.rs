@@ -10,11 +10,20 @@
 //!
 //! Where it differs from daprd, on purpose:
 //! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
+//! - a new group on Kafka begins at the oldest record, as daprd's does with `initialOffset: oldest`;
+//! - an app has [`DELIVERY_TIMEOUT`] for one delivery; daprd waits for ever;
+//! - a subscription that fails is tried again, and shown by the metadata only once it is there;
 //! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
 //! - what an app on Redis misses while its health checks fail comes when it is well again; of daprd's, the first
 //!   message of each topic comes only after the component's `processingTimeout`, 60 s later;
-//! - a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive;
-//! - nothing in memory survives a restart.
+//! - in memory, a topic without subscribers keeps a short tail (on Kafka and Redis), which subscribers to come receive,
+//!   and nothing survives a restart;
+//! - on a real Kafka, publishers hear of a stopped broker after two minutes; of daprd's it is known that they hang for
+//!   45 s and then succeed;
+//! - on a real Kafka, a record may still be written after its publisher has read that no broker answers, if a broker
+//!   returns while others publish;
+//! - in a bulk delivery, metadata that is no UTF-8 has one U+FFFD for each part that cannot be read, with daprd for each
+//!   of its bytes.
 //!
 //! Races accepted: what is in flight when the sidecar is told to stop is dropped with its connection, and an
 //! app may then have taken a message whose answer nobody read; a real sidecar that is killed does the same.

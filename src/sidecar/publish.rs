@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
 
 use super::Profile;
-use super::broker::BrokerError;
+use super::broker::{BrokerError, partition_of};
 use super::bulk::{self, Entry, Refusal};
 use super::errors::ApiError;
 use super::json::{NotJson, Numbers};
@@ -165,6 +165,12 @@ pub(crate) async fn put_many<'e>(
     for entry in entries {
         let id = entry.id.clone();
         messages.push((id, entry_message(runtime, &to, entry, call)?));
+    }
+    // One number that cannot be read refuses all, as in daprd.
+    if runtime.settings.profile == Profile::Kafka
+        && let Some(error) = messages.iter().find_map(|(_, message)| partition_of(message).err())
+    {
+        return Ok(messages.into_iter().map(|(id, _)| (id, error.clone())).collect());
     }
     // All are handed over before the first answer is awaited, in their order.
     let puts: Vec<_> =

@@ -4,6 +4,7 @@
 //! and a clock of their own.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
@@ -29,6 +30,11 @@ pub(crate) const TOKEN_HEADER: HeaderName = HeaderName::from_static("dapr-api-to
 /// Messages in flight to one app on Redis: the component's default `concurrency`.
 pub(crate) const REDIS_WORKERS: usize = 10;
 
+/// The pause before a subscription that failed is tried again, doubled each time up to the longest: what stands in
+/// its way is mended by hand.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(1);
+const SUBSCRIBE_AGAIN_MAX: Duration = Duration::from_secs(30);
+
 /// One app and what its deliveries share.
 pub(crate) struct AppState {
     pub(crate) app: App,
@@ -39,7 +45,7 @@ pub(crate) struct AppState {
     pub(crate) workers: Arc<Semaphore>,
     /// What its probes say; true for ever where there are none.
     pub(crate) healthy: watch::Sender<bool>,
-    /// What it subscribed to, once it was asked.
+    /// What it subscribed to, once that was done.
     pub(crate) subscriptions: OnceLock<Vec<Subscription>>,
 }
 
@@ -114,20 +120,33 @@ impl Runtime {
             if let Some(check) = &self.settings.app_health {
                 self.spawn(app_health::probe(Arc::clone(self), Arc::clone(app), check.clone()));
             }
-            let (runtime, app) = (Arc::clone(self), Arc::clone(app));
-            self.spawn(async move {
-                let list = subscriptions::ask(&runtime, &app).await;
-                let topics: Vec<&str> = list.iter().map(|subscription| subscription.topic.as_str()).collect();
-                if !topics.is_empty() {
-                    match runtime.subscribe(&app, &list, &topics) {
-                        Ok(()) => tracing::info!(app = %app.id, ?topics, "subscribed"),
-                        Err(error) => tracing::error!(app = %app.id, ?topics, %error, "not subscribed"),
-                    }
-                }
-                // Set here only, and discovery runs once.
-                let _ = app.subscriptions.set(list);
-            });
+            self.spawn(Arc::clone(self).keep_subscribed(Arc::clone(app)));
         }
+    }
+
+    /// Asks an app what it subscribes to and subscribes for it; as long as it is well where a group has members.
+    async fn keep_subscribed(self: Arc<Self>, app: Arc<AppState>) {
+        let list = subscriptions::ask(&self, &app).await;
+        let topics: Vec<&str> = list.iter().map(|subscription| subscription.topic.as_str()).collect();
+        while !topics.is_empty() {
+            let membership = self.token.child_token();
+            let subscribe = || self.subscribe(&app, &list, &topics, &membership);
+            at_last(&*self.clock, subscribe, |error, pause| {
+                tracing::error!(app = %app.id, ?topics, %error, "not subscribed; tried again in {pause:?}");
+            })
+            .await;
+            tracing::info!(app = %app.id, ?topics, "subscribed");
+            // The same ones every time.
+            let _ = app.subscriptions.set(list.clone());
+            if !self.broker.has_members() {
+                return;
+            }
+            app.ill().await;
+            membership.cancel();
+            tracing::info!(app = %app.id, "left the group until the app is well");
+            app.well().await;
+        }
+        let _ = app.subscriptions.set(list);
     }
 
     /// The id of the app whose sidecar this is.
@@ -135,7 +154,7 @@ impl Runtime {
         self.settings.apps.first().map_or("sidecar", |app| &app.app_id)
     }
 
-    /// Whether the app whose sidecar this is has been asked for its subscriptions.
+    /// Whether the app whose sidecar this is has been asked for its subscriptions, and has them.
     pub(crate) fn ready(&self) -> bool {
         self.apps.first().is_none_or(|app| app.subscriptions.get().is_some())
     }
@@ -145,6 +164,7 @@ impl Runtime {
         app: &Arc<AppState>,
         list: &[Subscription],
         topics: &[&str],
+        membership: &CancellationToken,
     ) -> Result<(), BrokerError> {
         let (runtime, app, list) = (Arc::clone(self), Arc::clone(app), list.to_vec());
         let group = Arc::clone(&app.id);
@@ -164,7 +184,7 @@ impl Runtime {
                 }
             }
         };
-        self.broker.subscribe(&group, topics, Box::new(claim), &self.token, &self.tracker)
+        self.broker.subscribe(&group, topics, Box::new(claim), membership, &self.tracker)
     }
 
     /// Runs `task` until it ends or the sidecar is told to stop.
@@ -187,7 +207,7 @@ impl Runtime {
             let record = taken.await?;
             self.observers.tell(|| Observation::Published {
                 topic: Arc::clone(&record.topic),
-                key: record.key.clone(),
+                key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into()),
                 bytes: record.message.value.len(),
                 at: self.clock.now(),
             });
@@ -219,5 +239,38 @@ impl Runtime {
             reply = self.channel.call(request) => reply,
             () = self.clock.sleep(limit) => Err(CallError(format!("no answer within {limit:?}"))),
         }
+    }
+}
+
+/// Makes attempts until one succeeds; what fails is told with the pause that follows.
+async fn at_last<E>(
+    clock: &dyn Clock,
+    mut attempt: impl FnMut() -> Result<(), E>,
+    tell: impl Fn(E, Duration),
+) {
+    let mut pause = SUBSCRIBE_AGAIN;
+    while let Err(error) = attempt() {
+        tell(error, pause);
+        clock.sleep(pause).await;
+        pause = SUBSCRIBE_AGAIN_MAX.min(pause * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::TokioClock;
+    use crate::domain::Timestamp;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_tried_again_ever_more_seldom_until_it_succeeds() {
+        let clock = TokioClock::starting_at(Timestamp::from_millis(0));
+        let mut at = Vec::new();
+        let attempt = || {
+            at.push(clock.monotonic().as_secs());
+            if at.len() < 8 { Err(()) } else { Ok(()) }
+        };
+        at_last(&clock, attempt, |(), pause| assert!(pause <= SUBSCRIBE_AGAIN_MAX)).await;
+        assert_eq!(at, [0, 1, 3, 7, 15, 31, 61, 91]);
     }
 }

@@ -16,8 +16,12 @@ use chrono::{DateTime, SecondsFormat};
 use super::json::{self, Members, NotJson, Numbers};
 use crate::domain::Timestamp;
 
-/// Publish metadata, which travels with the message and comes back as headers.
+/// What a publisher says of a message beside its payload.
 pub(crate) type Metadata = BTreeMap<String, String>;
+
+/// What travels beside a message and comes back as headers: publish metadata, or what another client of the broker
+/// wrote, which need not be text.
+pub(crate) type Headers = BTreeMap<String, Bytes>;
 
 /// The `traceparent` of a message whose envelope names no usable trace.
 const NO_TRACE: &str = "00-00000000000000000000000000000000-0000000000000000-00";
@@ -26,22 +30,24 @@ const NO_TRACE: &str = "00-00000000000000000000000000000000-0000000000000000-00"
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) value: Bytes,
-    pub(crate) metadata: Option<Arc<Metadata>>,
+    pub(crate) headers: Option<Arc<Headers>>,
     pub(crate) head: Head,
 }
 
 impl Message {
-    /// The message with metadata to travel beside it.
-    pub(crate) fn with(self, metadata: Option<Metadata>) -> Self {
-        Self { metadata: metadata.map(Arc::new), ..self }
+    /// The message with headers, or metadata that becomes such, to travel beside it.
+    pub(crate) fn with<V: Into<Bytes>>(self, headers: Option<BTreeMap<String, V>>) -> Self {
+        let headers =
+            headers.map(|pairs| pairs.into_iter().map(|(name, value)| (name, value.into())).collect());
+        Self { headers: headers.map(Arc::new), ..self }
     }
 }
 
 /// What delivery must know of a message's bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// The bytes are a JSON object; anything else cannot be delivered without `rawPayload`.
-    pub(crate) object: bool,
+    /// The bytes are a JSON object or `null`; anything else cannot be delivered without `rawPayload`.
+    pub(crate) event: bool,
     /// The `traceparent` header of its delivery.
     pub(crate) trace: Option<Cow<'static, str>>,
     /// After this instant it is no longer delivered.
@@ -53,14 +59,18 @@ pub(crate) struct Head {
 impl Head {
     /// Reads the head of bytes that were published as they are.
     pub(crate) fn read(value: &[u8]) -> Self {
-        Members::read(value).map_or_else(|_| Self::default(), |members| Self::of(&members))
+        match Members::read(value) {
+            Ok(members) => Self::of(&members),
+            // daprd delivers `null`, and so a tombstone, as it is; a number or a list it does not.
+            Err(_) => Self { event: serde_json::from_slice::<()>(value).is_ok(), ..Self::default() },
+        }
     }
 
     fn of(members: &Members<'_>) -> Self {
         let trace = members.text("traceparent").or_else(|| members.text("traceid"));
         let expires = members.text("expiration").and_then(|t| DateTime::parse_from_rfc3339(&t).ok());
         Self {
-            object: true,
+            event: true,
             trace: trace.map(|t| trace_header(&t)),
             expires: expires.map(|t| Timestamp::from_millis(t.timestamp_millis())),
             settled: false,
@@ -138,13 +148,13 @@ pub(crate) fn envelope(
         content => fresh(to, payload, content, metadata, expires, id)?,
     };
     head.settled = payload.numbers == Numbers::Float64;
-    Ok(Message { value: value.into(), metadata: None, head })
+    Ok(Message { value: value.into(), headers: None, head })
 }
 
 /// A message of bytes as they are.
 pub(crate) fn raw(value: Bytes) -> Message {
     let head = Head::read(&value);
-    Message { value, metadata: None, head }
+    Message { value, headers: None, head }
 }
 
 /// A bulk entry's payload as a message of its own, without an envelope.
@@ -235,7 +245,7 @@ fn fresh(
     member(&mut out, "type", own("cloudevent.type").unwrap_or("com.dapr.event.sent"));
     out.push(b'}');
     let trace = Some(trace_header(trace_parent));
-    Ok((out, Head { object: true, trace, expires, settled: false }))
+    Ok((out, Head { event: true, trace, expires, settled: false }))
 }
 
 /// Fills in what a publisher's own envelope lacks. `id` and `datacontenttype` are never filled in; `topic` and

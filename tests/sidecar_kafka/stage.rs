@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use reminder_worker::clock::{Clock, SystemClock};
-use reminder_worker::sidecar::{App, Settings, Sidecar};
+use reminder_worker::sidecar::{App, AppHealth, Settings, Sidecar};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,6 +48,15 @@ impl Broker {
         Self { address, directory: Some(directory) }
     }
 
+    /// From its next start on it makes no topics by itself.
+    pub(crate) fn make_no_topics(&self) {
+        let path = format!("{}/server.properties", self.directory.as_deref().expect("a broker of our own"));
+        let properties = std::fs::read_to_string(&path).expect("its properties");
+        let (on, off) = ("auto.create.topics.enable=true", "auto.create.topics.enable=false");
+        assert!(properties.contains(on));
+        std::fs::write(&path, properties.replace(on, off)).expect("its properties");
+    }
+
     /// `kill`, `pause`, `resume` or `start`.
     pub(crate) fn tell(&self, what: &str) {
         script(&[what, "--dir", self.directory.as_deref().expect("a broker of our own")]);
@@ -76,6 +87,7 @@ pub(crate) fn fresh(name: &str) -> String {
 pub(crate) struct Seen {
     pub(crate) at: Duration,
     pub(crate) path: String,
+    /// Bytes that are no text are escaped.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: String,
 }
@@ -92,13 +104,23 @@ impl Seen {
 }
 
 /// What an app answers to its n-th request, counted from 0.
-type Answer = Arc<dyn Fn(usize, &Seen) -> (u16, String) + Send + Sync>;
+type Answer = Box<dyn Fn(usize, &Seen) -> (u16, String) + Send + Sync>;
 
 /// An app with its subscriptions.
 #[derive(Clone)]
 pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<Script>,
+}
+
+/// What an app answers, and what it got.
+struct Script {
+    clock: SystemClock,
+    subscriptions: Value,
+    answer: Answer,
+    seen: Mutex<Vec<Seen>>,
+    hangs: watch::Sender<bool>,
+    ill: AtomicBool,
 }
 
 impl TestApp {
@@ -106,23 +128,38 @@ impl TestApp {
         subscriptions: Value,
         answer: impl Fn(usize, &Seen) -> (u16, String) + Send + Sync + 'static,
     ) -> Self {
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (clock, answer, remembered): (_, Answer, _) =
-            (Arc::new(SystemClock::new()), Arc::new(answer), Arc::clone(&seen));
+        let script = Arc::new(Script {
+            clock: SystemClock::new(),
+            subscriptions,
+            answer: Box::new(answer),
+            seen: Mutex::default(),
+            hangs: watch::Sender::new(false),
+            ill: AtomicBool::new(false),
+        });
+        let asked = Arc::clone(&script);
         let handler = move |request: Request<Body>| {
-            let (clock, answer) = (Arc::clone(&clock), Arc::clone(&answer));
-            let (seen, subscriptions) = (Arc::clone(&remembered), subscriptions.clone());
-            async move { answered(request, clock.monotonic(), &subscriptions, &seen, &answer).await }
+            let script = Arc::clone(&asked);
+            async move { script.answered(request).await }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         #[expect(clippy::disallowed_methods, reason = "the app of a test ends with its runtime")]
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await });
-        Self { address, seen }
+        Self { address, script }
+    }
+
+    /// From now on it answers deliveries only once it no longer hangs.
+    pub(crate) fn hang(&self, hangs: bool) {
+        self.script.hangs.send_replace(hangs);
+    }
+
+    /// From now on its health is probed with this success.
+    pub(crate) fn fall_ill(&self, ill: bool) {
+        self.script.ill.store(ill, Ordering::SeqCst);
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("whole").clone()
+        self.script.seen.lock().expect("whole").clone()
     }
 
     /// Waits until `enough` holds of what was seen.
@@ -139,35 +176,43 @@ impl TestApp {
     }
 }
 
-async fn answered(
-    request: Request<Body>,
-    at: Duration,
-    subscriptions: &Value,
-    seen: &Mutex<Vec<Seen>>,
-    answer: &Answer,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    match parts.uri.path() {
-        "/dapr/subscribe" => return axum::Json(subscriptions).into_response(),
-        "/dapr/config" => return StatusCode::NOT_FOUND.into_response(),
-        _ => {}
+impl Script {
+    async fn answered(&self, request: Request<Body>) -> Response {
+        let at = self.clock.monotonic();
+        let (parts, body) = request.into_parts();
+        match parts.uri.path() {
+            "/dapr/subscribe" => return axum::Json(&self.subscriptions).into_response(),
+            "/dapr/config" => return StatusCode::NOT_FOUND.into_response(),
+            "/healthz" if self.ill.load(Ordering::SeqCst) => {
+                return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            }
+            "/healthz" => return StatusCode::NO_CONTENT.into_response(),
+            _ => {}
+        }
+        let text = |value: &axum::http::HeaderValue| match std::str::from_utf8(value.as_bytes()) {
+            Ok(text) => text.to_owned(),
+            Err(_) => value.as_bytes().escape_ascii().to_string(),
+        };
+        let body = to_bytes(body, 4 << 20).await.expect("a body");
+        let request = Seen {
+            at,
+            path: parts.uri.path().to_owned(),
+            headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        };
+        let (status, reply) = {
+            let mut seen = self.seen.lock().expect("whole");
+            let number = seen.len();
+            seen.push(request);
+            (self.answer)(number, &seen[number])
+        };
+        let _ = self.hangs.subscribe().wait_for(|hangs| !*hangs).await;
+        (StatusCode::from_u16(status).expect("a status"), reply).into_response()
     }
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let body = to_bytes(body, 4 << 20).await.expect("a body");
-    let request = Seen {
-        at,
-        path: parts.uri.path().to_owned(),
-        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-    };
-    let (status, reply) = {
-        let mut seen = seen.lock().expect("whole");
-        let number = seen.len();
-        seen.push(request);
-        answer(number, &seen[number])
-    };
-    (StatusCode::from_u16(status).expect("a status"), reply).into_response()
 }
+
+/// How often apps are probed; one bad probe is enough.
+const PROBED: Duration = Duration::from_millis(200);
 
 /// A sidecar of one app.
 pub(crate) struct TestSidecar {
@@ -183,6 +228,7 @@ impl TestSidecar {
             kafka: Some(broker.to_owned()),
             component: "pubsub".into(),
             apps: vec![App { app_id: group.into(), address: app.address.to_string(), api_token: None }],
+            app_health: Some(AppHealth { interval: PROBED, threshold: 1, ..AppHealth::default() }),
             ..Settings::default()
         };
         let (token, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -209,7 +255,7 @@ impl TestSidecar {
         self.post(&format!("/v1.0/publish/bulk/pubsub/{topic}"), &Value::Array(entries)).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> (u16, String) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, String) {
         let request = reqwest::Client::new().post(format!("{}{path}", self.url));
         let request = request.header("content-type", "application/json").body(body.to_string());
         let reply = request.send().await.expect("an answer");

@@ -34,8 +34,13 @@ const SESSION_TIMEOUT_MS: &str = "10000";
 /// ends what no broker will ever answer.
 const REQUEST_TIMEOUT_MS: &str = "120000";
 
-/// How often what was passed is told to the broker: as much is delivered again after a kill, at most.
-const COMMIT_EVERY_MS: &str = "500";
+/// How long a topic may be unknown to the brokers before its publishers are told: an answer soon where nobody makes
+/// it, and time enough for a cluster that has been asked to.
+const TOPIC_UNKNOWN_MAX_MS: &str = "5000";
+
+/// How often the producer tells how its connections are, and so how soon a broker that is back is known to be: the
+/// shortest that the library has.
+const STATISTICS_EVERY_MS: &str = "1000";
 
 /// What the client fetches ahead, in KiB.
 const FETCHED_MAX_KIB: &str = "16384";
@@ -46,6 +51,7 @@ const REQUEST_MAX_BYTES: &str = "1100000";
 /// The brokers, and how to reach them.
 pub(crate) struct Broker {
     servers: Arc<str>,
+    clock: Arc<dyn Clock>,
     producer: Producer,
 }
 
@@ -63,9 +69,11 @@ impl Broker {
             .set("partitioner", "fnv1a_random")
             .set("sticky.partitioning.linger.ms", "0")
             .set("message.max.bytes", REQUEST_MAX_BYTES)
-            .set("message.timeout.ms", REQUEST_TIMEOUT_MS);
-        let producer = Producer::new(&config, Arc::clone(&servers), clock)?;
-        Ok(Self { servers, producer })
+            .set("message.timeout.ms", REQUEST_TIMEOUT_MS)
+            .set("topic.metadata.propagation.max.ms", TOPIC_UNKNOWN_MAX_MS)
+            .set("statistics.interval.ms", STATISTICS_EVERY_MS);
+        let producer = Producer::new(&config, Arc::clone(&servers), Arc::clone(&clock))?;
+        Ok(Self { servers, clock, producer })
     }
 
     /// See [`super::Broker::publish`].
@@ -90,14 +98,13 @@ impl Broker {
         config
             .set("group.id", group)
             .set("auto.offset.reset", "earliest")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.commit.interval.ms", COMMIT_EVERY_MS)
+            .set("enable.auto.commit", "false")
             .set("session.timeout.ms", SESSION_TIMEOUT_MS)
             // The one that daprd has too, should one of its kind be in the group.
             .set("partition.assignment.strategy", "range")
             .set("allow.auto.create.topics", "true")
             .set("queued.max.messages.kbytes", FETCHED_MAX_KIB);
-        group::join(&config, topics, claim, token, tracker)
+        group::join(&config, topics, claim, Arc::clone(&self.clock), token, tracker)
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{BrokerError, Record};
@@ -26,16 +27,6 @@ pub const UNREAD_MAX_BYTES: usize = 8 << 20;
 
 /// Topics at most: each costs memory even when empty, and a mistyped name makes one.
 pub const TOPICS_MAX: usize = 1024;
-
-/// What a record costs beyond its bytes, roughly: its structs and its place in the queue.
-pub(crate) const RECORD_OVERHEAD_BYTES: usize = 256;
-
-/// What a record costs here.
-fn kept_bytes(record: &Record) -> usize {
-    let metadata = record.message.metadata.as_deref();
-    let pairs: usize = metadata.into_iter().flatten().map(|(k, v)| k.len() + v.len()).sum();
-    record.message.value.len() + pairs + RECORD_OVERHEAD_BYTES
-}
 
 #[derive(Debug, Default)]
 struct Log {
@@ -54,7 +45,7 @@ impl Log {
     fn drop_first(&mut self) -> usize {
         let Some(record) = self.records.pop_front() else { return 0 };
         self.first += 1;
-        let bytes = kept_bytes(&record);
+        let bytes = record.kept_bytes();
         self.bytes -= bytes;
         bytes
     }
@@ -96,13 +87,16 @@ impl Broker {
     /// Puts a message on a topic.
     pub(crate) fn publish(&self, topic: &str, message: Message) -> Result<Arc<Record>, BrokerError> {
         let key = super::key_of(&message);
+        let mut asked = None;
         if self.profile == Profile::Kafka {
             super::check_size(&message, key.as_deref())?;
+            asked = super::partition_of(&message)?;
         }
         let topic = self.topic(topic)?;
         let count = self.profile.partitions();
-        let partition = match (super::partition_of(&message), &key) {
-            (Some(number), _) => number.min(count - 1),
+        let partition = match (asked, &key) {
+            (Some(number), _) if number < count => number,
+            (Some(number), _) => return Err(BrokerError::NoPartition { number, count }),
             (None, Some(key)) => hash_partition(key, count),
             (None, None) => self.chance.partition(&topic.name, &message.value, count).min(count - 1),
         };
@@ -113,7 +107,7 @@ impl Broker {
         &self,
         topic: &Arc<Topic>,
         partition: u32,
-        key: Option<Arc<str>>,
+        key: Option<Bytes>,
         message: Message,
     ) -> Result<Arc<Record>, BrokerError> {
         let place = &topic.partitions[partition as usize];
@@ -126,7 +120,7 @@ impl Broker {
             key,
             message,
         });
-        let bytes = kept_bytes(&record);
+        let bytes = record.kept_bytes();
         if log.groups.is_empty() {
             let kept = if self.profile == Profile::InMemory { 0 } else { UNREAD_MAX_BYTES };
             while log.bytes + bytes > kept && !log.records.is_empty() {
@@ -147,10 +141,11 @@ impl Broker {
         Ok(record)
     }
 
-    /// A new consumer group on a topic: one cursor for each partition, from the oldest record that is kept.
-    pub(crate) fn subscribe(&self, topic: &str) -> Result<Vec<Cursor>, BrokerError> {
-        let topic = self.topic(topic)?;
-        let cursor = |partition: usize| {
+    /// A new consumer group on all of `topics` or none: one cursor for each partition, from the oldest record that
+    /// is kept.
+    pub(crate) fn subscribe(&self, topics: &[&str]) -> Result<Vec<Cursor>, BrokerError> {
+        let topics: Vec<_> = topics.iter().map(|topic| self.topic(topic)).collect::<Result<_, _>>()?;
+        let cursor = |topic: &Arc<Topic>, partition: usize| {
             let mut log = topic.partitions[partition].log();
             let first = log.first;
             log.groups.push(first);
@@ -159,11 +154,12 @@ impl Broker {
                 group: log.groups.len() - 1,
                 next: first,
                 partition,
-                topic: Arc::clone(&topic),
+                topic: Arc::clone(topic),
                 bytes: Arc::clone(&self.bytes),
             }
         };
-        Ok((0..topic.partitions.len()).map(cursor).collect())
+        let places = topics.iter().flat_map(|topic| (0..topic.partitions.len()).map(move |n| (topic, n)));
+        Ok(places.map(|(topic, partition)| cursor(topic, partition)).collect())
     }
 
     fn topic(&self, name: &str) -> Result<Arc<Topic>, BrokerError> {
@@ -231,9 +227,9 @@ impl Cursor {
 }
 
 /// Kafka's hash partitioner as daprd's client library has it: FNV-1a of 32 bits, as a signed remainder.
-fn hash_partition(key: &str, partitions: u32) -> u32 {
+fn hash_partition(key: &[u8], partitions: u32) -> u32 {
     let hash =
-        key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        key.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     let signed = i64::from(hash.cast_signed()) % i64::from(partitions);
     u32::try_from(signed.abs()).unwrap_or_default()
 }

@@ -88,19 +88,22 @@ fn the_head_tells_what_delivery_needs() {
     for (value, head) in [
         ("[]", Head::default()),
         ("nonsense", Head::default()),
-        ("{}", Head { object: true, ..Head::default() }),
+        ("5", Head::default()),
+        ("", Head::default()),
+        (" null\n", Head { event: true, ..Head::default() }),
+        ("{}", Head { event: true, ..Head::default() }),
         (
             r#"{"traceid":""}"#,
-            Head { object: true, trace: Some(NO_TRACE.into()), expires: None, settled: false },
+            Head { event: true, trace: Some(NO_TRACE.into()), expires: None, settled: false },
         ),
-        (r#"{"traceid":7}"#, Head { object: true, ..Head::default() }),
+        (r#"{"traceid":7}"#, Head { event: true, ..Head::default() }),
         (
             r#"{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","traceid":""}"#,
-            Head { object: true, trace: Some(TRACE.into()), expires: None, settled: false },
+            Head { event: true, trace: Some(TRACE.into()), expires: None, settled: false },
         ),
         (
             r#"{"expiration":"1970-01-01T00:00:01Z"}"#,
-            Head { object: true, trace: None, expires: Some(Timestamp::from_millis(1000)), settled: false },
+            Head { event: true, trace: None, expires: Some(Timestamp::from_millis(1000)), settled: false },
         ),
     ] {
         assert_eq!(Head::read(value.as_bytes()), head, "{value}");

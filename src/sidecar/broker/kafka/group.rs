@@ -1,13 +1,18 @@
 //! Reading from Kafka as a member of a consumer group.
 //!
 //! One thread owns the consumer of an app: it alone calls the client library, hands the records of each partition
-//! to the cursor that the partition's delivery reads, and tells the library what the cursors have passed. So
-//! nothing of the library ever blocks a task. The library commits what it was told twice a second, before a
-//! partition goes to another member, and when the sidecar stops.
+//! to the cursor that the partition's delivery reads, and commits what the cursors have passed: twice a second,
+//! before a partition goes to another member, and when the sidecar stops. So nothing of the library ever blocks a
+//! task. Commits are not waited for: the library itself lets go of no partition, nor of the group, before they are
+//! answered. An offset may go back, as it must where a topic was made anew.
 //!
-//! A partition that is taken away cancels its deliveries where they are; what the app has taken by then without
-//! its answer having been read comes again, from the partition's new owner. A partition whose delivery falls
-//! behind is paused, so that one app that hangs costs a bounded piece of memory.
+//! A partition whose delivery falls behind is paused. What waits for an app that hangs is bounded for each partition
+//! of each topic: [`WAITING_MAX`] records, and [`WAITING_MAX_BYTES`] and one record more; beside it the library holds
+//! what it has fetched ahead for all of them together.
+//!
+//! Races accepted: a partition that is taken away cancels its deliveries where they are; what the app has taken by
+//! then without its answer having been read comes again, from the partition's new owner. So does what was passed
+//! since the last commit, if the sidecar is killed or the broker does not take the commit.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,16 +20,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use rdkafka::{ClientConfig, ClientContext, TopicPartitionList, config::RDKafkaLogLevel};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList, config::RDKafkaLogLevel};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{BrokerError, Claim, Record};
-use crate::sidecar::wrap::{Head, Message, Metadata};
+use crate::clock::Clock;
+use crate::sidecar::wrap::{Head, Headers, Message};
 
 /// How long the thread waits for a record before it looks after commits, pauses and the end.
 const POLL: Duration = Duration::from_millis(50);
@@ -32,8 +38,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// Records of one partition that wait for its delivery; a paused partition goes on at half of it.
 const WAITING_MAX: usize = 2048;
 
-/// Bytes of one partition that wait for its delivery.
+/// Bytes of one partition that wait for its delivery; likewise.
 const WAITING_MAX_BYTES: usize = 8 << 20;
+
+/// How often what was passed is committed: as much is delivered again after a kill, at most.
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
 
 /// What a partition's delivery and the thread tell each other.
 #[derive(Debug, Default)]
@@ -44,13 +53,25 @@ struct Progress {
     waiting_bytes: AtomicUsize,
 }
 
+impl Progress {
+    /// Whether the partition is to be paused, being paused or not.
+    fn pause(&self, paused: bool) -> bool {
+        let (records, bytes) = if paused {
+            (WAITING_MAX / 2 + 1, WAITING_MAX_BYTES / 2 + 1)
+        } else {
+            (WAITING_MAX, WAITING_MAX_BYTES)
+        };
+        self.waiting.load(Ordering::Relaxed) >= records || self.waiting_bytes.load(Ordering::Relaxed) >= bytes
+    }
+}
+
 /// A partition that is this member's.
 struct Held {
     records: mpsc::UnboundedSender<Arc<Record>>,
     progress: Arc<Progress>,
     revoked: CancellationToken,
-    /// The `next` that the library was told last.
-    told: u64,
+    /// The `next` that was committed last.
+    committed: u64,
     paused: bool,
 }
 
@@ -80,8 +101,10 @@ impl ConsumerContext for Member {
             }
             Rebalance::Revoke(list) => {
                 tracing::info!(group = self.group, partitions = list.count(), "partitions revoked");
-                // First, so that the library commits it before it lets go.
-                self.look_after(consumer);
+                // Partitions that were lost are another's by now, who may have gone further.
+                if !consumer.assignment_lost() {
+                    self.commit(consumer);
+                }
                 let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
                 held.retain(|(topic, partition), held| {
                     let gone = list.find_partition(topic, *partition).is_some();
@@ -96,6 +119,28 @@ impl ConsumerContext for Member {
             }
         }
     }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        // The library remembers a pause beyond the assignment that it was made in.
+        if let Rebalance::Assign(list) = rebalance
+            && let Err(error) = consumer.resume(list)
+        {
+            tracing::warn!(group = self.group, %error, "not resumed");
+        }
+    }
+
+    fn commit_callback(&self, result: Result<(), KafkaError>, offsets: &TopicPartitionList) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for place in offsets.elements() {
+            let Err(error) = result.clone().and(place.error()) else { continue };
+            let (topic, partition) = (Arc::<str>::from(place.topic()), place.partition());
+            tracing::debug!(group = self.group, topic = &*topic, partition, %error, "not committed");
+            // It is tried again, if the partition is ours still.
+            if let Some(held) = held.get_mut(&(topic, partition)) {
+                held.committed = 0;
+            }
+        }
+    }
 }
 
 /// Joins the group of the configuration, in a thread that leaves it when `token` is cancelled.
@@ -103,6 +148,7 @@ pub(crate) fn join(
     config: &ClientConfig,
     topics: &[&str],
     claim: Claim,
+    clock: Arc<dyn Clock>,
     token: &CancellationToken,
     tracker: &TaskTracker,
 ) -> Result<(), BrokerError> {
@@ -112,16 +158,17 @@ pub(crate) fn join(
     consumer.subscribe(topics)?;
     let token = token.clone();
     tracker.spawn_blocking(move || {
-        read(&consumer, &claim, &token);
-        // Commits what it was told, leaves the group.
+        read(&consumer, &claim, &*clock, &token);
+        // Leaves the group, which revokes, and so commits.
         drop(consumer);
     });
     Ok(())
 }
 
-fn read(consumer: &BaseConsumer<Member>, claim: &Claim, token: &CancellationToken) {
+fn read(consumer: &BaseConsumer<Member>, claim: &Claim, clock: &dyn Clock, token: &CancellationToken) {
     let member = consumer.context();
     let mut trouble = None;
+    let mut committed = clock.monotonic();
     while !token.is_cancelled() {
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
@@ -138,9 +185,13 @@ fn read(consumer: &BaseConsumer<Member>, claim: &Claim, token: &CancellationToke
             }
             Some(Err(_)) | None => {}
         }
-        member.look_after(consumer);
+        member.pause(consumer);
+        let now = clock.monotonic();
+        if now.saturating_sub(committed) >= COMMIT_EVERY {
+            member.commit(consumer);
+            committed = now;
+        }
     }
-    member.look_after(consumer);
 }
 
 impl Member {
@@ -159,42 +210,51 @@ impl Member {
                 progress: Arc::clone(&progress),
                 revoked: revoked.clone(),
             }));
-            Held { records, progress, revoked, told: 0, paused: false }
+            Held { records, progress, revoked, committed: 0, paused: false }
         });
         partition.progress.waiting.fetch_add(1, Ordering::Relaxed);
-        partition.progress.waiting_bytes.fetch_add(record.message.value.len(), Ordering::Relaxed);
+        partition.progress.waiting_bytes.fetch_add(record.kept_bytes(), Ordering::Relaxed);
         // The reader is gone only if the sidecar stops.
         let _ = partition.records.send(record);
     }
 
-    /// Tells the library what was passed, and pauses and resumes partitions.
-    fn look_after(&self, consumer: &BaseConsumer<Self>) {
+    /// Commits what was passed.
+    fn commit(&self, consumer: &BaseConsumer<Self>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = TopicPartitionList::new();
         for ((topic, partition), held) in held.iter_mut() {
             let next = held.progress.next.load(Ordering::Acquire);
-            if next > held.told {
-                // The library takes the offset of the last record that was passed.
-                let last = i64::try_from(next - 1).unwrap_or(i64::MAX);
-                if let Err(error) = consumer.store_offset(topic, *partition, last) {
-                    tracing::debug!(group = self.group, topic = &**topic, partition, %error, "not committed");
-                }
-                held.told = next;
+            if next == held.committed {
+                continue;
             }
-            let waiting = held.progress.waiting.load(Ordering::Relaxed);
-            let bytes = held.progress.waiting_bytes.load(Ordering::Relaxed);
-            let pause = if held.paused {
-                waiting > WAITING_MAX / 2 || bytes > WAITING_MAX_BYTES / 2
-            } else {
-                waiting >= WAITING_MAX || bytes >= WAITING_MAX_BYTES
-            };
-            if pause != held.paused {
-                let mut list = TopicPartitionList::with_capacity(1);
-                list.add_partition(topic, *partition);
-                let done = if pause { consumer.pause(&list) } else { consumer.resume(&list) };
-                match done {
-                    Ok(()) => held.paused = pause,
-                    Err(error) => tracing::warn!(group = self.group, topic = &**topic, %error, "not paused"),
-                }
+            let offset = Offset::Offset(i64::try_from(next).unwrap_or(i64::MAX));
+            match list.add_partition_offset(topic, *partition, offset) {
+                Ok(()) => held.committed = next,
+                Err(error) => tracing::warn!(group = self.group, topic = &**topic, %error, "not committed"),
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = consumer.commit(&list, CommitMode::Async)
+        {
+            // Only a consumer without a group refuses.
+            tracing::warn!(group = self.group, %error, "not committed");
+        }
+    }
+
+    /// Pauses and resumes partitions.
+    fn pause(&self, consumer: &BaseConsumer<Self>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((topic, partition), held) in held.iter_mut() {
+            let pause = held.progress.pause(held.paused);
+            if pause == held.paused {
+                continue;
+            }
+            let mut list = TopicPartitionList::with_capacity(1);
+            list.add_partition(topic, *partition);
+            let done = if pause { consumer.pause(&list) } else { consumer.resume(&list) };
+            match done {
+                Ok(()) => held.paused = pause,
+                Err(error) => tracing::warn!(group = self.group, topic = &**topic, %error, "not paused"),
             }
         }
     }
@@ -204,10 +264,10 @@ impl Member {
 fn record(message: &BorrowedMessage<'_>) -> Record {
     // A tombstone is delivered as what JSON has for nothing.
     let value = Bytes::copy_from_slice(message.payload().unwrap_or(b"null"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let bytes = Bytes::copy_from_slice;
     let headers = message.headers().map(|headers| {
-        let pairs = headers.iter().map(|h| (h.key.to_owned(), text(h.value.unwrap_or_default())));
-        Arc::new(pairs.collect::<Metadata>())
+        let pairs = headers.iter().map(|h| (h.key.to_owned(), bytes(h.value.unwrap_or_default())));
+        Arc::new(pairs.collect::<Headers>())
     });
     Record {
         topic: message.topic().into(),
@@ -215,8 +275,8 @@ fn record(message: &BorrowedMessage<'_>) -> Record {
         partition: u32::try_from(message.partition()).unwrap_or_default(),
         offset: u64::try_from(message.offset()).unwrap_or_default(),
         timestamp: message.timestamp().to_millis().unwrap_or_default(),
-        key: message.key().map(|key| text(key).into()),
-        message: Message { head: Head::read(&value), value, metadata: headers },
+        key: message.key().map(bytes),
+        message: Message { head: Head::read(&value), value, headers },
     }
 }
 
@@ -261,7 +321,32 @@ impl Cursor {
         for record in self.ahead.drain(..count.min(self.ahead.len())) {
             self.progress.next.store(record.offset + 1, Ordering::Release);
             self.progress.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.progress.waiting_bytes.fetch_sub(record.message.value.len(), Ordering::Relaxed);
+            self.progress.waiting_bytes.fetch_sub(record.kept_bytes(), Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_paused_at_its_bounds_and_goes_on_at_half_of_them() {
+        for (waiting, bytes, flowing, paused) in [
+            (WAITING_MAX - 1, WAITING_MAX_BYTES - 1, false, true),
+            (WAITING_MAX, 0, true, true),
+            (1, WAITING_MAX_BYTES, true, true),
+            (WAITING_MAX / 2 + 1, 0, false, true),
+            (1, WAITING_MAX_BYTES / 2 + 1, false, true),
+            (WAITING_MAX / 2, WAITING_MAX_BYTES / 2, false, false),
+        ] {
+            let progress =
+                Progress { waiting: waiting.into(), waiting_bytes: bytes.into(), ..Progress::default() };
+            assert_eq!(
+                (progress.pause(false), progress.pause(true)),
+                (flowing, paused),
+                "{waiting}, {bytes}"
+            );
         }
     }
 }

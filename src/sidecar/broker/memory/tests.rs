@@ -1,6 +1,4 @@
-use bytes::Bytes;
-
-use super::super::{KAFKA_RECORD_MAX_BYTES, KAFKA_RECORD_OVERHEAD};
+use super::super::{KAFKA_RECORD_MAX_BYTES, KAFKA_RECORD_OVERHEAD, RECORD_OVERHEAD_BYTES};
 use super::*;
 use crate::clock::SystemClock;
 use crate::sidecar::chance::Luck;
@@ -11,18 +9,21 @@ fn broker(profile: Profile) -> Broker {
 }
 
 fn message(bytes: usize) -> Message {
-    Message { value: Bytes::from(vec![b'x'; bytes]), metadata: None, head: Head::default() }
+    Message { value: Bytes::from(vec![b'x'; bytes]), headers: None, head: Head::default() }
 }
 
 fn keyed(key: &str) -> Message {
-    let metadata = Metadata::from([("partitionKey".to_owned(), key.to_owned())]);
-    Message { metadata: Some(Arc::new(metadata)), ..message(1) }
+    asking("partitionKey", key)
+}
+
+fn asking(name: &str, value: &str) -> Message {
+    message(1).with(Some(Metadata::from([(name.to_owned(), value.to_owned())])))
 }
 
 #[test]
 fn keys_go_to_the_partition_that_kafka_gave_them() {
     for (key, partition) in [("k", 1), ("k1", 1)] {
-        assert_eq!(hash_partition(key, 3), partition, "{key}");
+        assert_eq!(hash_partition(key.as_bytes(), 3), partition, "{key}");
     }
 }
 
@@ -35,9 +36,59 @@ fn a_key_keeps_its_partition_and_its_order() {
 }
 
 #[test]
+fn a_partition_number_is_taken_as_daprd_takes_it() {
+    let number = |asked| broker(Profile::Kafka).publish("t", asking("partitionNumber", asked));
+    for (asked, partition) in [("0", 0), ("2", 2), ("+1", 1), ("02", 2)] {
+        assert_eq!(number(asked).unwrap().partition, partition, "{asked}");
+    }
+    for (asked, told) in [
+        ("3", "partition number 3 is out of range, topic has 3 partitions"),
+        ("-1", "partitionNumber must be non-negative, got -1"),
+        ("", "invalid partitionNumber metadata value \"\": strconv.ParseInt: parsing \"\": invalid syntax"),
+        (
+            " 2",
+            "invalid partitionNumber metadata value \" 2\": strconv.ParseInt: parsing \" 2\": invalid syntax",
+        ),
+        (
+            "4294967296",
+            "invalid partitionNumber metadata value \"4294967296\": strconv.ParseInt: parsing \"4294967296\": \
+             value out of range",
+        ),
+    ] {
+        assert_eq!(number(asked).unwrap_err().to_string(), told, "{asked}");
+    }
+    assert!(
+        broker(Profile::Redis).publish("t", asking("partitionNumber", "x")).is_ok(),
+        "only Kafka has any"
+    );
+}
+
+#[test]
+fn a_record_costs_its_value_its_key_its_headers_and_its_place() {
+    let record = broker(Profile::Kafka).publish("t", keyed("task")).unwrap();
+    let (value, key, header) = (1, "task".len(), "partitionKeytask".len());
+    assert_eq!(record.kept_bytes(), value + key + header + RECORD_OVERHEAD_BYTES);
+}
+
+#[test]
+fn a_group_that_does_not_get_all_of_its_topics_holds_none() {
+    let broker = broker(Profile::Redis);
+    for n in 1..TOPICS_MAX {
+        broker.publish(&n.to_string(), message(1)).unwrap();
+    }
+    assert_eq!(broker.subscribe(&["t", "one more"]).err(), Some(BrokerError::TooManyTopics));
+    let mut reader = broker.subscribe(&["t"]).unwrap().remove(0);
+    let before = broker.bytes();
+    broker.publish("t", message(1)).unwrap();
+    reader.advance(1);
+    assert_eq!(broker.bytes(), before);
+}
+
+#[test]
 fn what_every_group_has_passed_is_forgotten() {
     let broker = broker(Profile::Redis);
-    let (mut a, mut b) = (broker.subscribe("t").unwrap().remove(0), broker.subscribe("t").unwrap().remove(0));
+    let (mut a, mut b) =
+        (broker.subscribe(&["t"]).unwrap().remove(0), broker.subscribe(&["t"]).unwrap().remove(0));
     for _ in 0..2 {
         broker.publish("t", message(10)).unwrap();
     }
@@ -59,7 +110,7 @@ fn a_topic_without_subscribers_keeps_its_newest_records_up_to_the_bound() {
         broker.publish("t", message(each - RECORD_OVERHEAD_BYTES)).unwrap();
     }
     assert_eq!(broker.bytes(), UNREAD_MAX_BYTES);
-    let kept = broker.subscribe("t").unwrap().remove(0).peek(9);
+    let kept = broker.subscribe(&["t"]).unwrap().remove(0).peek(9);
     assert_eq!(kept.iter().map(|r| r.offset).collect::<Vec<_>>(), [1, 2, 3, 4]);
 }
 
@@ -67,13 +118,13 @@ fn a_topic_without_subscribers_keeps_its_newest_records_up_to_the_bound() {
 fn in_memory_forgets_what_nobody_subscribed_to() {
     let broker = broker(Profile::InMemory);
     broker.publish("t", message(1)).unwrap();
-    assert_eq!((broker.bytes(), broker.subscribe("t").unwrap().remove(0).peek(9).len()), (0, 0));
+    assert_eq!((broker.bytes(), broker.subscribe(&["t"]).unwrap().remove(0).peek(9).len()), (0, 0));
 }
 
 #[test]
 fn a_full_log_refuses_and_takes_again_once_read() {
     let broker = broker(Profile::Redis);
-    let mut reader = broker.subscribe("t").unwrap().remove(0);
+    let mut reader = broker.subscribe(&["t"]).unwrap().remove(0);
     let half = LOG_MAX_BYTES / 2 - RECORD_OVERHEAD_BYTES;
     broker.publish("t", message(half)).unwrap();
     broker.publish("t", message(half)).unwrap();
@@ -106,7 +157,7 @@ fn topics_are_made_up_to_the_bound() {
 #[tokio::test]
 async fn a_waiting_cursor_wakes_when_enough_is_there() {
     let broker = broker(Profile::Redis);
-    let mut cursor = broker.subscribe("t").unwrap().remove(0);
+    let mut cursor = broker.subscribe(&["t"]).unwrap().remove(0);
     let waiting = async {
         cursor.wait(2).await;
         cursor.peek(9).len()
