@@ -1,7 +1,8 @@
 """Child processes and their ports: started with a log file, signalled, and never left behind.
 
 Owns what is common to the worker, the sidecars and the brokers. A child dies with the harness (the kernel sends it
-SIGKILL), so a run that is cut off leaves nothing on the machine.
+SIGKILL), so a run that is cut off leaves nothing on the machine; `tests/kafka/broker`, whose Kafka is nobody's child,
+sees to that itself.
 """
 
 import asyncio
@@ -126,8 +127,12 @@ class Process:
         await self._gone()
 
     async def terminate(self) -> int:
-        """SIGTERM, and its exit code; one that does not obey in time is killed, and that is a failure."""
+        """SIGTERM, and its exit code; one that does not obey in time is killed, and that is a failure.
+
+        A scenario that failed may have left it stopped, hence SIGCONT.
+        """
         self.signal(signal.SIGTERM)
+        self._child.send_signal(signal.SIGCONT)
         try:
             return await self._gone()
         except Failed:

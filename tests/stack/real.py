@@ -86,3 +86,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except Failed as failed:
         sys.exit(f"real-stack: {failed}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("real-stack: ended by a signal")

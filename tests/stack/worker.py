@@ -56,7 +56,7 @@ class Worker:
         try:
             async with self._session.get(self._ops(path)) as reply:
                 return await reply.json(content_type=None)
-        except (aiohttp.ClientError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return repr(error)
 
     def _ops(self, path: str) -> str:
