@@ -16,6 +16,7 @@ use crate::recordings::is_unmatched;
 use crate::recordings::same::Outcome;
 use crate::sidecar::{Broker, Kind, Running, Spec};
 use crate::table::{Row, Verdict, text_of};
+use crate::topics;
 use crate::wait::until_within;
 
 /// The app's id in the recordings, which is the source of its events.
@@ -26,9 +27,6 @@ const HOLDS_OTHERS_UP_MS: i64 = 4_000;
 
 /// How long the first delivery of anything may take: consumer groups of many topics come together slowly.
 const FIRST_DELIVERY_MAX: Duration = Duration::from_secs(30);
-
-/// How long Kafka may take to make a topic.
-const TOPIC_MADE_MAX: Duration = Duration::from_secs(10);
 
 const BESIDE_OTHERS: &str = "recorded beside others that changed it (see UNMATCHED): held against the embedded sidecar in place of it";
 
@@ -78,6 +76,9 @@ impl Play<'_> {
 
     async fn group(&self, number: usize, names: &[&str]) -> Vec<Outcome> {
         let probe = Probe::start(self.capture, names, &self.run).await;
+        if self.broker.is_real_kafka() {
+            topics::make(&self.broker.address, &probe.topics()).await;
+        }
         let spec = Spec {
             broker: self.broker.clone(),
             app_id: APP_ID,
@@ -94,7 +95,7 @@ impl Play<'_> {
         let replies = join_all(names.iter().map(|name| self.publish(&sidecar, &probe, name))).await;
         self.watch(&probe, names).await;
         assert_eq!(probe.asked(), self.capture.subscribe_request_headers, "asked once, as recorded");
-        sidecar.kill().await;
+        sidecar.end().await;
         let outcome = |(name, reply): (&&str, Reply)| Outcome {
             reply,
             deliveries: self.within_the_time_watched(&probe, name),
@@ -108,18 +109,9 @@ impl Play<'_> {
         for (name, value) in &publish.headers {
             request = request.header(name, value);
         }
-        let mut reply = None;
-        let sent = async || {
-            probe.publishes(name);
-            let sent = request.try_clone().unwrap().send().await.unwrap();
-            let sent = Reply { status: sent.status().as_u16(), body: sent.text().await.unwrap() };
-            // Then nothing was written: Kafka makes topics when they are first named, in its own time.
-            let there = !sent.body.contains("topic or partition that does not exist");
-            reply = Some(sent);
-            there.then_some(())
-        };
-        let _ = until_within(TOPIC_MADE_MAX, sent).await;
-        reply.unwrap()
+        probe.publishes(name);
+        let sent = request.send().await.unwrap();
+        Reply { status: sent.status().as_u16(), body: sent.text().await.unwrap() }
     }
 
     /// Waits until each scenario has been watched as long as when it was recorded, from its first delivery on.

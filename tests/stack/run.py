@@ -104,7 +104,7 @@ async def _too_often(count: Count, scenario: Scenario, stage: Stage) -> list[str
         count.redelivered = await stage.redelivered()
     except Failed as failed:
         return [*faults, str(failed)]
-    if scenario.redelivered_max is not None and count.redelivered > scenario.redelivered_max:
+    if count.redelivered > scenario.redelivered_max:
         faults.append(f"{count.redelivered} events delivered again, at most {scenario.redelivered_max} are explained")
     return faults
 

@@ -20,6 +20,8 @@ COMPONENT = "kafka-pubsub"
 READY_SECONDS = 60.0
 # How long a group may take to come together: a member that was killed is missed after 10 s.
 REBALANCE_SECONDS = 40.0
+# What an embedded sidecar logs, with the number of `partitions`, as its group comes together and as it leaves.
+ASSIGNED, REVOKED = "partitions assigned", "partitions revoked"
 # Events in one bulk publish.
 BULK = 500
 
@@ -88,6 +90,10 @@ class Sidecar:
 
         await poll(f"{self.process.name} is subscribed; see {self.process.log}", subscribed, READY_SECONDS)
 
+    async def end(self) -> None:
+        """Ends it as a pod's end does; `Failed` unless it goes well."""
+        await self.process.terminate()
+
     async def publish(self, topic: str, events: list[dict], key) -> None:
         """Publishes in bulk; `Failed` unless every event was taken."""
         for start in range(0, len(events), BULK):
@@ -149,10 +155,19 @@ class Embedded(Sidecar):
 
     def assignments(self) -> list[int]:
         """How many partitions it was given, each time that its group came together; over all its lives."""
+        return [one["partitions"] for one in self._told() if one["message"] == ASSIGNED]
+
+    async def end(self) -> None:
+        """Exiting with 0 is not enough: it must have left its group, or others wait for its partitions."""
+        await super().end()
+        changes = [one["message"] for one in self._told() if one["message"] in (ASSIGNED, REVOKED) and one["partitions"]]
+        if changes and changes[-1] != REVOKED:
+            raise Failed(f"{self.process.name} did not give its partitions back; see {self.process.log}")
+
+    def _told(self) -> list[dict]:
         lines = self.process.log.read_text(errors="replace").splitlines() if self.process.log.exists() else []
         # A line that is being written has no end yet; the address on standard output is no JSON either.
-        told = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return [one["partitions"] for one in told if one["message"] == "partitions assigned"]
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
     async def assigned(self, what: str, condition, after: int = 0) -> None:
         """Waits for an assignment, not counting the first `after`, whose size meets the condition."""

@@ -15,12 +15,9 @@ from . import events
 from .app import App
 from .client import Client, make_topics
 from .ledger import Ledger
-from .processes import Failed, Process
+from .processes import Failed
 from .sidecars import COMPONENT, Daprd, Embedded, Sidecar, write_resources
 from .worker import Worker
-
-# What an embedded sidecar says that did not get rid of its consumer: it ends with 0 all the same.
-PARTED_BADLY = "the broker does not answer: what was read last will be delivered again"
 
 
 class Stage:
@@ -73,8 +70,13 @@ class Stage:
     async def end(self) -> list[str]:
         """Ends all of it; what did not end as it should."""
         # One that a scenario ended, or that ended by itself, has been judged there.
-        ending = [one.process for one in (self.worker, *self._all_sidecars()) if one.process.runs()]
-        faults = [fault for process in ending if (fault := await _ended_badly(process))]
+        faults = []
+        for one in (self.worker, *self._all_sidecars()):
+            try:
+                if one.process.runs():
+                    await one.end()
+            except Failed as failed:
+                faults.append(str(failed))
         await self._close()
         await self.session.close()
         return faults
@@ -89,19 +91,6 @@ class Stage:
     async def _close(self) -> None:
         """Ends what is in this process."""
         raise NotImplementedError
-
-
-async def _ended_badly(process: Process) -> str | None:
-    """Ends a process with SIGTERM; what was wrong with how it went."""
-    try:
-        code = await process.terminate()
-    except Failed as failed:
-        return str(failed)
-    if code:
-        return f"{process.name} exited {code} on SIGTERM; see {process.log}"
-    if PARTED_BADLY in process.log.read_text(errors="replace"):
-        return f"{process.name} gave up on leaving its group; see {process.log}"
-    return None
 
 
 class DaprdStage(Stage):

@@ -51,6 +51,10 @@ class Worker:
 
         await poll(f"the worker is ready; see {self.process.log}", content, READY_SECONDS)
 
+    async def end(self) -> None:
+        """Ends it as a pod's end does; `Failed` unless it goes well."""
+        await self.process.terminate()
+
     async def ask(self, path: str):
         """What its ops port answers, as JSON, or what went wrong as text: used to explain, never to judge."""
         try:

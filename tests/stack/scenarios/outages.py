@@ -13,10 +13,9 @@ BURST = 2_000
 # How long the app's port stays closed.
 CLOSED_MS = 20_000
 
-# Events that a sidecar delivers in one request, at most: the worker's subscription says so.
-BATCH = 100
-# Partitions with events; each has one batch under way.
-BATCHES = 3 * BATCH
+# Events that a sidecar has under way, at most: one request for each partition with events, of as many as the worker's
+# subscription allows.
+BATCHES = 3 * 100
 # Reminders that the worker has under way, at most: `publish.batch_max` times `publish.in_flight_max`. A kill leaves
 # them published and not written down, so each may go out once more.
 UNDER_WAY = 256 * 4

@@ -8,9 +8,9 @@ import signal
 from contextlib import asynccontextmanager
 
 from ..client import PARTITIONS
-from ..processes import Failed, now_ms
+from ..processes import now_ms
 from ..stage import EmbeddedStage
-from .outages import BATCH, spread
+from .outages import BATCHES, spread
 
 # Partitions of the worker's three topics.
 ALL = 3 * PARTITIONS
@@ -19,12 +19,12 @@ PART = 250
 EVERY_SECONDS = 0.5
 # A rebalance ends the batch that is under way in each partition with events: by the kill, by the return.
 # The killed one had told the broker, twice a second, what it had passed: two parts may lie between.
-KILLED_REDELIVERED = 2 * PART + 2 * PARTITIONS * BATCH
+KILLED_REDELIVERED = 2 * PART + 2 * BATCHES
 
 # More than a member keeps of each partition ahead of its delivery, 2,048 records: it has paused every one.
 WAITING = 9_000
 # Evicted, back, gone: three rebalances of what is under way.
-PAUSED_REDELIVERED = 3 * PARTITIONS * BATCH
+PAUSED_REDELIVERED = 3 * BATCHES
 
 
 async def killed(stage: EmbeddedStage) -> None:
@@ -60,8 +60,7 @@ async def paused(stage: EmbeddedStage) -> None:
         second.process.signal(signal.SIGCONT)
         await second.assigned("some partitions again", lambda count: 0 < count < ALL, seen)
         seen = len(first.assignments())
-        if code := await second.process.terminate():
-            raise Failed(f"{second.process.name} exited {code} on SIGTERM; see {second.process.log}")
+        await second.end()
         await first.assigned("every partition for good", lambda count: count == ALL, seen)
     finally:
         stage.worker.process.signal(signal.SIGCONT)
