@@ -166,7 +166,7 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
             plays.push(Play { kind: sidecar, broker, capture, run: run.to_string() });
         }
     }
-    // Consumer groups of so many new topics come together slowly: of those on a real Kafka, one sidecar's at a time.
+    // Hundreds of topics at once keep a machine busy, and consumer groups of so many new ones come together slowly.
     plays.sort_by_key(turn);
     let turns: Vec<&[Play<'_>]> = plays.chunk_by(|play, next| turn(play) == turn(next)).collect();
     let play_all = async |plays: &[Play<'_>]| join_all(plays.iter().map(|play| play.run(&is_wanted))).await;
@@ -228,8 +228,9 @@ fn sidecars(daprd: Option<&Daprd>, profile: Profile) -> Vec<Kind> {
 /// When a play's turn is.
 fn turn(play: &Play<'_>) -> u8 {
     match play.kind {
-        _ if !play.broker.is_real_kafka() => 0,
-        Kind::Daprd(_) => 1,
-        Kind::Embedded | Kind::EmbeddedOnKafka => 2,
+        Kind::Daprd(_) if !play.broker.is_real_kafka() => 0,
+        Kind::Embedded => 1,
+        Kind::Daprd(_) => 2,
+        Kind::EmbeddedOnKafka => 3,
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Kafka makes a topic when it is first named, in its own time; a publish meanwhile fails, one in bulk in part, and
 //! cannot be repeated without changing what a recording counts. So each is named here, with the request that every
-//! client begins with, until the broker has it. By hand, since a build without the feature `kafka` has no client.
+//! client begins with, until the broker has it, and asked for its end, until its partitions answer. By hand, since a
+//! build without the feature `kafka` has no client.
 
 use std::io;
 use std::time::Duration;
@@ -15,9 +16,15 @@ use crate::wait::until_within;
 /// How long a hundred topics may take.
 const MADE_MAX: Duration = Duration::from_secs(60);
 
-/// The request `Metadata` and the version of it that is written here.
-const METADATA: i16 = 3;
-const VERSION: i16 = 4;
+/// Requests, and the versions of them that are written here: old ones that brokers still take, without tags.
+const METADATA: (i16, i16) = (3, 4);
+const LIST_OFFSETS: (i16, i16) = (2, 1);
+
+/// The end of a partition, as a timestamp.
+const LATEST: i64 = -1;
+
+/// A topic and its partitions.
+type Topic = (String, Vec<i32>);
 
 /// Names the topics until the broker has all of them.
 pub(crate) async fn make(broker: &str, topics: &[String]) {
@@ -27,61 +34,96 @@ pub(crate) async fn make(broker: &str, topics: &[String]) {
 
 async fn all_there(broker: &str, topics: &[String]) -> io::Result<bool> {
     let mut stream = TcpStream::connect(broker).await?;
-    stream.write_all(&request(topics)).await?;
+    let mut body = array(topics.iter().map(|topic| text(topic)));
+    // Makes those that are not there.
+    body.push(1);
+    let described = ask(&mut stream, METADATA, &body).await?;
+    let Some(topics) = Reply(&described).topics() else { return Ok(false) };
+    let place = |partition: &i32| [&partition.to_be_bytes()[..], &LATEST.to_be_bytes()].concat();
+    let places = |(topic, partitions): &Topic| [text(topic), array(partitions.iter().map(place))].concat();
+    // Of an ordinary consumer.
+    let body = [(-1_i32).to_be_bytes().to_vec(), array(topics.iter().map(places))].concat();
+    let ends = ask(&mut stream, LIST_OFFSETS, &body).await?;
+    Ok(Reply(&ends).all_have_ends().is_some())
+}
+
+/// The answer to a request, without its head.
+async fn ask(stream: &mut TcpStream, (key, version): (i16, i16), body: &[u8]) -> io::Result<Vec<u8>> {
+    // No correlation, no client id.
+    let head = [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0; 4], &(-1_i16).to_be_bytes()].concat();
+    let length = u32::try_from(head.len() + body.len()).unwrap().to_be_bytes();
+    stream.write_all(&[&length[..], &head, body].concat()).await?;
     let length = stream.read_i32().await?;
     let mut reply = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     stream.read_exact(&mut reply).await?;
-    Reply(&reply).all_well().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    Ok(reply.split_off(4))
 }
 
-fn request(topics: &[String]) -> Vec<u8> {
-    let mut body = [METADATA.to_be_bytes(), VERSION.to_be_bytes(), [0, 0], [0, 0]].concat();
-    // No client id.
-    body.extend((-1_i16).to_be_bytes());
-    body.extend(u32::try_from(topics.len()).unwrap().to_be_bytes());
-    for topic in topics {
-        body.extend(u16::try_from(topic.len()).unwrap().to_be_bytes());
-        body.extend(topic.as_bytes());
-    }
-    // Makes those that are not there.
-    body.push(1);
-    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-    [&length[..], &body].concat()
+fn text(text: &str) -> Vec<u8> {
+    [&u16::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat()
+}
+
+fn array(items: impl ExactSizeIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let length = u32::try_from(items.len()).unwrap().to_be_bytes().to_vec();
+    items.fold(length, |all, item| [all, item].concat())
 }
 
 /// What has not been read of an answer.
 struct Reply<'a>(&'a [u8]);
 
 impl Reply<'_> {
-    /// Whether no topic and no partition has an error: it is there, and has a leader.
-    fn all_well(mut self) -> Option<bool> {
-        // Correlation, throttling.
-        self.skip(4 + 4)?;
-        for _ in 0..self.number()? {
+    /// What `Metadata` tells of topics; nothing while one of them or a partition has an error.
+    fn topics(mut self) -> Option<Vec<Topic>> {
+        // Throttling.
+        self.skip(4)?;
+        for _ in 0..self.count()? {
+            // Number, host, port and rack of a broker.
             self.skip(4)?;
-            self.skip_text()?;
+            self.text()?;
             self.skip(4)?;
-            self.skip_text()?;
+            self.text()?;
         }
         // The cluster's id, the controller.
-        self.skip_text()?;
+        self.text()?;
         self.skip(4)?;
-        let mut well = true;
-        for _ in 0..self.number()? {
-            well &= self.short()? == 0;
-            self.skip_text()?;
+        let mut topics = Vec::new();
+        for _ in 0..self.count()? {
+            self.no_error()?;
+            let name = self.text()?;
+            // Whether it is internal.
             self.skip(1)?;
-            for _ in 0..self.number()? {
-                well &= self.short()? == 0;
-                // Its number, its leader; replicas, and those in sync.
-                self.skip(4 + 4)?;
+            let mut partitions = Vec::new();
+            for _ in 0..self.count()? {
+                self.no_error()?;
+                partitions.push(self.number()?);
+                // The leader; replicas, and those in sync.
+                self.skip(4)?;
                 for _ in 0..2 {
-                    let nodes = self.number()?;
+                    let nodes = self.count()?;
                     self.skip(4 * nodes)?;
                 }
             }
+            topics.push((name, partitions));
         }
-        Some(well)
+        Some(topics)
+    }
+
+    /// Whether `ListOffsets` tells an end of every partition.
+    fn all_have_ends(mut self) -> Option<()> {
+        for _ in 0..self.count()? {
+            self.text()?;
+            for _ in 0..self.count()? {
+                self.number()?;
+                self.no_error()?;
+                // Timestamp, offset.
+                self.skip(8 + 8)?;
+            }
+        }
+        Some(())
+    }
+
+    fn no_error(&mut self) -> Option<()> {
+        (self.short()? == 0).then_some(())
     }
 
     fn skip(&mut self, bytes: usize) -> Option<()> {
@@ -95,15 +137,21 @@ impl Reply<'_> {
         Some(i16::from_be_bytes(*bytes))
     }
 
-    fn number(&mut self) -> Option<usize> {
+    fn number(&mut self) -> Option<i32> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
-        usize::try_from(i32::from_be_bytes(*bytes)).ok()
+        Some(i32::from_be_bytes(*bytes))
+    }
+
+    fn count(&mut self) -> Option<usize> {
+        usize::try_from(self.number()?).ok()
     }
 
     /// One of length -1 is none.
-    fn skip_text(&mut self) -> Option<()> {
-        let length = self.short()?;
-        self.skip(usize::try_from(length).unwrap_or_default())
+    fn text(&mut self) -> Option<String> {
+        let length = usize::try_from(self.short()?).unwrap_or_default();
+        let text = self.0.get(..length)?;
+        self.0 = &self.0[length..];
+        Some(String::from_utf8_lossy(text).into_owned())
     }
 }
