@@ -82,6 +82,10 @@ async def _play(row: Row, scenario: Scenario, set_stage: Callable[[], Stage], br
         row.faults.append(str(failed) or f"it hung for {SCENARIO_SECONDS:.0f} s")
     except Exception:  # A fault of the harness is a failure of its row and of no other.
         row.faults.append(traceback.format_exc())
+    except asyncio.CancelledError:  # The run is given up.
+        if stage:
+            await stage.abandon()
+        raise
     if stage:
         row.count = stage.ledger.count(scenario.ordered)
         found = row.count.faults()

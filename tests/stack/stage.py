@@ -77,9 +77,13 @@ class Stage:
                     await one.end()
             except Failed as failed:
                 faults.append(str(failed))
+        await self.abandon()
+        return faults
+
+    async def abandon(self) -> None:
+        """Ends what is in this process; the others die with it."""
         await self._close()
         await self.session.close()
-        return faults
 
     def _all_sidecars(self) -> list[Sidecar]:
         """Those of the worker, and any other."""
