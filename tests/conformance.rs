@@ -1,5 +1,7 @@
 //! Deliveries as they are recorded and as the worker needs them, on every sidecar there is: always on the embedded
-//! one, and on a real daprd wherever one is found (`DAPRD`, `PATH`, `~/.dapr/bin/daprd`).
+//! one, on a real daprd wherever one is found (`DAPRD`, `PATH`, `~/.dapr/bin/daprd`), and with the feature `kafka` on
+//! the embedded one in front of a real Kafka. That one is named by `KAFKA`, or started where `tests/kafka/broker fetch`
+//! has been; nothing is installed here.
 //!
 //! The first line says which, the table at the end what came out. It has a harness of its own because libtest would
 //! swallow both, and because scenarios share sidecars: they are played side by side, on topics of their own, in real
@@ -22,6 +24,8 @@ mod daprd;
 mod doubt;
 #[path = "conformance/found.rs"]
 mod found;
+#[path = "kafka/broker.rs"]
+mod kafka;
 #[path = "conformance/loose.rs"]
 mod loose;
 #[path = "process/ports.rs"]
@@ -44,6 +48,8 @@ mod stops;
 mod table;
 #[path = "conformance/tap.rs"]
 mod tap;
+#[path = "conformance/topics.rs"]
+mod topics;
 #[path = "process/wait.rs"]
 mod wait;
 #[path = "conformance/worker.rs"]
@@ -52,11 +58,12 @@ mod worker;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use brokers::Started;
 use found::Daprd;
 use futures_util::future::join_all;
 use recorded::{Outcomes, Play};
 use recordings::capture::Capture;
-use reminder_worker::sidecar::Profile;
+use reminder_worker::sidecar::{KAFKA_BUILT_IN, Profile};
 use rig::Place;
 use sidecar::{Broker, Kind};
 use table::Table;
@@ -71,8 +78,8 @@ const CAPTURES: [(&str, Profile); 5] = [
     ("kafka+resiliency", Profile::Kafka),
 ];
 
-/// Why no broker is started.
-const NO_DAPRD: &str = "no daprd";
+/// Between the runs of one sidecar and the next's: more than there are captures.
+const RUNS_APART: i64 = 10;
 
 /// Which scenarios are wanted, as libtest's arguments say it.
 struct Wanted {
@@ -118,17 +125,8 @@ fn main() -> ExitCode {
 
 async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
     let captures = CAPTURES.map(|(name, _)| Capture::load(name));
-    let embedded = concat!("the embedded sidecar ", env!("CARGO_PKG_VERSION"));
-    match &daprd {
-        Some(daprd) => {
-            println!("conformance: on {embedded} and on daprd {} ({})", daprd.version, daprd.path.display());
-        }
-        None => println!(
-            "conformance: on {embedded} alone; no daprd in DAPRD, PATH or ~/.dapr/bin: the recordings of daprd {} \
-             stood in for it",
-            captures[0].daprd
-        ),
-    }
+    let no_kafka = if daprd.is_some() || KAFKA_BUILT_IN { brokers::no_kafka() } else { None };
+    print_head(daprd.as_ref(), no_kafka.as_deref(), &captures[0].daprd);
     let mut table = Table::default();
     let is_wanted = |name: &str| wanted.is(name);
     let recorded = captures.iter().flat_map(|capture| capture.scenarios.keys().map(String::as_str));
@@ -138,37 +136,45 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
     }
     let profiles = CAPTURES.iter().map(|(_, profile)| *profile);
     table.extend(vec![doubt::row(&profiles.zip(&captures).collect::<Vec<_>>())]);
-    let (redis, kafka) = match &daprd {
-        Some(_) => (brokers::redis().await, brokers::kafka()),
-        None => (Err(NO_DAPRD.to_owned()), Err(NO_DAPRD.to_owned())),
+    let (redis, kafka) = match brokers_for(daprd.as_ref(), no_kafka).await {
+        Ok(brokers) => brokers,
+        Err(why) => {
+            println!("conformance: {why}");
+            return false;
+        }
     };
     let (mut plays, mut places) = (Vec::new(), Vec::new());
     for (n, ((name, profile), capture)) in (0..).zip(CAPTURES.iter().zip(&captures)) {
-        let run = (now() / 1_000 + n).to_string();
-        let mut on = |kind: Kind, broker: Broker| {
+        for (kind, sidecar) in (0..).zip(sidecars(daprd.as_ref(), *profile)) {
+            let broker = match (&sidecar, profile) {
+                (Kind::Embedded, _) | (_, Profile::InMemory) => Ok(Broker::played(*profile)),
+                (_, Profile::Redis) => redis.as_ref().map(|started| Broker::at(*profile, &started.address)),
+                (_, Profile::Kafka) => kafka.as_ref().map(|started| Broker::at(*profile, &started.address)),
+            };
+            let broker = match broker {
+                Ok(broker) => broker,
+                Err(why) => {
+                    table.leave_out(recorded::column(&sidecar, name), why);
+                    continue;
+                }
+            };
             if !name.ends_with("+resiliency") {
-                places.push((Place { kind: kind.clone(), broker: broker.clone() }, *name));
+                places.push((Place { kind: sidecar.clone(), broker: broker.clone() }, *name));
             }
-            plays.push(Play { kind, broker, capture, run: run.clone() });
-        };
-        on(Kind::Embedded, Broker::played(*profile));
-        let Some(daprd) = daprd.clone().map(Kind::Daprd) else { continue };
-        let broker = match profile {
-            Profile::InMemory => Ok(Broker::played(*profile)),
-            Profile::Redis => redis.as_ref().map(|started| Broker::at(*profile, &started.address)),
-            Profile::Kafka => kafka.as_ref().map(|started| Broker::at(*profile, &started.address)),
-        };
-        match broker {
-            Ok(broker) => on(daprd, broker),
-            Err(why) => table.leave_out(recorded::column(&daprd, name), why),
+            // Topics are named after it, so no two plays on a broker may share it.
+            let run = now() / 1_000 + n + RUNS_APART * kind;
+            plays.push(Play { kind: sidecar, broker, capture, run: run.to_string() });
         }
     }
-    // Consumer groups of so many new topics come together slowly: a real Kafka has the machine to itself.
-    plays.sort_by_key(is_on_kafka);
-    let (first, last) = plays.split_at(plays.partition_point(|play| !is_on_kafka(play)));
+    // Hundreds of topics at once keep a machine busy, and consumer groups of so many new ones come together slowly.
+    plays.sort_by_key(turn);
+    let turns: Vec<&[Play<'_>]> = plays.chunk_by(|play, next| turn(play) == turn(next)).collect();
     let play_all = async |plays: &[Play<'_>]| join_all(plays.iter().map(|play| play.run(&is_wanted))).await;
+    let (first, rest) = turns.split_first().unwrap();
     let (mut outcomes, rows) = tokio::join!(play_all(first), scenarios::run(&places, &is_wanted));
-    outcomes.extend(play_all(last).await);
+    for plays in rest {
+        outcomes.extend(play_all(plays).await);
+    }
     for (play, played) in plays.iter().zip(&outcomes) {
         let is_twin = |(other, _): &(&Play, &Outcomes)| {
             matches!(other.kind, Kind::Embedded) && other.capture.name == play.capture.name
@@ -181,7 +187,50 @@ async fn run(daprd: Option<Daprd>, wanted: &Wanted) -> bool {
     table.print()
 }
 
-/// Whether a play is on a real Kafka.
-fn is_on_kafka(play: &Play<'_>) -> bool {
-    matches!(play.kind, Kind::Daprd(_)) && play.broker.profile == Profile::Kafka
+/// What it runs on, and what is not there.
+fn print_head(daprd: Option<&Daprd>, no_kafka: Option<&str>, recorded: &str) {
+    let embedded = concat!("the embedded sidecar ", env!("CARGO_PKG_VERSION"));
+    let kafka = no_kafka.map(|why| format!("; on no real Kafka: {why}")).unwrap_or_default();
+    match daprd {
+        Some(daprd) => {
+            let (version, path) = (&daprd.version, daprd.path.display());
+            println!("conformance: on {embedded} and on daprd {version} ({path}){kafka}");
+        }
+        None => println!(
+            "conformance: on {embedded} alone; no daprd in DAPRD, PATH or ~/.dapr/bin: the recordings of daprd \
+             {recorded} stood in for it{kafka}"
+        ),
+    }
+}
+
+/// Redis and Kafka, or why each is left out; an error where one that should start does not.
+async fn brokers_for(
+    daprd: Option<&Daprd>,
+    no_kafka: Option<String>,
+) -> Result<(Result<Started, String>, Result<Started, String>), String> {
+    const UNUSED: &str = "no sidecar needs it";
+    let redis = if daprd.is_some() { brokers::redis().await } else { Err(UNUSED.to_owned()) };
+    let kafka = match no_kafka {
+        Some(why) => Err(why),
+        None if daprd.is_some() || KAFKA_BUILT_IN => Ok(brokers::kafka()?),
+        None => Err(UNUSED.to_owned()),
+    };
+    Ok((redis, kafka))
+}
+
+/// Those that there are on a broker.
+fn sidecars(daprd: Option<&Daprd>, profile: Profile) -> Vec<Kind> {
+    let on_kafka = (KAFKA_BUILT_IN && profile == Profile::Kafka).then_some(Kind::EmbeddedOnKafka);
+    let daprd = daprd.cloned().map(Kind::Daprd);
+    [Some(Kind::Embedded), daprd, on_kafka].into_iter().flatten().collect()
+}
+
+/// When a play's turn is.
+fn turn(play: &Play<'_>) -> u8 {
+    match play.kind {
+        Kind::Daprd(_) if !play.broker.is_real_kafka() => 0,
+        Kind::Embedded => 1,
+        Kind::Daprd(_) => 2,
+        Kind::EmbeddedOnKafka => 3,
+    }
 }

@@ -1,6 +1,5 @@
 //! The broker as a process, its topics, and an ordinary client of it: librdkafka as it comes, but for what is named.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -14,16 +13,15 @@ use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
 use rdkafka::{ClientConfig, ClientContext, Message as _};
 
 use super::event;
+use super::kafka_process as process;
 use super::marks::Marks;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/broker");
 const PARTITIONS: i32 = 3;
 const POLL: Duration = Duration::from_millis(100);
 
-/// A Kafka broker of its own; stopped and erased when dropped.
+/// A Kafka broker of its own.
 pub(crate) struct Broker {
-    pub(crate) address: String,
-    _dir: tempfile::TempDir,
+    process: process::Broker,
 }
 
 /// The topics of one subject.
@@ -43,11 +41,15 @@ pub(crate) fn client_version() -> String {
 
 impl Broker {
     pub(crate) fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let started = Command::new(SCRIPT).args(["start", "--dir"]).arg(dir.path()).output().unwrap();
-        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
-        let address = String::from_utf8(started.stdout).unwrap().lines().last().unwrap().trim().to_owned();
-        Self { address, _dir: dir }
+        if let Some(why) = process::missing() {
+            panic!("{why}");
+        }
+        Self { process: process::Broker::start().unwrap() }
+    }
+
+    /// `HOST:PORT`
+    pub(crate) fn address(&self) -> &str {
+        &self.process.address
     }
 
     /// Topics that nobody has used.
@@ -70,7 +72,7 @@ impl Broker {
 
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.address);
+        config.set("bootstrap.servers", self.address());
         config
     }
 
@@ -87,12 +89,6 @@ impl Broker {
         let mut config = self.client();
         config.set("acks", "all").set("linger.ms", linger.to_string());
         Producer(config.create_with_context(Acknowledged).unwrap())
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = Command::new(SCRIPT).args(["stop", "--erase", "--dir"]).arg(self._dir.path()).status();
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Measures three ways to one Kafka broker, one after the other in one run: an ordinary client, the embedded sidecar
 //! with the worker, and a real daprd with the worker where one is found (`DAPRD`, then `PATH`, then `~/.dapr/bin`).
-//! Everything shares the machine. Nothing here passes or fails: compare the ratios of one run.
+//! Everything shares the machine. Nothing here passes or fails: compare the ratios of one run. `tests/kafka/broker
+//! fetch` brings the broker.
 //!
 //! The ordinary client has no worker behind it: a relay consumes each event and publishes it on as a reminder, which
 //! is the least that any reminder costs on this broker: two publishes and two deliveries.
@@ -13,7 +14,11 @@
 #[path = "../main_job/client.rs"]
 mod client;
 mod event;
+#[path = "../../tests/conformance/found.rs"]
+mod found;
 mod kafka;
+#[path = "../../tests/kafka/broker.rs"]
+mod kafka_process;
 mod marks;
 mod publish;
 mod subject;
@@ -41,24 +46,28 @@ fn main() {
     // `cargo bench` hands over flags of the standard harness; what is left are the subjects, all if none.
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let daprd = found::daprd().unwrap_or_else(|why| panic!("{why}"));
     let broker = Broker::start();
     println!("librdkafka {}, 3 partitions a topic, {PACE} events/s for latency", kafka::client_version());
     println!(
         "{:30} {:>15} {:>17} {:>11} {:>13}",
         "", "publish p50/p99", "reminder p50/p99", "publishes/s", "reminders/s"
     );
-    for kind in [Kind::Client, Kind::Embedded, Kind::Daprd] {
-        if asked.is_empty() || asked.iter().any(|name| name == kind.name()) {
-            match kind.version() {
-                Some(version) => runtime.block_on(measure(kind, &version, &broker)),
-                None => println!("{:30} not found in DAPRD, PATH or ~/.dapr/bin", kind.name()),
-            }
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|asked| asked == name);
+    let version = daprd.as_ref().map(|daprd| daprd.version.clone()).unwrap_or_default();
+    let subjects = [(Kind::Client, ""), (Kind::Embedded, "")];
+    for (kind, version) in subjects.into_iter().chain(daprd.map(|daprd| (Kind::Daprd(daprd), &*version))) {
+        if is_asked(kind.name()) {
+            runtime.block_on(measure(&kind, version, &broker));
         }
+    }
+    if version.is_empty() && is_asked("daprd") {
+        println!("{:30} not found in DAPRD, PATH or ~/.dapr/bin", "daprd");
     }
 }
 
 /// One row of the table.
-async fn measure(kind: Kind, version: &str, broker: &Broker) {
+async fn measure(kind: &Kind, version: &str, broker: &Broker) {
     let topics = broker.topics(kind.name()).await;
     let subject = Subject::start(kind, broker, &topics);
     let audience = Audience::start(broker, &topics);

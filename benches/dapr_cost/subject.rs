@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
+use super::found::Daprd;
 use super::kafka::{Broker, Consumption, Topics, relay};
 use super::publish::Publisher;
 
@@ -16,11 +16,11 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const WORKER: &str = env!("CARGO_BIN_EXE_reminder-worker");
 
 /// The three of them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Kind {
     Client,
     Embedded,
-    Daprd,
+    Daprd(Daprd),
 }
 
 /// One that runs; killed when dropped.
@@ -32,28 +32,17 @@ pub(crate) struct Subject {
 }
 
 impl Kind {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Embedded => "embedded",
-            Self::Daprd => "daprd",
-        }
-    }
-
-    /// What there is to measure; nothing where no daprd is found.
-    pub(crate) fn version(self) -> Option<String> {
-        match self {
-            Self::Client | Self::Embedded => Some(String::new()),
-            Self::Daprd => {
-                let told = Command::new(daprd()?).arg("--version").output().ok()?;
-                Some(String::from_utf8_lossy(&told.stdout).trim().to_owned())
-            }
+            Self::Daprd(_) => "daprd",
         }
     }
 }
 
 impl Subject {
-    pub(crate) fn start(kind: Kind, broker: &Broker, topics: &Topics) -> Self {
+    pub(crate) fn start(kind: &Kind, broker: &Broker, topics: &Topics) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (sidecar_port, app_port) = (free_port(), free_port());
         let mut worker = Command::new(WORKER);
@@ -70,16 +59,17 @@ impl Subject {
         let processes = match kind {
             Kind::Client => vec![],
             Kind::Embedded => {
-                worker.args(["dev", "--kafka", &broker.address, "--port", &sidecar_port.to_string()]);
+                worker.args(["dev", "--kafka", broker.address(), "--port", &sidecar_port.to_string()]);
                 vec![worker.spawn().unwrap()]
             }
-            Kind::Daprd => {
-                fs::write(dir.path().join("kafka-pubsub.yaml"), component(&broker.address)).unwrap();
-                let daprd = sidecar(&dir.path().to_string_lossy(), sidecar_port, app_port).spawn().unwrap();
+            Kind::Daprd(daprd) => {
+                fs::write(dir.path().join("kafka-pubsub.yaml"), component(broker.address())).unwrap();
+                let resources = dir.path().to_string_lossy();
+                let daprd = sidecar(daprd, &resources, sidecar_port, app_port).spawn().unwrap();
                 vec![worker.arg("serve").spawn().unwrap(), daprd]
             }
         };
-        let relay = (kind == Kind::Client).then(|| relay(broker, topics));
+        let relay = matches!(kind, Kind::Client).then(|| relay(broker, topics));
         Self { sidecar_port, processes, _relay: relay, _dir: dir }
     }
 
@@ -106,15 +96,6 @@ impl Drop for Subject {
     }
 }
 
-/// `DAPRD`, then `PATH`, then where `dapr init` puts it.
-fn daprd() -> Option<PathBuf> {
-    let named = std::env::var_os("DAPRD").map(PathBuf::from);
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&paths).map(|dir| dir.join("daprd"));
-    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".dapr/bin/daprd"));
-    named.into_iter().chain(on_path).chain(home).find(|path| path.is_file())
-}
-
 fn component(brokers: &str) -> String {
     format!(
         r#"apiVersion: dapr.io/v1alpha1
@@ -131,8 +112,8 @@ spec:
     )
 }
 
-fn sidecar(resources: &str, port: u16, app_port: u16) -> Command {
-    let mut command = Command::new(daprd().unwrap());
+fn sidecar(daprd: &Daprd, resources: &str, port: u16, app_port: u16) -> Command {
+    let mut command = Command::new(&daprd.path);
     command
         .args(["--app-id", "worker-beside-daprd", "--app-protocol", "http", "--log-level", "warn"])
         .args(["--app-port", &app_port.to_string(), "--dapr-http-port", &port.to_string()])

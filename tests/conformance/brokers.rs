@@ -1,13 +1,13 @@
-//! The brokers that a real daprd needs, where they can be had: started for this run, or named by `KAFKA`.
+//! The brokers that sidecars are played on, where they can be had: started for this run, or named by `KAFKA`.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::found::in_path;
+use crate::kafka;
 use crate::ports::free_port;
 use crate::wait::until_within;
 
@@ -15,13 +15,18 @@ use crate::wait::until_within;
 pub(crate) struct Started {
     /// `HOST:PORT`
     pub(crate) address: String,
-    _held: Held,
+    _held: Option<Held>,
 }
 
+/// Kept for its end.
 enum Held {
-    Redis { child: Child, _dir: TempDir },
-    Kafka(PathBuf, TempDir),
-    Nothing,
+    Redis { _server: Redis },
+    Kafka { _broker: kafka::Broker },
+}
+
+struct Redis {
+    child: Child,
+    _dir: TempDir,
 }
 
 /// How long Redis may take to listen.
@@ -37,47 +42,35 @@ pub(crate) async fn redis() -> Result<Started, String> {
     command.current_dir(dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let child = command.spawn().map_err(|error| format!("redis-server does not start: {error}"))?;
     let address = format!("127.0.0.1:{port}");
-    let started = Started { address: address.clone(), _held: Held::Redis { child, _dir: dir } };
+    let held = Held::Redis { _server: Redis { child, _dir: dir } };
+    let started = Started { address: address.clone(), _held: Some(held) };
     let listens = until_within(REDIS_START_MAX, async || TcpStream::connect(&address).ok()).await;
     listens.map(|_| started).ok_or_else(|| "redis-server did not listen within 10 s".to_owned())
 }
 
-/// The broker that `KAFKA` names (`HOST:PORT`), or one that `tests/kafka/broker` starts, or why there is none.
-pub(crate) fn kafka() -> Result<Started, String> {
-    if let Some(address) = std::env::var("KAFKA").ok().filter(|address| !address.is_empty()) {
-        return Ok(Started { address, _held: Held::Nothing });
-    }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker");
-    if !script.is_file() {
-        return Err("KAFKA names no broker and tests/kafka/broker is not there".to_owned());
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let mut start = Command::new(&script);
-    start.args(["start", "--port", &free_port().to_string(), "--dir"]).arg(dir.path()).stdin(Stdio::null());
-    let output = start.output().map_err(|error| format!("tests/kafka/broker does not run: {error}"))?;
-    let address = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let started = Started { address, _held: Held::Kafka(script, dir) };
-    match output.status.success() && started.address.contains(':') {
-        true => Ok(started),
-        false => Err(format!("tests/kafka/broker start: {}", String::from_utf8_lossy(&output.stderr).trim())),
-    }
+/// The broker that `KAFKA` names, as `HOST:PORT`.
+fn named() -> Option<String> {
+    std::env::var("KAFKA").ok().filter(|address| !address.is_empty())
 }
 
-impl Drop for Held {
+/// Why there is no Kafka to play on: none is named, and what starts one is not there.
+pub(crate) fn no_kafka() -> Option<String> {
+    if named().is_some() { None } else { kafka::missing() }
+}
+
+/// The broker that `KAFKA` names, or one of our own.
+pub(crate) fn kafka() -> Result<Started, String> {
+    if let Some(address) = named() {
+        return Ok(Started { address, _held: None });
+    }
+    let broker = kafka::Broker::start()?;
+    Ok(Started { address: broker.address.clone(), _held: Some(Held::Kafka { _broker: broker }) })
+}
+
+impl Drop for Redis {
     fn drop(&mut self) {
-        match self {
-            Self::Redis { child, .. } => {
-                // It may have ended.
-                let _ = child.kill();
-                let _ = child.wait();
-            }
-            Self::Kafka(script, dir) => {
-                let stop = Command::new(script).args(["stop", "--erase", "--dir"]).arg(dir.path()).output();
-                if let Err(error) = stop {
-                    println!("conformance: the broker in {} was not stopped: {error}", dir.path().display());
-                }
-            }
-            Self::Nothing => {}
-        }
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -2,7 +2,7 @@
 
 use reminder_worker::sidecar::Profile;
 
-use crate::loose::difference;
+use crate::loose::{EARLY_MS, difference};
 use crate::recordings::app::is_bulk;
 use crate::recordings::capture::{Capture, Scenario};
 use crate::recordings::same::Outcome;
@@ -52,13 +52,13 @@ pub(crate) fn row(captures: &[(Profile, &Capture)]) -> Row {
         for (name, recorded) in &capture.scenarios {
             let watched = i64::try_from(capture.watched(name).as_millis()).unwrap();
             let Some(itself) = itself(recorded) else { continue };
-            if let Some(difference) = difference(*profile, recorded, &itself, watched) {
+            if let Some(difference) = difference(*profile, recorded, &itself, watched, EARLY_MS) {
                 overlooked.push(format!("{} {name} differs from itself: {difference}", capture.name));
             }
             for (fault, spoil) in FAULTS {
                 let Some(mut outcome) = self::itself(recorded) else { continue };
                 if spoil(recorded, &mut outcome)
-                    && difference(*profile, recorded, &outcome, watched).is_none()
+                    && difference(*profile, recorded, &outcome, watched, EARLY_MS).is_none()
                 {
                     overlooked.push(format!("{} {name}: {fault} is not seen", capture.name));
                 }

@@ -17,30 +17,31 @@ use crate::recordings::capture::{Delivery, Scenario};
 use crate::recordings::same::{Outcome, pair_differs, reply_differs};
 
 /// What a busy machine adds to a pause: other scenarios run beside this one.
-const LATE_MS: i64 = 2_500;
+pub(crate) const LATE_MS: i64 = 2_500;
 
 /// What a late start takes off the pause to the next.
-const EARLY_MS: i64 = 300;
+pub(crate) const EARLY_MS: i64 = 300;
 
 /// Longest pause between two tries that belong to a series without end.
 const ENDLESS_PAUSE_MS: i64 = 5_500;
 
-/// The first thing that differs, `watched_ms` long.
+/// The first thing that differs, `watched_ms` long. A try may come `early_ms` before its time in what it is held against.
 pub(crate) fn difference(
     profile: Profile,
     recorded: &Scenario,
     outcome: &Outcome,
     watched_ms: i64,
+    early_ms: i64,
 ) -> Option<String> {
     let reply = reply_differs(recorded, outcome);
     if reply.is_some() {
         return reply;
     }
     if is_bulk(recorded) {
-        return batches_differ(profile, recorded, outcome, watched_ms);
+        return batches_differ(profile, recorded, outcome, watched_ms, early_ms);
     }
     let ours: Vec<i64> = outcome.deliveries.iter().map(|d| d.at_ms).collect();
-    series_differ(&ours, &recorded.at_ms, watched_ms).or_else(|| {
+    series_differ(&ours, &recorded.at_ms, watched_ms, early_ms).or_else(|| {
         let several = recorded.publish.path.contains("/bulk/");
         let count = ours.len().min(recorded.first.len());
         pair_differs(
@@ -52,7 +53,7 @@ pub(crate) fn difference(
 
 /// Counts and pauses of one event's deliveries. A series that went on when the recording ended may have been cut off
 /// earlier or later.
-fn series_differ(ours: &[i64], theirs: &[i64], watched_ms: i64) -> Option<String> {
+fn series_differ(ours: &[i64], theirs: &[i64], watched_ms: i64, early_ms: i64) -> Option<String> {
     let from_first = |at: &[i64]| at.iter().map(|ms| ms - at[0]).collect::<Vec<_>>();
     let endless = is_endless(theirs, watched_ms);
     let (ours, theirs) = (from_first(ours), from_first(theirs));
@@ -66,7 +67,7 @@ fn series_differ(ours: &[i64], theirs: &[i64], watched_ms: i64) -> Option<String
             theirs.len()
         ));
     }
-    let off = |(ours, theirs): (&i64, &i64)| ours - theirs > LATE_MS || theirs - ours > EARLY_MS;
+    let off = |(ours, theirs): (&i64, &i64)| ours - theirs > LATE_MS || theirs - ours > early_ms;
     ours.iter().zip(&theirs).any(off).then(|| format!("pauses {ours:?} instead of {theirs:?}"))
 }
 
@@ -140,6 +141,7 @@ fn batches_differ(
     recorded: &Scenario,
     outcome: &Outcome,
     watched_ms: i64,
+    early_ms: i64,
 ) -> Option<String> {
     let at: Vec<i64> = outcome.deliveries.iter().map(|d| d.at_ms).collect();
     // Only in-memory's batches are always cut alike: one message each.
@@ -148,7 +150,7 @@ fn batches_differ(
     }
     let ours = Batches::of(&outcome.deliveries, &at);
     let theirs = Batches::of(&recorded.first, &recorded.at_ms);
-    let series = series_differ(ours.most_often(), theirs.most_often(), watched_ms);
+    let series = series_differ(ours.most_often(), theirs.most_often(), watched_ms, early_ms);
     if is_endless(theirs.most_often(), watched_ms) {
         // Which others had their turn before is chance.
         return series;

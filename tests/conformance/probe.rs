@@ -68,6 +68,12 @@ impl Probe {
         self.shared.subscriptions.as_array().unwrap().len()
     }
 
+    /// The topics of its subscriptions.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        let topic = |one: &Value| one["topic"].as_str().unwrap().to_owned();
+        self.shared.subscriptions.as_array().unwrap().iter().map(topic).collect()
+    }
+
     /// The headers of the requests for its subscriptions.
     pub(crate) fn asked(&self) -> Vec<BTreeMap<String, String>> {
         self.shared.asked.lock().unwrap().clone()

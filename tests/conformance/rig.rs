@@ -104,10 +104,10 @@ impl Rig {
         self.worker = self.setup.start().await;
     }
 
-    /// Kills the sidecar.
+    /// Ends the sidecar in the middle of whatever it does.
     pub(crate) async fn lose_sidecar(self) -> Lost {
         let Self { kind, spec, sidecar, tap, worker, setup, suffix } = self;
-        sidecar.kill().await;
+        sidecar.end().await;
         Lost { kind, spec, tap, worker, setup, suffix }
     }
 
@@ -139,7 +139,7 @@ impl Rig {
     }
 }
 
-/// A rig whose sidecar was killed.
+/// A rig whose sidecar has ended.
 pub(crate) struct Lost {
     kind: Kind,
     spec: Spec,

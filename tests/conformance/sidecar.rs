@@ -1,13 +1,17 @@
 //! A sidecar under test: the embedded one in this process, or a daprd as a process of its own.
 
+use std::future::IntoFuture as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use reminder_worker::clock::SystemClock;
 use reminder_worker::sidecar::{App, AppHealth, InboundRetry, Profile, Settings, Sidecar};
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
+use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +32,10 @@ const SUBSCRIBED_MAX: Duration = Duration::from_secs(90);
 /// Which sidecar.
 #[derive(Clone)]
 pub(crate) enum Kind {
+    /// Playing its broker.
     Embedded,
+    /// On a broker that is there; needs the feature `kafka`.
+    EmbeddedOnKafka,
     Daprd(Daprd),
 }
 
@@ -37,12 +44,13 @@ impl Kind {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
+            Self::EmbeddedOnKafka => "embedded on a real",
             Self::Daprd(_) => "daprd",
         }
     }
 }
 
-/// The broker behind a sidecar: the embedded one plays it, daprd needs its address.
+/// The broker behind a sidecar: its address, unless the sidecar plays it.
 #[derive(Clone, Debug)]
 pub(crate) struct Broker {
     pub(crate) profile: Profile,
@@ -57,6 +65,11 @@ impl Broker {
 
     pub(crate) fn at(profile: Profile, address: &str) -> Self {
         Self { profile, address: address.to_owned() }
+    }
+
+    /// Whether it is a Kafka of flesh and blood.
+    pub(crate) fn is_real_kafka(&self) -> bool {
+        self.profile == Profile::Kafka && !self.address.is_empty()
     }
 }
 
@@ -95,7 +108,7 @@ enum Host {
 impl Running {
     pub(crate) async fn start(kind: &Kind, spec: &Spec) -> Self {
         let host = match kind {
-            Kind::Embedded => embedded(spec).await,
+            Kind::Embedded | Kind::EmbeddedOnKafka => embedded(spec).await,
             Kind::Daprd(daprd) => Host::Daprd(Process::start(daprd, spec)),
         };
         let client = Client::builder().no_proxy().build().unwrap();
@@ -130,10 +143,10 @@ impl Running {
         Some(metadata["subscriptions"].as_array().cloned().unwrap_or_default())
     }
 
-    /// Ends it in the middle of whatever it does.
-    pub(crate) async fn kill(self) {
+    /// Ends it in the middle of whatever it does: daprd by SIGKILL. Nothing of this process can be killed alone, so
+    /// the embedded one stops, which leaves its group; `tests/kafka-stack` kills it as a process.
+    pub(crate) async fn end(self) {
         match self.host {
-            // Nothing of this process can be killed alone; its tasks are dropped where they are.
             Host::Embedded(stop, tracker) => {
                 drop(stop);
                 tracker.close();
@@ -162,16 +175,26 @@ impl Running {
 }
 
 async fn embedded(spec: &Spec) -> Host {
-    let app = App {
-        app_id: spec.app_id.into(),
-        address: format!("127.0.0.1:{}", spec.app_port),
+    let app = |id: &str, address: String| App {
+        app_id: id.into(),
+        address,
         api_token: spec.app_token.map(Into::into),
+    };
+    let address = format!("127.0.0.1:{}", spec.app_port);
+    let kafka = spec.broker.is_real_kafka().then(|| spec.broker.address.clone());
+    let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let apps = match kafka {
+        None => vec![app(spec.app_id, address)],
+        // An app's consumer group is its id, and others on the broker have the same. The first app names the source of
+        // events: one that subscribes to nothing.
+        Some(_) => vec![app(spec.app_id, mute(&token, &tracker).await), app(&spec.group, address)],
     };
     let settings = Settings {
         listen: (Ipv4Addr::LOCALHOST, spec.port).into(),
         profile: spec.broker.profile,
         component: COMPONENT.into(),
-        apps: vec![app],
+        kafka,
+        apps,
         api_token: spec.api_token.map(Into::into),
         resiliency: spec.retry,
         app_health: spec.app_health.then(|| AppHealth {
@@ -181,8 +204,16 @@ async fn embedded(spec: &Spec) -> Host {
         }),
         ..Settings::default()
     };
-    let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
     let started = Sidecar::start(settings, Arc::new(SystemClock::new()), token.clone(), tracker.clone());
     started.await.unwrap();
     Host::Embedded(token.drop_guard(), tracker)
+}
+
+/// The address of an app that is well and answers 404 to everything else.
+async fn mute(token: &CancellationToken, tracker: &TaskTracker) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serving = axum::serve(listener, Router::new().route("/healthz", get(|| async {}))).into_future();
+    tracker.spawn(token.clone().run_until_cancelled_owned(serving));
+    address
 }

@@ -172,7 +172,7 @@ pub(crate) async fn oversize(place: Place) {
     assert_eq!(rig.worker.counted("quarantined").await, u64::from(arrives));
 }
 
-pub(crate) async fn sidecar_killed(place: Place) {
+pub(crate) async fn sidecar_lost(place: Place) {
     let rig = Rig::ready(&place, &single()).await;
     rig.publish(&created("late", 2_000)).await;
     let due = now() + 2_000;

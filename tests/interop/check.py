@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BURST = 200
 READY_SECONDS = 60
+STOP_SECONDS = 20  # more than the worker's grace and what the stand-in takes to part from its broker
 SLACK_SECONDS = 5  # more than any reminder takes after its time, on a machine that is busy
 
 
@@ -112,14 +113,22 @@ class Stage:
         return call("POST", f"{self.app}/tasks", {"title": title, "due_date": utc(seconds)})["task_id"]
 
     def stop(self):
-        for process in (self.worker, self.uvicorn):
-            process.send_signal(signal.SIGCONT)
+        """Ends both with SIGTERM; what did not end as it should, and was killed if it still ran."""
+        # uvicorn finishes, and then dies of the signal that it was sent.
+        ends = {"worker": (self.worker, {0}), "app": (self.uvicorn, {0, -signal.SIGTERM})}
+        for process, _ in ends.values():
             process.terminate()
-        for process in (self.worker, self.uvicorn):
+            process.send_signal(signal.SIGCONT)
+        faults = []
+        for name, (process, codes) in ends.items():
             try:
-                process.wait(15)
+                code = process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
+                code = f"nothing for {STOP_SECONDS} s"
+            if code not in codes:
+                faults.append(f"the {name} ends well on SIGTERM: it ended with {code}")
+        return faults
 
 
 def the_app_gets_what_it_should(stage):
@@ -222,6 +231,9 @@ def main():
             the_sdk_understands_answers(stage)
             subprocess.run([ROOT / "examples/curl/tasks"], check=True, env=stage.environment, timeout=60)
             print("curl example: 4 tasks, 2 reminders published, 1 superseded, 2 cancelled")
+            faults = stage.stop()
+            claim(not faults, "; ".join(faults))
+            print("worker and app: ended by SIGTERM, the worker with 0")
         except BaseException:
             for name, log in stage.logs.items():
                 print(f"--- {name}\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)

@@ -5,6 +5,7 @@ Owns their processes and what a Dapr component must say to reach them. Each keep
 """
 
 import asyncio
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -24,8 +25,8 @@ class Kafka:
 
     def __init__(self, directory: Path):
         self._directory = directory / "kafka"
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        # Known from its first start on; the same ever after.
+        self.address = ""
 
     def metadata(self) -> dict[str, str]:
         """The component's settings. No consumer group: it is the app id."""
@@ -33,11 +34,11 @@ class Kafka:
 
     async def start(self) -> None:
         """Starts it, with the data of its last life."""
-        await self._call("start", "--port", str(self.port))
+        self.address = (await self._call("start", "--owner", str(os.getpid()))).strip()
 
     async def ensure(self) -> None:
         """Starts it unless it runs; a scenario that failed may have left it dead."""
-        if not await listens(self.port):
+        if not self.address or not await listens(int(self.address.rpartition(":")[2])):
             await self.start()
 
     async def stop(self) -> None:
@@ -56,14 +57,15 @@ class Kafka:
         """SIGCONT."""
         await self._call("resume")
 
-    async def _call(self, command: str, *arguments: str) -> None:
+    async def _call(self, command: str, *arguments: str) -> str:
         script = [ROOT / "tests/kafka/broker", command, "--dir", self._directory, *arguments]
         child = await asyncio.create_subprocess_exec(
-            *map(str, script), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            *map(str, script), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        _, errors = await child.communicate()
+        said, errors = await child.communicate()
         if child.returncode:
             raise Failed(f"kafka {command}: {errors.decode(errors='replace').strip()}")
+        return said.decode()
 
 
 class Redis:

@@ -19,15 +19,30 @@ from .stage import EmbeddedStage
 LANES = [
     [
         Scenario("plain", plain.play, ordered=True),
-        Scenario("two sidecars, rebalance", rebalance.play, sidecars=2),
-        Scenario("sidecar killed", outages.sidecar_killed),
-        Scenario("worker killed twice", outages.worker_killed),
+        Scenario("rebalance", rebalance.killed, sidecars=2, redelivered_max=rebalance.KILLED_REDELIVERED),
+        Scenario("rebalance, paused", rebalance.paused, sidecars=2, redelivered_max=rebalance.PAUSED_REDELIVERED),
+        Scenario(
+            "sidecar killed",
+            outages.sidecar_killed,
+            repeats_max=outages.SIDECAR_KILLED_REPEATS,
+            redelivered_max=outages.SIDECAR_KILLED_REDELIVERED,
+        ),
+        Scenario(
+            "worker killed twice",
+            outages.worker_killed,
+            repeats_max=outages.UNDER_WAY,
+            redelivered_max=outages.WORKER_KILLED_REDELIVERED,
+        ),
     ],
     [
-        Scenario("broker stopped 20 s", broker.paused),
-        Scenario("broker killed", broker.killed),
+        Scenario(
+            "broker stopped 20 s", broker.paused, repeats_max=broker.PAUSED_REPEATS, redelivered_max=broker.REDELIVERED
+        ),
+        Scenario(
+            "broker killed", broker.killed, repeats_max=broker.KILLED_REPEATS, redelivered_max=broker.REDELIVERED
+        ),
         Scenario("20,000 waiting", broker.waiting),
-        Scenario("app port closed 20 s", outages.port_closed),
+        Scenario("app port closed 20 s", outages.port_closed, redelivered_max=outages.BATCHES),
     ],
 ]
 
@@ -61,3 +76,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except Failed as failed:
         sys.exit(f"kafka-stack: {failed}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("kafka-stack: ended by a signal")

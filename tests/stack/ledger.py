@@ -41,6 +41,8 @@ class Count:
     early: list[tuple[Key, int]] = field(default_factory=list)
     unplanned: list[Key] = field(default_factory=list)
     repeats: int = 0
+    # Of events to the worker, which tells; the ledger sees reminders only.
+    redelivered: int = 0
     differing: list[Key] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     # Of the first sighting of each reminder, sorted.

@@ -1,7 +1,8 @@
 """Child processes and their ports: started with a log file, signalled, and never left behind.
 
 Owns what is common to the worker, the sidecars and the brokers. A child dies with the harness (the kernel sends it
-SIGKILL), so a run that is cut off leaves nothing on the machine.
+SIGKILL), so a run that is cut off leaves nothing on the machine; `tests/kafka/broker`, whose Kafka is nobody's child,
+sees to that itself.
 """
 
 import asyncio
@@ -125,14 +126,20 @@ class Process:
         self.signal(signal.SIGKILL)
         await self._gone()
 
-    async def terminate(self) -> int:
-        """SIGTERM, and its exit code; one that does not obey in time is killed, and that is a failure."""
+    async def terminate(self) -> None:
+        """SIGTERM; `Failed` unless it exits with 0, in time. One that does not obey is killed.
+
+        A scenario that failed may have left it stopped, hence SIGCONT.
+        """
         self.signal(signal.SIGTERM)
+        self._child.send_signal(signal.SIGCONT)
         try:
-            return await self._gone()
+            code = await self._gone()
         except Failed:
             self._child.kill()
             raise
+        if code:
+            raise Failed(f"{self.name} exited {code} on SIGTERM; see {self.log}")
 
     async def erase(self) -> None:
         """Ends it whatever its state, without a word."""

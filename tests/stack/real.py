@@ -18,12 +18,28 @@ from .stage import DaprdStage
 from .table import Row
 
 PLAIN = Scenario("plain", plain.play, ordered=True)
-SIDECAR_KILLED = Scenario("daprd killed", outages.sidecar_killed)
-WORKER_KILLED = Scenario("worker killed twice", outages.worker_killed)
-PAUSED = Scenario("broker stopped 20 s", broker.paused)
-KILLED = Scenario("broker killed", broker.killed)
-CLOSED = Scenario("app port closed 20 s", outages.port_closed)
-CLOSED_BARE = Scenario("app port closed, no Resiliency", outages.port_closed, resiliency=False)
+SIDECAR_KILLED = Scenario(
+    "daprd killed",
+    outages.sidecar_killed,
+    repeats_max=outages.SIDECAR_KILLED_REPEATS,
+    redelivered_max=outages.SIDECAR_KILLED_REDELIVERED,
+)
+WORKER_KILLED = Scenario(
+    "worker killed twice",
+    outages.worker_killed,
+    repeats_max=outages.UNDER_WAY,
+    redelivered_max=outages.WORKER_KILLED_REDELIVERED,
+)
+PAUSED = Scenario(
+    "broker stopped 20 s", broker.paused, repeats_max=broker.PAUSED_REPEATS, redelivered_max=broker.REDELIVERED
+)
+KILLED = Scenario(
+    "broker killed", broker.killed, repeats_max=broker.KILLED_REPEATS, redelivered_max=broker.REDELIVERED
+)
+CLOSED = Scenario("app port closed 20 s", outages.port_closed, redelivered_max=outages.BATCHES)
+CLOSED_BARE = Scenario(
+    "app port closed, no Resiliency", outages.port_closed, resiliency=False, redelivered_max=outages.BATCHES
+)
 WAITING = Scenario("20,000 waiting", broker.waiting)
 
 # Two lanes a broker, one of them for the faults of the broker itself.
@@ -86,3 +102,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except Failed as failed:
         sys.exit(f"real-stack: {failed}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit("real-stack: ended by a signal")

@@ -6,6 +6,7 @@ fault of one broker is felt by one scenario only. Owns the directories: a run's 
 
 import asyncio
 import shutil
+import signal
 import time
 import traceback
 from collections.abc import Callable
@@ -41,7 +42,13 @@ def fresh_directory(name: str) -> Path:
 
 
 async def play_all(lanes: list[Lane], directory: Path) -> list[Row]:
-    """Plays every lane, and returns the rows in the lanes' order."""
+    """Plays every lane, and returns the rows in the lanes' order.
+
+    Whoever ends the run with a signal gets what Ctrl-C gets: every lane is given up and its broker ended.
+    """
+    loop, whole = asyncio.get_running_loop(), asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, whole.cancel)
     played = await asyncio.gather(*(_play_lane(n, lane, directory) for n, lane in enumerate(lanes)))
     return [row for rows in played for row in rows]
 
@@ -75,16 +82,35 @@ async def _play(row: Row, scenario: Scenario, set_stage: Callable[[], Stage], br
         row.faults.append(str(failed) or f"it hung for {SCENARIO_SECONDS:.0f} s")
     except Exception:  # A fault of the harness is a failure of its row and of no other.
         row.faults.append(traceback.format_exc())
+    except asyncio.CancelledError:  # The run is given up.
+        if stage:
+            await stage.abandon()
+        raise
     if stage:
         row.count = stage.ledger.count(scenario.ordered)
         found = row.count.faults()
         if row.expected_to_lose:
             found = [fault for fault in found if " lost: " not in fault]
         row.faults += found
+        row.faults += await _too_often(row.count, scenario, stage)
         await _explain(row, row.count, stage)
         row.faults += await stage.end()
     row.seconds = time.monotonic() - began
     print(render([row]).splitlines()[-1] if not row.faults else render([row]), flush=True)
+
+
+async def _too_often(count: Count, scenario: Scenario, stage: Stage) -> list[str]:
+    """What came again more often than the fault explains."""
+    faults = []
+    if count.repeats > scenario.repeats_max:
+        faults.append(f"{count.repeats} repeats of reminders, at most {scenario.repeats_max} are explained")
+    try:
+        count.redelivered = await stage.redelivered()
+    except Failed as failed:
+        return [*faults, str(failed)]
+    if count.redelivered > scenario.redelivered_max:
+        faults.append(f"{count.redelivered} events delivered again, at most {scenario.redelivered_max} are explained")
+    return faults
 
 
 async def _explain(row: Row, count: Count, stage: Stage) -> None:

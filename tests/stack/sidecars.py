@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPONENT = "kafka-pubsub"
 # daprd waits for the app and for the broker before it subscribes.
 READY_SECONDS = 60.0
+# How long a group may take to come together: a member that was killed is missed after 10 s.
+REBALANCE_SECONDS = 40.0
+# What an embedded sidecar logs, with the number of `partitions`, as its group comes together and as it leaves.
+ASSIGNED, REVOKED = "partitions assigned", "partitions revoked"
 # Events in one bulk publish.
 BULK = 500
 
@@ -86,6 +90,10 @@ class Sidecar:
 
         await poll(f"{self.process.name} is subscribed; see {self.process.log}", subscribed, READY_SECONDS)
 
+    async def end(self) -> None:
+        """Ends it as a pod's end does; `Failed` unless it goes well."""
+        await self.process.terminate()
+
     async def publish(self, topic: str, events: list[dict], key) -> None:
         """Publishes in bulk; `Failed` unless every event was taken."""
         for start in range(0, len(events), BULK):
@@ -141,4 +149,31 @@ class Embedded(Sidecar):
     def __init__(self, binary: Path, name: str, app_id: str, app_port: int, kafka: str, directory: Path, session):
         super().__init__(session)
         command = [binary, "sidecar", "--port", self.port, "--kafka", kafka, "--app", f"{app_id}=127.0.0.1:{app_port}"]
+        # Its log is evidence, so its level and format are not left to defaults.
+        command += ["--set", "log.level=info", "--set", "log.format=json"]
         self.process = Process(name, directory, command)
+
+    def assignments(self) -> list[int]:
+        """How many partitions it was given, each time that its group came together; over all its lives."""
+        return [one["partitions"] for one in self._told() if one["message"] == ASSIGNED]
+
+    async def end(self) -> None:
+        """Exiting with 0 is not enough: it must have left its group, or others wait for its partitions."""
+        await super().end()
+        changes = [one["message"] for one in self._told() if one["message"] in (ASSIGNED, REVOKED) and one["partitions"]]
+        if changes and changes[-1] != REVOKED:
+            raise Failed(f"{self.process.name} did not give its partitions back; see {self.process.log}")
+
+    def _told(self) -> list[dict]:
+        lines = self.process.log.read_text(errors="replace").splitlines() if self.process.log.exists() else []
+        # A line that is being written has no end yet; the address on standard output is no JSON either.
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    async def assigned(self, what: str, condition, after: int = 0) -> None:
+        """Waits for an assignment, not counting the first `after`, whose size meets the condition."""
+
+        async def holds() -> bool:
+            self.process.must_run()
+            return any(map(condition, self.assignments()[after:]))
+
+        await poll(f"{self.process.name} holds {what}; see {self.process.log}", holds, REBALANCE_SECONDS)

@@ -34,6 +34,7 @@ class Stage:
         run = secrets.token_hex(3)
         self.app_id = f"reminder-worker-{run}"
         self.topics = {role: f"{role}-{run}" for role in ("task-events", "task-updates", "reminders")}
+        self._published = 0
         self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         self.worker = Worker(binary, self.directory, self.topics, self.session)
 
@@ -43,7 +44,15 @@ class Stage:
 
     async def publish(self, task_events: list[dict]) -> None:
         """Publishes task events, each on its topic, past the sidecars that faults are played on."""
-        raise NotImplementedError
+        await self._publish(task_events)
+        self._published += len(task_events)
+
+    async def redelivered(self) -> int:
+        """How many deliveries of events the worker has had beyond the first of each; `Failed` where it does not say."""
+        told = await self.worker.ask("/api/v1/stats")
+        if not isinstance(told, dict):
+            raise Failed(f"the worker does not tell what it received: {told}")
+        return told["events"]["received"] - self._published
 
     async def begin(self) -> None:
         """Starts the worker and its sidecars, and waits until all are subscribed and ready."""
@@ -60,20 +69,32 @@ class Stage:
 
     async def end(self) -> list[str]:
         """Ends all of it; what did not end as it should."""
+        # One that a scenario ended, or that ended by itself, has been judged there.
         faults = []
-        if self.worker.process and self.worker.process.runs():
+        for one in (self.worker, *self._all_sidecars()):
             try:
-                if code := await self.worker.process.terminate():
-                    faults.append(f"the worker exited {code} on SIGTERM; see {self.worker.process.log}")
+                if one.process.runs():
+                    await one.end()
             except Failed as failed:
                 faults.append(str(failed))
-        await self._close()
-        await self.session.close()
+        await self.abandon()
         return faults
 
+    async def abandon(self) -> None:
+        """Ends what is in this process; the others die with it."""
+        await self._close()
+        await self.session.close()
+
+    def _all_sidecars(self) -> list[Sidecar]:
+        """Those of the worker, and any other."""
+        return self.sidecars
+
+    async def _publish(self, task_events: list[dict]) -> None:
+        raise NotImplementedError
+
     async def _close(self) -> None:
-        for sidecar in self.sidecars:
-            await sidecar.process.erase()
+        """Ends what is in this process."""
+        raise NotImplementedError
 
 
 class DaprdStage(Stage):
@@ -97,16 +118,17 @@ class DaprdStage(Stage):
         self._second.process.start()
         await self._second.ready([self.topics["reminders"]])
 
-    async def publish(self, task_events: list[dict]) -> None:
+    async def _publish(self, task_events: list[dict]) -> None:
         by_topic: dict[str, list[dict]] = {}
         for event in task_events:
             by_topic.setdefault(self.topics[events.topic_of(event)], []).append(event)
         for topic, its in by_topic.items():
             await self._second.publish(topic, its, events.task_of)
 
+    def _all_sidecars(self) -> list[Sidecar]:
+        return [*self.sidecars, self._second]
+
     async def _close(self) -> None:
-        await super()._close()
-        await self._second.process.erase()
         await self._app.stop()
 
 
@@ -128,9 +150,8 @@ class EmbeddedStage(Stage):
         await make_topics(self.broker.address, list(self.topics.values()))
         await self.client.start()
 
-    async def publish(self, task_events: list[dict]) -> None:
+    async def _publish(self, task_events: list[dict]) -> None:
         await self.client.publish(task_events)
 
     async def _close(self) -> None:
         await self.client.stop()
-        await super()._close()

@@ -3,7 +3,7 @@
 from .ledger import Count
 
 HEADINGS = [
-    "scenario", "broker", "planned", "seen", "lost", "early", "unplanned", "repeats", "differing", "p50", "p99",
+    "scenario", "broker", "planned", "seen", "lost", "early", "unplanned", "repeats", "differing", "events again", "p50", "p99",
     "worst", "seconds", "verdict",
 ]  # fmt: skip
 
@@ -38,11 +38,12 @@ class Row:
         """The line."""
         count = self.count
         if count is None:
-            return [self.scenario, self.broker, *["-"] * 11, self._verdict()]
+            return [self.scenario, self.broker, *["-"] * 12, self._verdict()]
         late = [count.quantile(share) for share in (0.5, 0.99, 1.0)]
         return [
             self.scenario, self.broker, str(count.planned), str(count.seen), str(len(count.lost)),
             str(len(count.early)), str(len(count.unplanned)), str(count.repeats), str(len(count.differing)),
+            str(count.redelivered),
             *("-" if ms is None else f"{ms:,} ms" for ms in late), f"{self.seconds:.0f}", self._verdict(),
         ]  # fmt: skip
 

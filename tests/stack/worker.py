@@ -51,12 +51,16 @@ class Worker:
 
         await poll(f"the worker is ready; see {self.process.log}", content, READY_SECONDS)
 
+    async def end(self) -> None:
+        """Ends it as a pod's end does; `Failed` unless it goes well."""
+        await self.process.terminate()
+
     async def ask(self, path: str):
         """What its ops port answers, as JSON, or what went wrong as text: used to explain, never to judge."""
         try:
             async with self._session.get(self._ops(path)) as reply:
                 return await reply.json(content_type=None)
-        except (aiohttp.ClientError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return repr(error)
 
     def _ops(self, path: str) -> str:

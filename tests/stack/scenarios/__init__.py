@@ -21,3 +21,7 @@ class Scenario:
     resiliency: bool = True
     # Embedded sidecars that share the consumer group.
     sidecars: int = 1
+    # The most receipts of reminders beyond the first of each, and the most deliveries of events beyond the first of
+    # each. What a fault costs is bounded; the bounds stand beside the scenarios, with their reasons.
+    repeats_max: int = 0
+    redelivered_max: int = 0

@@ -9,6 +9,13 @@ from .outages import AHEAD_MS, spread
 PAUSED_MS = 20_000
 DEAD_SECONDS = 3
 WAITING = 20_000
+# Each reminder that falls due meanwhile may be in a publish of which the worker heard nothing, and that was taken all
+# the same; hardly one is in two, since a publish may take half as long as the broker is stopped.
+PAUSED = PAUSED_REPEATS = 400
+# Likewise: what the broker took and could not say any more, or took as it came back.
+KILLED = KILLED_REPEATS = 400
+# What was passed and could not be told to the broker.
+REDELIVERED = 400
 
 
 async def paused(stage: Stage) -> None:
@@ -16,7 +23,7 @@ async def paused(stage: Stage) -> None:
     await stage.open()
     await stage.begin()
     base = now_ms() + AHEAD_MS
-    await stage.publish(spread(stage, "paused", 400, base, 18_000))
+    await stage.publish(spread(stage, "paused", PAUSED, base, 18_000))
     await until(base + 2_000)
     await stage.broker.pause()
     try:
@@ -31,7 +38,7 @@ async def killed(stage: Stage) -> None:
     await stage.open()
     await stage.begin()
     base = now_ms() + AHEAD_MS
-    await stage.publish(spread(stage, "killed", 400, base, 10_000))
+    await stage.publish(spread(stage, "killed", KILLED, base, 10_000))
     await until(base + 2_000)
     await stage.broker.kill()
     await asyncio.sleep(DEAD_SECONDS)

@@ -13,6 +13,19 @@ BURST = 2_000
 # How long the app's port stays closed.
 CLOSED_MS = 20_000
 
+# Events that a sidecar has under way, at most: one request for each partition with events, of as many as the worker's
+# subscription allows.
+BATCHES = 3 * 100
+# Reminders that the worker has under way, at most: `publish.batch_max` times `publish.in_flight_max`. A kill leaves
+# them published and not written down, so each may go out once more.
+UNDER_WAY = 256 * 4
+# Each kill also leaves a batch of each partition taken and not answered.
+WORKER_KILLED_REDELIVERED = 2 * BATCHES
+# Reminders that fall due within a second, which no publish takes as long as the broker is well.
+SIDECAR_KILLED_REPEATS = 40
+# What came before the kill: the broker has been told by then of most, or all.
+SIDECAR_KILLED_REDELIVERED = 300
+
 
 def spread(stage: Stage, prefix: str, tasks: int, base_ms: int, over_ms: int) -> list[dict]:
     """Plans tasks that fall due evenly over a while, and returns their events."""
