@@ -47,6 +47,12 @@ impl Play<'_> {
         column(&self.kind, &self.capture.name)
     }
 
+    /// The same to be played anew, its run's number so much higher.
+    pub(crate) fn again(&self, apart: i64) -> Self {
+        let run = self.run.parse::<i64>().unwrap() + apart;
+        Self { kind: self.kind.clone(), broker: self.broker.clone(), capture: self.capture, run: run.to_string() }
+    }
+
     /// Plays those scenarios that are wanted.
     pub(crate) async fn run(&self, wanted: &impl Fn(&str) -> bool) -> Outcomes {
         let mut together = Vec::new();
