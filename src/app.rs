@@ -115,14 +115,15 @@ pub async fn start(
         .await
         .unwrap_or_else(|panic| Err(StoreError::Corrupt(panic.to_string())))
         .map_err(AppError::Unusable)?;
-    let failed = spawn_commit_loop(commits, &health, &shutdown);
-
+    // Whatever can fail comes before the first task: a start that fails leaves nothing at work on the store.
     let ops = Listener::bind(config.ops.address(), "ops.port (REMINDER_WORKER__OPS__PORT)").await?;
     let app = Listener::bind(config.app.address(), "app.port (APP_PORT)").await?;
     let (app_address, ops_address) = (app.address(), ops.address());
 
     let sidecar = Arc::new(Sidecar::new(&config.dapr)?);
     let publisher: Arc<dyn Publish> = Arc::new(Publisher::new(&config.dapr, Arc::clone(&clock))?);
+
+    let failed = spawn_commit_loop(commits, &health, &shutdown);
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);

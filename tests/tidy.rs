@@ -239,7 +239,10 @@ fn top_level_faults<'a>(entries: impl Iterator<Item = &'a str>, ignored: &[&str]
     entries
         .filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(name))
         .filter(|name| {
-            !ignored.iter().any(|i| name == i || i.strip_prefix('*').is_some_and(|end| name.ends_with(end)))
+            !ignored.iter().any(|i| match i.split_once('*') {
+                Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+                None => name == i,
+            })
         })
         .map(|name| format!("{name} does not belong at the top of the repository"))
         .collect()
@@ -362,8 +365,8 @@ fn the_top_of_the_repository_holds_what_it_should() {
     let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
     assert_none(&top_level_faults(names.iter().map(String::as_str), &ignored));
     let told = top_level_faults(
-        ["src", ".git", "target", "a.store", "notes.txt"].into_iter(),
-        &["target", "*.store"],
+        ["src", ".git", "target", "a.store", "data.marker", "notes.txt"].into_iter(),
+        &["target", "*.store", "data.*"],
     );
     assert_eq!(told, ["notes.txt does not belong at the top of the repository"]);
 }

@@ -6,6 +6,7 @@
 mod demo;
 mod show;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -44,6 +45,7 @@ pub(super) struct Args {
 /// Runs until a signal stops it, or the demonstration is over.
 pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
     let stored = |s: &crate::config::Setting| s.key == "store.path" && matches!(s.source, Source::Flag(_));
+    let by_default = loaded.settings.iter().any(|s| s.key == "store.path" && s.source == Source::Default);
     if args.demo && loaded.settings.iter().any(stored) {
         return Err(Failure::usage(
             "--demo keeps its tasks in a directory of its own; leave the store's path out",
@@ -64,6 +66,9 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
     let scratch = if args.demo { Some(demo::scratch_directory()?) } else { None };
     if let Some(scratch) = &scratch {
         config.store.path = scratch.path().join("store");
+    }
+    if args.stand_in.kafka().is_some() && by_default {
+        config.store.path = beside(&config.store.path, &args.worker_id(context.variable("USER")));
     }
     let shutdown = Shutdown::new(Arc::clone(&context.clock), config.shutdown.grace);
     obeying_signals(&shutdown, play(&args, stand_in, &config, context, &shutdown)).await
@@ -141,6 +146,15 @@ impl Args {
     }
 }
 
+/// The store of a group on a real Kafka, beside the one that trials in memory leave: what was made up for those must
+/// fall due on no broker that others read.
+fn beside(path: &Path, app_id: &str) -> PathBuf {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", app_id.chars().map(plain).collect::<String>()));
+    name.into()
+}
+
 /// Warnings only, unless a level was asked for: the screen shows what happens.
 fn quieter(loaded: Loaded) -> Config {
     let mut config = loaded.config;
@@ -178,6 +192,12 @@ mod tests {
         assert_eq!(ids(&["--kafka", "k:9092"], Some("ann")), anns);
         let chosen = ["reminder-worker", "reminder-worker-app-1", "reminder-worker-app-2"];
         assert_eq!(ids(&["--kafka", "k:9092", "--app-id", "reminder-worker"], Some("ann")), chosen);
+    }
+
+    #[test]
+    fn a_group_on_a_real_kafka_has_a_store_of_its_own() {
+        assert_eq!(beside(Path::new("./data"), "w-dev-ann"), Path::new("./data.w-dev-ann"));
+        assert_eq!(beside(Path::new("data"), "a/../b c"), Path::new("data.a-..-b-c"));
     }
 
     #[test]

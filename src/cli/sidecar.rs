@@ -3,6 +3,7 @@
 //! Several of them on one Kafka are members of one consumer group for each app id, as the sidecars of an app's
 //! replicas are.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +33,9 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
     let config = loaded.config;
     context.start_logs(&config.log)?;
+    if let Some(id) = repeated(&args.apps) {
+        return Err(Failure::usage(format!("--app: two apps are called `{id}`; give each an id of its own")));
+    }
     // Arguments without an app are refused.
     let first = args.apps.first().map_or("", |(id, _)| id);
     let apps = args.apps.iter().map(|(id, address)| stand_in::app(&config, id.clone(), address.clone()));
@@ -52,6 +56,12 @@ fn greet(address: SocketAddr) {
     let _ = writeln!(std::io::stdout(), "http://{address}");
 }
 
+/// An id that was given twice: the apps of one group would share its messages between them.
+fn repeated(apps: &[(String, String)]) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    apps.iter().map(|(id, _)| id.as_str()).find(|id| !seen.insert(*id))
+}
+
 /// `ID=HOST:PORT`.
 fn app(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -65,8 +75,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_app_is_an_id_and_an_address() {
+    fn an_app_is_an_id_of_its_own_and_an_address() {
         assert_eq!(app("a=h:1"), Ok(("a".to_owned(), "h:1".to_owned())));
+        let two = |first: &str, second: &str| [first, second].map(|id| (id.to_owned(), "h:1".to_owned()));
+        assert_eq!((repeated(&two("a", "b")), repeated(&two("a", "a"))), (None, Some("a")));
         for bad in ["h:1", "=h:1", "a=h", "a="] {
             assert!(app(bad).is_err(), "{bad}");
         }

@@ -15,6 +15,9 @@ use super::{Profile, channel::CallError};
 /// The pause between looks at an app's port.
 const PORT_POLL: Duration = Duration::from_millis(100);
 
+/// How long an app may take to open its port before it is said that it does not: longer than most take to start.
+const PORT_LATE: Duration = Duration::from_secs(5);
+
 /// Tries after a call that brought no answer, and the pauses before them.
 const ASK_AGAIN: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_millis(750), Duration::from_secs(1)];
@@ -97,7 +100,15 @@ struct SentBulk {
 
 /// Waits for the app's port and its health, then asks it, once in the sidecar's life.
 pub(crate) async fn ask(runtime: &Runtime, app: &AppState) -> Vec<Subscription> {
+    let (began, mut told) = (runtime.clock.monotonic(), false);
     while !runtime.channel.accepts(&app.app.address).await {
+        if !told && runtime.clock.monotonic().saturating_sub(began) >= PORT_LATE {
+            tracing::warn!(
+                app = %app.id,
+                "no app listens at {} yet; it is asked for its subscriptions when it does", app.app.address
+            );
+            told = true;
+        }
         runtime.clock.sleep(PORT_POLL).await;
     }
     app.well().await;
@@ -127,7 +138,10 @@ async fn subscriptions(runtime: &Runtime, app: &AppState) -> Result<Vec<Subscrip
     };
     match reply.status() {
         StatusCode::OK => read(reply.body(), &runtime.settings.component, runtime.settings.profile),
-        StatusCode::NOT_FOUND => Ok(Vec::new()),
+        StatusCode::NOT_FOUND => {
+            tracing::warn!(app = %app.id, "the app has no /dapr/subscribe, so nothing is delivered to it");
+            Ok(Vec::new())
+        }
         other => Err(Refused::Status(other)),
     }
 }

@@ -199,9 +199,14 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&mut Core) -> T + Send + 'static,
 ) -> Result<T, StoreError> {
     let core = Arc::clone(core);
-    tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)))
-        .await
-        .map_err(|panic| StoreError::Corrupt(format!("the commit loop broke off: {panic}")))
+    let done =
+        tokio::task::spawn_blocking(move || work(&mut core.lock().unwrap_or_else(PoisonError::into_inner)));
+    match done.await {
+        Ok(done) => Ok(done),
+        // The runtime ends, and takes this task with it at its next step: the store has no part in it.
+        Err(ended) if ended.is_cancelled() => std::future::pending().await,
+        Err(panic) => Err(StoreError::Corrupt(format!("the commit loop broke off: {panic}"))),
+    }
 }
 
 /// The next command; `None` when none will come any more.

@@ -50,7 +50,12 @@ impl Play<'_> {
     /// The same to be played anew, its run's number so much higher.
     pub(crate) fn again(&self, apart: i64) -> Self {
         let run = self.run.parse::<i64>().unwrap() + apart;
-        Self { kind: self.kind.clone(), broker: self.broker.clone(), capture: self.capture, run: run.to_string() }
+        Self {
+            kind: self.kind.clone(),
+            broker: self.broker.clone(),
+            capture: self.capture,
+            run: run.to_string(),
+        }
     }
 
     /// Plays those scenarios that are wanted.

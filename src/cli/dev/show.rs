@@ -140,13 +140,14 @@ impl Screen {
         });
         self.tells_events = true;
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
-        let ops = worker.ops_address;
+        let (ops, store) = (worker.ops_address, config.store.path.display());
         self.line(&format!(
             "{heading}\n\n\
              {kafka}\
              \x20 publish    curl http://{sidecar}/v1.0/publish/{pubsub}/{topic} -H 'content-type: application/json' -d \\\n\
              \x20            '{{\"event_type\":\"task_created\",\"payload\":{{\"task_id\":\"t-1\",\"title\":\"Water the plants\",\"due_date\":\"{}\"}}}}'\n\
              {sdks}\
+             \x20 store      {store}\n\
              \x20 look       curl http://{ops}/api/v1/tasks/t-1\n\
              \x20 follow     curl -N http://{ops}/api/v1/reminders/stream\n\
              \x20 stop       Ctrl-C\n",

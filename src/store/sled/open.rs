@@ -53,7 +53,7 @@ impl SledStore {
         let disk = Box::new(SledDisk::new(db, data, lock));
         let of_format = |error| of_format(&place.dir, error);
         if marked && (!recovered || format(disk.as_ref()).map_err(of_format)?.is_none()) {
-            return Err(damaged(&place.dir, &format!("it opened empty, though {LOST}")));
+            return Err(damaged(&place.dir, &format!("it opened empty, though {}", lost(&place.dir))));
         }
         migrate(disk.as_ref(), MIGRATIONS, FORMAT).map_err(of_format)?;
         if !marked {
@@ -69,9 +69,14 @@ const MIB: u64 = 1 << 20;
 const RELEASE_TRIES: u32 = 100;
 /// How long between two looks.
 const RELEASE_POLL: Duration = Duration::from_millis(5);
-/// What a marker says.
-const LOST: &str = "the marker beside it says that it held a store (whoever sets the directory aside on \
-                    purpose sets the marker aside with it)";
+/// What a marker says of the store in `dir` that is not there.
+fn lost(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "{dir}.marker says that it held a store (to start with an empty one on purpose, remove {dir}.marker and \
+         {dir}.lock too)"
+    )
+}
 
 fn of_format(dir: &Path, error: FormatError) -> OpenError {
     match error {
@@ -164,10 +169,16 @@ impl Place {
             match std::fs::metadata(self.dir.join(file)) {
                 Ok(found) if found.len() > 0 => {}
                 Ok(_) => {
-                    return Err(damaged(&self.dir, &format!("its file `{file}` is empty, though {LOST}")));
+                    return Err(damaged(
+                        &self.dir,
+                        &format!("its file `{file}` is empty, though {}", lost(&self.dir)),
+                    ));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(damaged(&self.dir, &format!("it has no file `{file}`, though {LOST}")));
+                    return Err(damaged(
+                        &self.dir,
+                        &format!("it has no file `{file}`, though {}", lost(&self.dir)),
+                    ));
                 }
                 Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
             }
