@@ -238,6 +238,13 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
+fn two_listeners_on_one_port_are_refused_unless_the_system_chooses() {
+    let told = complaint("", &[], &[("app.port", "8001"), ("ops.port", "8001")]);
+    assert!(told.contains("ops.port") && told.contains("another port than app.port"), "{told}");
+    assert_eq!(load("", &[], &[("app.port", "0"), ("ops.port", "0")]).ops.port, 0);
+}
+
+#[test]
 fn a_listener_in_reach_of_others_demands_a_token() {
     for (key, token) in [("ops.host", "ops.token"), ("app.host", "app.api_token")] {
         for host in ["127.0.0.1", "127.0.0.2", "::1"] {

@@ -230,6 +230,11 @@ impl Layers {
                 self.refuse(host, allowed);
             }
         }
+        let number = |key| self.leaves.get(key).and_then(|leaf| leaf.value.as_integer());
+        // 0 takes a free one.
+        if number("app.port") == number("ops.port") && number("app.port") != Some(0) {
+            self.refuse("ops.port", "another port than app.port");
+        }
         if self.leaves.get("replica.ordinal").and_then(|leaf| leaf.value.as_integer()) != Some(0) {
             self.refuse(
                 "replica.ordinal",

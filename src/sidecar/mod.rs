@@ -247,7 +247,7 @@ impl Sidecar {
             address
         });
         runtime.discover();
-        tracing::info!(%address, ?grpc, "the embedded sidecar listens");
+        tracing::info!(%address, grpc = grpc.map(tracing::field::display), "the embedded sidecar listens");
         Ok(Self { address, grpc, runtime })
     }
 

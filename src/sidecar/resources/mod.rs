@@ -51,7 +51,7 @@ impl fmt::Display for Place {
 
 /// One thing that is wrong with a resource.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
+#[error("{file}{}: {what}", if *line == 0 { String::new() } else { format!(":{line}") })]
 pub struct Problem {
     /// The file's name within its directory.
     pub file: String,
@@ -281,8 +281,9 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>, Invalid> {
         problems: vec![Problem { file: file.to_owned(), line: 0, what }],
     };
     let shown = dir.display().to_string();
-    let entries = std::fs::read_dir(dir)
-        .map_err(|error| unreadable(&shown, format!("the directory cannot be read: {error}")))?;
+    let entries = std::fs::read_dir(dir).map_err(|error| {
+        unreadable(&shown, format!("the directory cannot be read: {error}; name one with Dapr's resources"))
+    })?;
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| unreadable(&shown, error.to_string()))?;

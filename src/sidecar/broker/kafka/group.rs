@@ -167,21 +167,21 @@ pub(crate) fn join(
 
 fn read(consumer: &BaseConsumer<Member>, claim: &Claim, clock: &dyn Clock, token: &CancellationToken) {
     let member = consumer.context();
-    let mut trouble = None;
+    let mut told = Vec::new();
     let mut committed = clock.monotonic();
     while !token.is_cancelled() {
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
                 member.hand_over(&message, claim);
-                trouble = None;
+                told.clear();
             }
-            // Nothing that the library does not try again by itself; told once, not at every try.
-            Some(Err(error)) if trouble.as_ref() != Some(&error) => {
+            // Nothing that the library does not try again by itself; each is told once, not at every try.
+            Some(Err(error)) if !told.contains(&error) => {
                 tracing::warn!(
                     group = member.group, %error,
                     "nothing can be read for now; it is tried again: see that the broker runs and has the topics"
                 );
-                trouble = Some(error);
+                told.push(error);
             }
             Some(Err(_)) | None => {}
         }
