@@ -6,6 +6,8 @@
 mod group;
 #[path = "sidecar_kafka/outage.rs"]
 mod outage;
+#[path = "process/ports.rs"]
+mod ports;
 #[path = "sidecar_kafka/stage.rs"]
 mod stage;
 

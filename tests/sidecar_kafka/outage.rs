@@ -8,6 +8,7 @@ use reminder_worker::clock::{Clock, SystemClock};
 use serde_json::json;
 
 use crate::numbers;
+use crate::ports::free_port;
 use crate::stage::{Broker, TestApp, TestSidecar, fresh, taken, to};
 
 /// A publish some time from now, which no broker answers: it is told so after a grace of its own.
@@ -109,7 +110,7 @@ async fn a_signal_while_the_broker_is_stopped_ends_the_sidecar_all_the_same() {
     let app = TestApp::start(json!([to(&topic, &json!({}))]), |_, _| taken()).await;
     crate::produce(&broker, &topic, "k", Some(r#"{"data":{"n":1}}"#), None).await;
     let mut sidecar = Command::new(env!("CARGO_BIN_EXE_reminder-worker"))
-        .args(["sidecar", "--port", "0", "--app", &format!("{topic}={}", app.address)])
+        .args(["sidecar", "--port", &free_port().to_string(), "--app", &format!("{topic}={}", app.address)])
         .args(["--kafka", &broker.address])
         .env("REMINDER_WORKER__DAPR__PUBSUB", "pubsub")
         .stdout(Stdio::piped())
