@@ -230,12 +230,11 @@ impl Layers {
                 self.refuse(host, allowed);
             }
         }
-        let number = |key| self.leaves.get(key).and_then(|leaf| leaf.value.as_integer());
         // 0 takes a free one.
-        if number("app.port") == number("ops.port") && number("app.port") != Some(0) {
+        if self.number("app.port") == self.number("ops.port") && self.number("app.port") != Some(0) {
             self.refuse("ops.port", "another port than app.port");
         }
-        if self.leaves.get("replica.ordinal").and_then(|leaf| leaf.value.as_integer()) != Some(0) {
+        if self.number("replica.ordinal") != Some(0) {
             self.refuse(
                 "replica.ordinal",
                 "0, and run one replica: the store has one writer, and a second worker would keep a plan of its own and remind twice or not at all",
@@ -256,6 +255,10 @@ impl Layers {
 
     fn text(&self, key: &str) -> &str {
         self.leaves.get(key).and_then(|leaf| leaf.value.as_str()).unwrap_or_default()
+    }
+
+    fn number(&self, key: &str) -> Option<i64> {
+        self.leaves.get(key)?.value.as_integer()
     }
 
     fn refuse(&mut self, name: &str, allowed: &str) {
