@@ -74,9 +74,8 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, policy: 
     let due_at = due.map(|due| due.instant(policy.policy.date_only));
     let (offset, own) = match reminder.rule {
         Rule::Offset(minutes) => (Some(i64::from(minutes)), due),
-        Rule::At(time) => {
-            (due_at.map(|due| whole_minutes(due.millis(), reminder.fire_at.millis())), Some(time))
-        }
+        Rule::At(time) => (before(due_at, reminder), Some(time)),
+        Rule::Nag(_) | Rule::Snooze(_) => (before(due_at, reminder), due),
     };
     let event = Event {
         event_id: &id,
@@ -152,9 +151,9 @@ fn traceparent(event_id: &str, trace_id: Option<[u8; 16]>) -> String {
     format!("00-{trace}-{}-01", hex(&hash[16..24]))
 }
 
-/// Whole minutes from `at` to `due`; negative after it.
-fn whole_minutes(due: i64, at: i64) -> i64 {
-    due.saturating_sub(at) / 60_000
+/// Whole minutes from the instant of `reminder` to `due`; negative after it.
+fn before(due: Option<Timestamp>, reminder: &Reminder) -> Option<i64> {
+    Some(due?.millis().saturating_sub(reminder.instant().millis()) / 60_000)
 }
 
 fn to_json(event: &impl Serialize) -> Vec<u8> {

@@ -15,8 +15,7 @@
 use std::time::Duration;
 
 use super::event::TaskId;
-use super::plan::{Planned, plan};
-use super::policy::PolicyInForce;
+use super::plan::{Planned, Rules, plan};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
@@ -47,13 +46,13 @@ pub enum Attempt {
 pub fn replan(
     task: &TaskId,
     record: &mut Record,
-    in_force: &PolicyInForce,
+    rules: &Rules<'_>,
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
-    record.generation = in_force.generation;
-    let planned: Vec<Planned> =
-        plan(&record.task, in_force).into_iter().filter(|p| p.fire_at > record.low_water(p.rule)).collect();
+    record.generation = rules.in_force.generation;
+    let expire_after = rules.in_force.policy.expire_after;
+    let planned = plan(record, rules);
     let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
         let called_for =
@@ -70,12 +69,15 @@ pub fn replan(
             .iter_mut()
             .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
         match known {
-            Some(reminder) => call_for(reminder, &planned, in_force.policy.expire_after, now),
+            Some(reminder) => call_for(reminder, &planned, expire_after, now),
             None => {
-                let mut reminder = Reminder::pending(planned.occurrence, planned.rule, planned.fire_at);
+                let mut reminder = Reminder {
+                    moved_from: planned.moved_from,
+                    ..Reminder::pending(planned.occurrence, planned.rule, planned.fire_at)
+                };
                 if planned.is_born_expired() {
                     reminder.settle(State::Expired, now, Some(REASON_BORN_EXPIRED.into()));
-                } else if is_too_late(planned.fire_at, in_force.policy.expire_after, now) {
+                } else if is_too_late(planned.fire_at, expire_after, now) {
                     reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
                 }
                 record.reminders.push(reminder);
@@ -175,6 +177,7 @@ fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, 
         State::Pending => {
             // A birth that rises later never expires what is pending: in doubt it fires.
             reminder.leaving = None;
+            reminder.moved_from = planned.moved_from;
             if reminder.fire_at != planned.fire_at {
                 reminder.fire_at = planned.fire_at;
                 reminder.next_attempt = None;
@@ -187,7 +190,13 @@ fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, 
             }
             // Back again. What is known of earlier attempts stays with it.
             let again = Reminder::pending(reminder.occurrence, reminder.rule, planned.fire_at);
-            *reminder = Reminder { maybe_out: reminder.maybe_out, attempts: reminder.attempts, ..again };
+            *reminder = Reminder {
+                moved_from: planned.moved_from,
+                maybe_out: reminder.maybe_out,
+                attempts: reminder.attempts,
+                within: reminder.within,
+                ..again
+            };
         }
     }
 }

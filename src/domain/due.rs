@@ -166,6 +166,25 @@ impl fmt::Display for Moment {
     }
 }
 
+impl FromStr for Moment {
+    type Err = String;
+
+    /// Reads what [`Moment`] writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unreadable =
+            || format!("`{text}` is no occurrence; send the text that the reminder carries as `occurrence`");
+        let Some((local, zone)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) else {
+            let at = DateTime::parse_from_rfc3339(text).map_err(|_| unreadable())?;
+            return Ok(Self::new(Due::Instant(Timestamp::from_millis(at.timestamp_millis())), Zone::UTC));
+        };
+        let due = match local.parse::<NaiveDate>() {
+            Ok(day) => Due::date(day),
+            Err(_) => Due::wall(local.parse().map_err(|_| unreadable())?),
+        };
+        Ok(Self::new(due, zone.parse()?))
+    }
+}
+
 /// The instant at which walls in `zone` first show `wall_ms`, or would but for a gap.
 fn wall_to_instant(zone: Zone, wall_ms: i64) -> Timestamp {
     let Some(local) = DateTime::from_timestamp_millis(wall_ms).map(|d| d.naive_utc()) else {

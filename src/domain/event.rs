@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::due::{Due, Zone};
+use super::due::{Due, Moment, Zone};
+use super::reminder::ReminderId;
 use super::time::Timestamp;
 
 /// What the worker calls itself in its events, as `source` and `producer`.
@@ -52,7 +53,8 @@ impl std::fmt::Display for TaskId {
     }
 }
 
-/// What happened to the task. The order is that of versions with equal stamps.
+/// What happened to the task. The order is that of versions with equal stamps, and part of their digests: new kinds
+/// go to the end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Kind {
     /// `task_created`
@@ -63,6 +65,10 @@ pub enum Kind {
     Completed,
     /// `task_deleted`
     Deleted,
+    /// `reminder_snoozed`
+    Snoozed,
+    /// `reminder_acknowledged`
+    Acknowledged,
 }
 
 impl Kind {
@@ -72,6 +78,8 @@ impl Kind {
         match self {
             Self::Created => "task_created",
             Self::Updated => "task_updated",
+            Self::Snoozed => "reminder_snoozed",
+            Self::Acknowledged => "reminder_acknowledged",
             Self::Completed => "task_completed",
             Self::Deleted => "task_deleted",
         }
@@ -155,6 +163,52 @@ pub enum Field {
     Tags,
     /// Its recurrence rule.
     Recurrence,
+    /// Reminders after due, while it is not done.
+    Nags,
+    /// The last snooze.
+    Snooze,
+    /// The last acknowledgement.
+    Acknowledged,
+    /// The last time that its reminders were called off.
+    Cancelled,
+}
+
+/// Reminders after due: every so often, so many times.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Nags {
+    /// Whole minutes between two, and between due and the first; at least 1.
+    pub every_minutes: u32,
+    /// How many; at least 1.
+    pub max: u32,
+}
+
+/// Which of a task's occurrences an action of its user is about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Target {
+    /// The one that the action did not need to name: see `plan`.
+    Present,
+    /// The one of this due date.
+    Occurrence(Moment),
+    /// That of the reminder with this id.
+    Reminder(ReminderId),
+}
+
+/// When a snoozed reminder comes again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Until {
+    /// At this instant.
+    At(Timestamp),
+    /// So many minutes after the event's version; the merge makes an instant of it.
+    Minutes(u32),
+}
+
+/// A snooze: one more reminder of an occurrence.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Snooze {
+    /// When.
+    pub until: Until,
+    /// Of which occurrence.
+    pub of: Target,
 }
 
 /// What an event says of one field; `None` is an explicit null.
@@ -180,6 +234,14 @@ pub enum Statement {
     Tags(Option<Vec<String>>),
     /// Normalised JSON text of the rule, at most [`RECURRENCE_MAX_BYTES`].
     Recurrence(Option<String>),
+    /// Reminders after due.
+    Nags(Option<Nags>),
+    /// A snooze.
+    Snooze(Option<Snooze>),
+    /// An acknowledgement.
+    Acknowledged(Option<Target>),
+    /// The reminders planned so far are called off; what is stated anew is planned again.
+    Cancelled(Option<Target>),
 }
 
 impl Statement {
@@ -197,6 +259,10 @@ impl Statement {
             Self::RemindAt(_) => Field::RemindAt,
             Self::Tags(_) => Field::Tags,
             Self::Recurrence(_) => Field::Recurrence,
+            Self::Nags(_) => Field::Nags,
+            Self::Snooze(_) => Field::Snooze,
+            Self::Acknowledged(_) => Field::Acknowledged,
+            Self::Cancelled(_) => Field::Cancelled,
         }
     }
 }

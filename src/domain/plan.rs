@@ -1,15 +1,23 @@
 //! The plan: which reminders a task has, and when.
 //!
-//! A pure function of the task and the policy; it knows nothing of what was planned, sent or refused before
-//! (that is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
+//! A pure function of the record and the rules; of what was planned, sent or refused before it knows the low-water
+//! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
 use super::due::{Due, Moment};
 use super::event::Field;
 use super::policy::PolicyInForce;
+use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
+
+/// What a plan is made with besides the record.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The configured policy.
+    pub in_force: &'a PolicyInForce,
+}
 
 /// A reminder that the task calls for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,26 +28,43 @@ pub struct Planned {
     pub rule: Rule,
     /// When it is to fire.
     pub fire_at: Timestamp,
+    /// The instant that its rule names, where something moved it from there.
+    pub moved_from: Option<Timestamp>,
     /// The latest instant at which anything it depends on came to be so.
     pub birth: Timestamp,
 }
 
 impl Planned {
+    /// What `rule` makes for `occurrence`, at the instant that it names.
+    fn at(occurrence: Option<Moment>, rule: Rule, instant: Timestamp, birth: Timestamp) -> Self {
+        Self { occurrence, rule, fire_at: instant, moved_from: None, birth }
+    }
+
+    /// The instant that its rule names.
+    #[must_use]
+    pub fn instant(&self) -> Timestamp {
+        self.moved_from.unwrap_or(self.fire_at)
+    }
+
     /// Whether its instant was past already when it came to be.
     #[must_use]
     pub fn is_born_expired(&self) -> bool {
-        self.fire_at <= self.birth
+        self.instant() <= self.birth
     }
 }
 
-/// Everything the task calls for, explicit times last. A task that has ended calls for nothing.
+/// Everything the record's task calls for, explicit times last. A task that has ended calls for nothing.
+///
+/// At or below a rule's low-water mark nothing is planned.
 #[must_use]
-pub fn plan(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
+pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+    let task = &record.task;
     if !task.is_open() {
         return Vec::new();
     }
-    let mut planned = by_offset(task, in_force);
-    planned.extend(by_time(task, in_force));
+    let mut planned = by_offset(task, rules.in_force);
+    planned.extend(by_time(task, rules.in_force));
+    planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     planned
 }
 
@@ -67,12 +92,12 @@ fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
         .iter()
         .map(|minutes| {
             let fire_at = due_at.minus(std::time::Duration::from_secs(u64::from(*minutes) * 60));
-            Planned { occurrence: Some(due), rule: Rule::Offset(*minutes), fire_at, birth }
+            Planned::at(Some(due), Rule::Offset(*minutes), fire_at, birth)
         })
         .collect();
     // A task due sooner than all its offsets is still reminded of, when it is due.
     if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
-        planned.push(Planned { occurrence: Some(due), rule: Rule::Offset(0), fire_at: due_at, birth });
+        planned.push(Planned::at(Some(due), Rule::Offset(0), due_at, birth));
     }
     planned
 }
@@ -86,12 +111,7 @@ fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
             let moment = Moment::new(*time, zone);
             let wall = wall_since(task, Some(*time), in_force);
             let birth = task.since(Field::RemindAt).max(wall).max(task.open_since());
-            Planned {
-                occurrence: None,
-                rule: Rule::At(moment),
-                fire_at: moment.instant(in_force.policy.date_only),
-                birth,
-            }
+            Planned::at(None, Rule::At(moment), moment.instant(in_force.policy.date_only), birth)
         })
         .collect()
 }

@@ -62,11 +62,11 @@ impl Record {
                 return;
             };
             let gone = self.reminders.remove(at);
-            if gone.fire_at <= now {
+            if gone.instant() <= now {
                 let pending =
                     self.reminders.iter().filter(|r| r.state == State::Pending && r.rule == gone.rule);
-                let before_pending = pending.map(|r| Timestamp::from_millis(r.fire_at.millis() - 1)).min();
-                self.raise_low_water(gone.rule, gone.fire_at.min(before_pending.unwrap_or(Timestamp::MAX)));
+                let before_pending = pending.map(|r| Timestamp::from_millis(r.instant().millis() - 1)).min();
+                self.raise_low_water(gone.rule, gone.instant().min(before_pending.unwrap_or(Timestamp::MAX)));
             }
         }
     }
@@ -82,7 +82,7 @@ impl Record {
                         .reminders
                         .iter()
                         .filter(|p| p.state == State::Pending && p.rule == r.rule)
-                        .all(|p| p.fire_at > r.fire_at)
+                        .all(|p| p.instant() > r.instant())
             }
         };
         (0..self.reminders.len())
@@ -99,7 +99,8 @@ impl Record {
         settled().min_by_key(|at| self.reminders[*at].fire_at)
     }
 
-    fn raise_low_water(&mut self, rule: Rule, to: Timestamp) {
+    /// Plans nothing of `rule` at or below `to` any more.
+    pub(super) fn raise_low_water(&mut self, rule: Rule, to: Timestamp) {
         if let Some((_, at)) = self.low_water.iter_mut().find(|(r, _)| *r == rule) {
             *at = to.max(*at);
             return;

@@ -22,7 +22,8 @@ const NAMESPACE: Uuid = Uuid::from_bytes([
 ]);
 
 /// A reminder's identity, also the `event_id` it is published under.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(from = "[u8; 16]", into = "[u8; 16]")]
 pub struct ReminderId(Uuid);
 
 impl ReminderId {
@@ -54,6 +55,18 @@ impl ReminderId {
     }
 }
 
+impl From<[u8; 16]> for ReminderId {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl From<ReminderId> for [u8; 16] {
+    fn from(id: ReminderId) -> Self {
+        *id.as_bytes()
+    }
+}
+
 impl From<Uuid> for ReminderId {
     fn from(id: Uuid) -> Self {
         Self(id)
@@ -73,14 +86,20 @@ pub enum Rule {
     Offset(u32),
     /// At a stated time, whatever the due date is.
     At(Moment),
+    /// So many-th after due, while the task is not done; from 1.
+    Nag(u32),
+    /// Snoozed until this instant.
+    Snooze(Timestamp),
 }
 
 impl fmt::Display for Rule {
-    /// `offset:15` or `at:2026-11-24T09:00:00.000Z`.
+    /// `offset:15`, `at:2026-11-24T09:00:00.000Z`, `nag:2` or `snooze:2026-11-24T09:10:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Offset(minutes) => write!(f, "offset:{minutes}"),
             Self::At(moment) => write!(f, "at:{moment}"),
+            Self::Nag(number) => write!(f, "nag:{number}"),
+            Self::Snooze(until) => write!(f, "snooze:{until}"),
         }
     }
 }
@@ -137,6 +156,8 @@ pub struct Reminder {
     pub rule: Rule,
     /// When it is to fire.
     pub fire_at: Timestamp,
+    /// The instant that its rule names, where quiet hours or the like moved it from there.
+    pub moved_from: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
     /// When it got into its final state; for a published one, when that was known.
@@ -153,6 +174,8 @@ pub struct Reminder {
     pub reason: Option<String>,
     /// When it came back through the broker.
     pub received_at: Option<Timestamp>,
+    /// The event it goes out in together with others, once that has been tried.
+    pub within: Option<ReminderId>,
 }
 
 impl Reminder {
@@ -163,6 +186,7 @@ impl Reminder {
             occurrence,
             rule,
             fire_at,
+            moved_from: None,
             state: State::Pending,
             settled_at: None,
             maybe_out: false,
@@ -171,7 +195,14 @@ impl Reminder {
             next_attempt: None,
             reason: None,
             received_at: None,
+            within: None,
         }
+    }
+
+    /// The instant that its rule names, wherever it was moved.
+    #[must_use]
+    pub fn instant(&self) -> Timestamp {
+        self.moved_from.unwrap_or(self.fire_at)
     }
 
     /// Its identity within `task`.

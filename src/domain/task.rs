@@ -8,9 +8,11 @@
 //! a field once had only the last [`PAST_MAX`] keep the instant since when they were stated. Both err towards
 //! firing.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Field, Kind, Stamp, Statement, Status};
+use super::event::{Event, Field, Kind, Snooze, Stamp, Statement, Status, Until};
 use super::time::Timestamp;
 use super::version::{Version, short_digest, stamp};
 
@@ -86,6 +88,8 @@ pub struct Task {
     pub arrivals: Vec<u64>,
     /// Where the present due date comes from.
     pub due_origin: Origin,
+    /// Who stated the present recurrence rule, where it is told.
+    pub recurrence_producer: Option<String>,
     /// The newest transport stamp seen: what the horizon moves to when the task is purged.
     pub transport: Option<Timestamp>,
 }
@@ -108,8 +112,8 @@ impl Task {
         let stamped = stamp(event, arrival);
         let version = stamped.version;
         let done = |outcome, changed| Applied { outcome, changed, ahead: stamped.ahead };
-        let states = self.states_of(event);
-        if states.is_empty() && matches!(event.kind, Kind::Updated) {
+        let states = states_of(event, version);
+        if states.is_empty() && !matches!(event.kind, Kind::Created | Kind::Deleted) {
             return done(Outcome::Ignored, false);
         }
         let hangs_on_arrival = stamped.from_arrival || stamped.ahead;
@@ -129,7 +133,7 @@ impl Task {
         match event.kind {
             Kind::Created => wrote |= self.create(version, since, &mut changed),
             Kind::Deleted => wrote |= self.delete(version),
-            Kind::Updated | Kind::Completed => {}
+            Kind::Updated | Kind::Snoozed | Kind::Acknowledged | Kind::Completed => {}
         }
         for statement in states {
             wrote |= self.state(statement, version, since, event, &mut changed);
@@ -169,15 +173,6 @@ impl Task {
     pub fn deleted_at(&self) -> Timestamp {
         let Some(deleted) = self.deleted else { return Timestamp::MIN };
         Timestamp::from_millis(deleted.ms).min(self.transport.unwrap_or(Timestamp::MAX))
-    }
-
-    /// What the event states, by its kind: a completion only the status, a deletion nothing.
-    fn states_of(&self, event: &Event) -> Vec<Statement> {
-        match event.kind {
-            Kind::Created | Kind::Updated => event.statements.clone(),
-            Kind::Completed => vec![Statement::Status(Some(Status::Done))],
-            Kind::Deleted => Vec::new(),
-        }
     }
 
     fn holds(&self, version: Version) -> bool {
@@ -255,6 +250,9 @@ impl Task {
             self.due_origin =
                 Origin { correlation_id: event.correlation_id.clone(), trace_id: event.trace_id };
         }
+        if field == Field::Recurrence {
+            self.recurrence_producer = event.producer.clone();
+        }
         match found {
             Ok(at) => {
                 let former = std::mem::replace(&mut self.cells[at], cell);
@@ -305,6 +303,9 @@ impl Task {
         if cell.statement.field() == Field::Due && self.cell(Field::Due).is_none() {
             self.due_origin = Origin::default();
         }
+        if cell.statement.field() == Field::Recurrence && self.cell(Field::Recurrence).is_none() {
+            self.recurrence_producer = None;
+        }
     }
 
     fn remember(&mut self, past: Past) {
@@ -318,6 +319,25 @@ impl Task {
         }
         self.past.sort_unstable();
     }
+}
+
+/// What the event states, by its kind: a completion only the status, a deletion nothing. Minutes of a snooze count
+/// from the version, so that a redelivery says the same.
+fn states_of(event: &Event, version: Version) -> Vec<Statement> {
+    let mut states = match event.kind {
+        Kind::Created | Kind::Updated | Kind::Snoozed | Kind::Acknowledged => event.statements.clone(),
+        Kind::Completed => vec![Statement::Status(Some(Status::Done))],
+        Kind::Deleted => Vec::new(),
+    };
+    for statement in &mut states {
+        if let Statement::Snooze(Some(Snooze { until, .. })) = statement
+            && let Until::Minutes(minutes) = *until
+        {
+            let wait = Duration::from_secs(u64::from(minutes) * 60);
+            *until = Until::At(Timestamp::from_millis(version.ms).plus(wait));
+        }
+    }
+    states
 }
 
 /// Tells apart events whose version hangs on their arrival: what they say and every stamp they carry, since a
@@ -340,12 +360,20 @@ fn dated_value(statement: &Statement) -> Option<u64> {
         | Statement::Zone(None)
         | Statement::Offsets(None)
         | Statement::RemindAt(None)
-        | Statement::Recurrence(None) => None,
+        | Statement::Recurrence(None)
+        | Statement::Nags(None) => None,
         Statement::Due(_)
         | Statement::Zone(_)
         | Statement::Offsets(_)
         | Statement::RemindAt(_)
-        | Statement::Recurrence(_) => Some(short_digest(statement)),
-        Statement::User(_) | Statement::Title(_) | Statement::Priority(_) | Statement::Tags(_) => None,
+        | Statement::Recurrence(_)
+        | Statement::Nags(_) => Some(short_digest(statement)),
+        Statement::User(_)
+        | Statement::Title(_)
+        | Statement::Priority(_)
+        | Statement::Tags(_)
+        | Statement::Snooze(_)
+        | Statement::Acknowledged(_)
+        | Statement::Cancelled(_) => None,
     }
 }

@@ -107,7 +107,7 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
     let statements = match kind {
         Kind::Created | Kind::Updated => statements::read(&told, &mut refused)?,
         // The kind says it all. What else is told must not be able to cost a completion or a deletion.
-        Kind::Completed | Kind::Deleted => Vec::new(),
+        Kind::Completed | Kind::Deleted | Kind::Snoozed | Kind::Acknowledged => Vec::new(),
     };
     Ok(Reading::Event(Box::new(Event {
         kind,

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::core::Core;
 use super::foreign::ForeignReminder;
 use super::outbox::OutboxPass;
-use crate::domain::{Record, ReminderId, Tally, TaskId, Timestamp, decide};
+use crate::domain::{Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
 
 /// A record as the group found it and as it will leave it.
@@ -137,7 +137,8 @@ impl<'a> Group<'a> {
 
     /// Brings a record's reminders into line with its plan.
     pub(super) fn replan(&self, task: &TaskId, record: &mut Record) {
-        decide::replan(task, record, &self.core.policy, self.now, &|reminder| self.is_in_flight(reminder));
+        let rules = Rules { in_force: &self.core.policy };
+        decide::replan(task, record, &rules, self.now, &|reminder| self.is_in_flight(reminder));
     }
 
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.

@@ -2,8 +2,9 @@
 
 use super::{Cell, Task};
 use crate::domain::due::{Due, Zone};
-use crate::domain::event::{Field, Priority, Statement, Status};
+use crate::domain::event::{Field, Nags, Priority, Snooze, Statement, Status, Target};
 use crate::domain::time::Timestamp;
+use crate::domain::version::Version;
 
 impl Task {
     /// The cell of `field`.
@@ -96,6 +97,54 @@ impl Task {
         match self.cell(Field::Tags).map(|c| &c.statement) {
             Some(Statement::Tags(tags)) => tags.as_deref().unwrap_or_default(),
             _ => &[],
+        }
+    }
+
+    /// Its recurrence rule, as normalised JSON text.
+    #[must_use]
+    pub fn recurrence(&self) -> Option<&str> {
+        match self.cell(Field::Recurrence).map(|c| &c.statement) {
+            Some(Statement::Recurrence(rule)) => rule.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Its reminders after due, if it states any.
+    #[must_use]
+    pub fn nags(&self) -> Option<Nags> {
+        match self.cell(Field::Nags).map(|c| &c.statement) {
+            Some(Statement::Nags(nags)) => *nags,
+            _ => None,
+        }
+    }
+
+    /// Its last snooze, and by which version.
+    #[must_use]
+    pub fn snooze(&self) -> Option<(Snooze, Version)> {
+        let cell = self.cell(Field::Snooze)?;
+        match cell.statement {
+            Statement::Snooze(snooze) => Some((snooze?, cell.version)),
+            _ => None,
+        }
+    }
+
+    /// Of which occurrence its reminders were last acknowledged, and by which version.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<(Target, Version)> {
+        let cell = self.cell(Field::Acknowledged)?;
+        match cell.statement {
+            Statement::Acknowledged(target) => Some((target?, cell.version)),
+            _ => None,
+        }
+    }
+
+    /// Of which occurrence its reminders were last called off, and by which version.
+    #[must_use]
+    pub fn cancelled(&self) -> Option<(Target, Version)> {
+        let cell = self.cell(Field::Cancelled)?;
+        match cell.statement {
+            Statement::Cancelled(target) => Some((target?, cell.version)),
+            _ => None,
         }
     }
 }

@@ -76,7 +76,7 @@ fn a_forgotten_reminder_that_was_published_is_never_planned_again() {
     assert_eq!((record.reminders.len(), record.low_water(rule)), (SETTLED_MAX, T0));
     record.task.apply(&updated(minute(50), &[due(minute(600))]), minute(50));
     record.task.apply(&updated(minute(60), &[due(T0)]), minute(60));
-    assert!(!plan(&record.task, &policy())[0].is_born_expired(), "it was stated before it was due");
+    assert!(!planned_of(&record.task, &policy())[0].is_born_expired(), "it was stated before it was due");
     replanned(&mut record, &policy(), minute(60));
     assert_eq!(pending(&record), []);
     assert_eq!(record.reminders.len(), SETTLED_MAX);

@@ -111,7 +111,7 @@ proptest! {
     fn any_order_and_any_repetition_end_in_one_task_and_one_live_plan((first, second) in two_orders()) {
         let (first, second) = (folded(&first, 1), folded(&second, 1));
         prop_assert_eq!(pending(&first), pending(&second));
-        prop_assert_eq!(plan(&first.task, &policy()), plan(&second.task, &policy()));
+        prop_assert_eq!(planned_of(&first.task, &policy()), planned_of(&second.task, &policy()));
         prop_assert_eq!(settled(first.task), settled(second.task));
     }
 
@@ -132,7 +132,7 @@ proptest! {
     #[test]
     fn what_is_live_is_what_the_plan_calls_for((events, _) in two_orders()) {
         let record = folded(&events, 1);
-        let mut called_for: Vec<_> = plan(&record.task, &policy())
+        let mut called_for: Vec<_> = planned_of(&record.task, &policy())
             .into_iter()
             .filter(|p| !p.is_born_expired() && p.fire_at > minute(NOW))
             .map(|p| (p.rule.to_string(), (p.fire_at.millis() - T0.millis()) / 60_000))

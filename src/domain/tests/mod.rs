@@ -99,9 +99,14 @@ pub(crate) fn merged(events: &[Event]) -> Task {
     task
 }
 
+/// What a task calls for under a policy, of which nothing was planned before.
+pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
+    plan(&Record { task: task.clone(), ..Record::default() }, &Rules { in_force })
+}
+
 /// A record planned at `now`, with nothing in flight.
 pub(crate) fn replanned(record: &mut Record, in_force: &PolicyInForce, now: Timestamp) {
-    decide::replan(&task("t"), record, in_force, now, &|_| false);
+    decide::replan(&task("t"), record, &Rules { in_force }, now, &|_| false);
 }
 
 /// The rules and minutes of what is pending, sorted.

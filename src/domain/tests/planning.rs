@@ -6,7 +6,7 @@ const BEFORE: i64 = -600;
 
 /// What a task calls for that a creation at minute `told` states: rule, minute, whether born expired.
 fn planned(told: i64, statements: &[Statement]) -> Vec<(String, i64, bool)> {
-    plan(&merged(&[created(minute(told), statements)]), &policy())
+    planned_of(&merged(&[created(minute(told), statements)]), &policy())
         .iter()
         .map(|p| (p.rule.to_string(), (p.fire_at.millis() - T0.millis()) / 60_000, p.is_born_expired()))
         .collect()
@@ -51,7 +51,7 @@ fn the_nearest_rule_wins() {
 fn a_task_that_has_ended_calls_for_nothing() {
     let open = created(minute(BEFORE), &[due(minute(60))]);
     for end in [Kind::Completed, Kind::Deleted] {
-        assert_eq!(plan(&merged(&[open.clone(), event(end, minute(1))]), &policy()), vec![], "{end:?}");
+        assert_eq!(planned_of(&merged(&[open.clone(), event(end, minute(1))]), &policy()), vec![], "{end:?}");
     }
 }
 
@@ -84,7 +84,7 @@ fn a_birth_is_the_latest_of_all_that_a_reminder_depends_on() {
     let berlin = Statement::Zone(Some(zone("Europe/Berlin")));
     let naive = Statement::Due(Some(wall("2026-11-24T12:00:00")));
     let base = created(minute(1), &[due(minute(180)), offsets(&[0])]);
-    let birth = |events: &[Event]| plan(&merged(events), &policy())[0].birth;
+    let birth = |events: &[Event]| planned_of(&merged(events), &policy())[0].birth;
     assert_eq!(birth(std::slice::from_ref(&base)), minute(1));
     assert_eq!(birth(&[base.clone(), updated(minute(2), &[due(minute(181))])]), minute(2), "due");
     assert_eq!(birth(&[base.clone(), updated(minute(3), &[offsets(&[1])])]), minute(3), "rule");
@@ -105,7 +105,8 @@ fn a_birth_is_the_latest_of_all_that_a_reminder_depends_on() {
 #[test]
 fn nothing_that_depends_on_the_configuration_is_born_before_it() {
     let in_force = PolicyInForce { since: PolicySince::all(minute(20)), ..policy() };
-    let by = |statements: &[Statement]| plan(&merged(&[created(minute(1), statements)]), &in_force)[0].birth;
+    let by =
+        |statements: &[Statement]| planned_of(&merged(&[created(minute(1), statements)]), &in_force)[0].birth;
     assert_eq!(by(&[due(minute(60))]), minute(20));
     assert_eq!(by(&[due(minute(60)), offsets(&[0])]), minute(1));
     assert_eq!(by(&[remind_at(&[50])]), minute(1));
@@ -115,7 +116,7 @@ fn nothing_that_depends_on_the_configuration_is_born_before_it() {
 fn naive_times_belong_to_the_tasks_zone_else_to_the_default() {
     let naive = [Statement::Due(Some(wall("2026-11-24T12:00:00"))), offsets(&[0])];
     let fires = |statements: &[Statement], in_force: &PolicyInForce| {
-        plan(&merged(&[created(minute(BEFORE), statements)]), in_force)[0].fire_at
+        planned_of(&merged(&[created(minute(BEFORE), statements)]), in_force)[0].fire_at
     };
     assert_eq!(fires(&naive, &policy()), at("2026-11-24T12:00:00Z"));
     let mut in_force = policy();
@@ -131,7 +132,7 @@ fn naive_times_belong_to_the_tasks_zone_else_to_the_default() {
 fn a_date_alone_fires_at_the_configured_time_of_day_in_its_zone() {
     let day = Statement::Due(Some(Due::date("2026-11-25".parse().unwrap())));
     let berlin = Statement::Zone(Some(zone("Europe/Berlin")));
-    let planned = plan(&merged(&[created(T0, &[day, berlin, offsets(&[0])])]), &policy());
+    let planned = planned_of(&merged(&[created(T0, &[day, berlin, offsets(&[0])])]), &policy());
     assert_eq!(planned[0].fire_at, at("2026-11-25T08:00:00Z"));
 }
 
@@ -143,8 +144,8 @@ fn explicit_times_have_no_occurrence_so_that_no_due_date_moves_them() {
         task.apply(&updated(minute(1), &[due(minute(90))]), minute(1));
         task
     };
-    assert_eq!(plan(&task, &policy()), plan(&moved, &policy()));
-    assert_eq!(plan(&task, &policy())[0].occurrence, None);
+    assert_eq!(planned_of(&task, &policy()), planned_of(&moved, &policy()));
+    assert_eq!(planned_of(&task, &policy())[0].occurrence, None);
 }
 
 #[test]
@@ -184,6 +185,6 @@ fn a_new_default_zone_or_time_of_day_gives_birth_to_what_is_read_by_it_and_to_no
         ("a date with a zone", vec![Statement::Due(Some(day)), own_zone], minute(70)),
     ] {
         let task = merged(&[created(minute(0), &statements)]);
-        assert_eq!(plan(&task, &in_force)[0].birth, born, "{says}");
+        assert_eq!(planned_of(&task, &in_force)[0].birth, born, "{says}");
     }
 }

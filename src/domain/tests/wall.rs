@@ -99,3 +99,20 @@ fn a_zone_that_does_not_exist_says_what_to_write() {
     let refused = "Mars/Olympus".parse::<Zone>().unwrap_err();
     assert!(refused.contains("Mars/Olympus") && refused.contains("Europe/Berlin"), "{refused}");
 }
+
+#[test]
+fn an_occurrence_reads_back_as_it_was_written() {
+    for occurrence in [
+        Moment::new(Due::Instant(T0), Zone::UTC),
+        Moment::new(wall("2026-11-24T12:00:00.250"), zone("Europe/Berlin")),
+        Moment::new(wall("2026-11-24T12:00:00"), Zone::UTC),
+        Moment::new(Due::date("2026-11-25".parse().unwrap()), zone("Asia/Kolkata")),
+    ] {
+        assert_eq!(occurrence.to_string().parse(), Ok(occurrence));
+    }
+    for text in
+        ["", "soon", "2026-11-25", "2026-11-25T09:00:00", "2026-13-01[UTC]", "2026-11-25[Mars]", "[UTC]"]
+    {
+        assert!(text.parse::<Moment>().is_err(), "{text}");
+    }
+}

@@ -29,11 +29,13 @@ macro_rules! coded {
     };
 }
 
-coded!(Kind { 1 => Created, 2 => Updated, 3 => Completed, 4 => Deleted, });
+coded!(Kind {
+    1 => Created, 2 => Updated, 3 => Completed, 4 => Deleted, 5 => Snoozed, 6 => Acknowledged,
+});
 coded!(Priority { 1 => Low, 2 => Medium, 3 => High, });
 coded!(Status { 1 => Todo, 2 => InProgress, 3 => Done, });
 coded!(State { 1 => Pending, 2 => Published, 3 => Cancelled, 4 => Superseded, 5 => Expired, });
 coded!(Field {
     1 => User, 2 => Title, 3 => Priority, 4 => Status, 5 => Due, 6 => Zone, 7 => Offsets, 8 => RemindAt,
-    9 => Tags, 10 => Recurrence,
+    9 => Tags, 10 => Recurrence, 11 => Nags, 12 => Snooze, 13 => Acknowledged, 14 => Cancelled,
 });

@@ -1,9 +1,12 @@
-//! A task's record in bytes, format 1.
+//! A task's record in bytes, formats 1 and 2.
 //!
 //! Compact, since there are many: the few distinct versions stand in one table that cells index; instants are
 //! kept as differences, cells' to their version, reminders' to their occurrence and the rest to the first
 //! version; what is absent costs a bit. Differences wrap, so that any instant comes back as it was. Zones go by
 //! name. Knows no key and no disk.
+//!
+//! Format 2 is format 1 and what few tasks have after it ([`extras`]), or holds words that format 1 did not know. A
+//! record that needs neither is written in format 1.
 
 use super::codes::Coded;
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
@@ -12,10 +15,14 @@ use crate::domain::{
     Due, Field, Kind, Moment, Priority, Record, Statement, Status, Task, Timestamp, Version, Zone,
 };
 
+mod actions;
+mod extras;
 mod reminders;
 
-/// The number of this encoding, the first byte of every record.
-const FORMAT: u8 = 1;
+/// The number of the plain encoding, the first byte of a record.
+const PLAIN: u8 = 1;
+/// The number of the encoding with extras.
+const WITH_EXTRAS: u8 = 2;
 
 const HAS_CREATED: u8 = 0x01;
 const HAS_BORN: u8 = 0x02;
@@ -42,7 +49,8 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     let versions = distinct(task);
     let base = base(&versions);
     let mut out = Vec::with_capacity(192);
-    out.push(FORMAT);
+    let with_extras = extras::are_needed(record);
+    out.push(if with_extras { WITH_EXTRAS } else { PLAIN });
     put_versions(&mut out, &versions);
     let index = |version: Version| versions.iter().position(|v| *v == version).unwrap_or_default();
     out.push(flags(&[
@@ -87,15 +95,20 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     }
     put_uint(&mut out, record.generation.into());
     reminders::put(&mut out, base, record);
+    if with_extras {
+        extras::put(&mut out, record);
+    }
     out
 }
 
 /// The record that [`encode`] put into `bytes`.
 pub(super) fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
     let mut reader = Reader::new(bytes);
-    if reader.byte()? != FORMAT {
-        return Err(Malformed("its format is unknown"));
-    }
+    let with_extras = match reader.byte()? {
+        PLAIN => false,
+        WITH_EXTRAS => true,
+        _ => return Err(Malformed("its format is unknown")),
+    };
     let versions = versions(&mut reader)?;
     let base = base(&versions);
     let present = reader.byte()?;
@@ -112,11 +125,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
     let past = reader.when(has(HAS_PAST), |r| r.list(|r| past(r, base)))?.unwrap_or_default();
     let arrivals = reader.when(has(HAS_ARRIVALS), |r| r.list(digest))?.unwrap_or_default();
     let cells = reader.list(|r| cell(r, base, &versions))?;
-    let task = Task { created, born, deleted, cells, past, arrivals, due_origin, transport };
+    let recurrence_producer = None;
+    let task =
+        Task { created, born, deleted, cells, past, arrivals, due_origin, recurrence_producer, transport };
     let generation = reader.uint32()?;
     let (reminders, low_water) = reminders::read(&mut reader, base)?;
+    let mut record = Record { task, generation, reminders, low_water };
+    if with_extras {
+        extras::read(&mut reader, &mut record)?;
+    }
     reader.end()?;
-    Ok(Record { task, generation, reminders, low_water })
+    Ok(record)
 }
 
 /// The versions in the order of their first use.
@@ -225,6 +244,11 @@ fn put_statement(out: &mut Vec<u8>, base: i64, statement: &Statement) -> Option<
             put_count(out, tags.len());
             tags.iter().for_each(|tag| put_text(out, tag));
         }
+        Statement::Nags(nags) => actions::put_nags(out, (*nags)?),
+        Statement::Snooze(snooze) => actions::put_snooze(out, base, (*snooze)?),
+        Statement::Acknowledged(target) | Statement::Cancelled(target) => {
+            actions::put_target(out, base, (*target)?);
+        }
     }
     Some(())
 }
@@ -249,6 +273,10 @@ fn cell(reader: &mut Reader<'_>, base: i64, versions: &[Version]) -> Result<Cell
         Field::Offsets => Statement::Offsets(reader.when(stated, |r| r.list(Reader::uint32))?),
         Field::RemindAt => Statement::RemindAt(reader.when(stated, |r| r.list(|r| due(r, base)))?),
         Field::Tags => Statement::Tags(reader.when(stated, |r| r.list(text))?),
+        Field::Nags => Statement::Nags(reader.when(stated, actions::nags)?),
+        Field::Snooze => Statement::Snooze(reader.when(stated, |r| actions::snooze(r, base))?),
+        Field::Acknowledged => Statement::Acknowledged(reader.when(stated, |r| actions::target(r, base))?),
+        Field::Cancelled => Statement::Cancelled(reader.when(stated, |r| actions::target(r, base))?),
     };
     Ok(Cell { statement, version, since })
 }

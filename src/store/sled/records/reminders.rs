@@ -18,6 +18,8 @@ const HAS_RECEIVED: u8 = 0x20;
 
 const RULE_OFFSET: u8 = 1;
 const RULE_AT: u8 = 2;
+const RULE_NAG: u8 = 3;
+const RULE_SNOOZE: u8 = 4;
 
 type Plan = (Vec<Reminder>, Vec<(Rule, Timestamp)>);
 
@@ -104,6 +106,8 @@ fn reminder(reader: &mut Reader<'_>, base: i64, before: Option<Moment>) -> Resul
         settled_at: reader.when(one(HAS_SETTLED), relative)?,
         next_attempt: reader.when(two(HAS_NEXT_ATTEMPT), relative)?,
         received_at: reader.when(two(HAS_RECEIVED), relative)?,
+        moved_from: None,
+        within: None,
         reason: reader.when(one(HAS_REASON), text)?,
         leaving: reader.when(two(HAS_LEAVING), |r| State::from_code(r.byte()?))?,
         attempts: reader.when(two(HAS_ATTEMPTS), Reader::uint32)?.unwrap_or(0),
@@ -120,6 +124,14 @@ fn put_rule(out: &mut Vec<u8>, base: i64, rule: Rule) {
             out.push(RULE_AT);
             put_moment(out, base, at);
         }
+        Rule::Nag(number) => {
+            out.push(RULE_NAG);
+            put_uint(out, number.into());
+        }
+        Rule::Snooze(until) => {
+            out.push(RULE_SNOOZE);
+            put_instant(out, base, until);
+        }
     }
 }
 
@@ -127,6 +139,8 @@ fn rule(reader: &mut Reader<'_>, base: i64) -> Result<Rule, Malformed> {
     match reader.byte()? {
         RULE_OFFSET => Ok(Rule::Offset(reader.uint32()?)),
         RULE_AT => Ok(Rule::At(moment(reader, base)?)),
+        RULE_NAG => Ok(Rule::Nag(reader.uint32()?)),
+        RULE_SNOOZE => Ok(Rule::Snooze(instant(reader, base)?)),
         _ => Err(Malformed("a number stands for no rule")),
     }
 }
@@ -142,6 +156,8 @@ fn nominal(base: i64, occurrence: Option<Moment>, rule: Rule) -> i64 {
     };
     match rule {
         Rule::At(at) => raw(at),
+        Rule::Snooze(until) => until.millis(),
+        Rule::Nag(_) => occurrence.map_or(base, raw),
         Rule::Offset(minutes) => occurrence.map_or(base, raw).wrapping_sub(i64::from(minutes) * MINUTE_MS),
     }
 }

@@ -4,8 +4,8 @@
 use super::strategies::plain_record;
 use crate::domain::task::{Cell, Origin, Past};
 use crate::domain::{
-    Due, Field, Kind, Moment, Priority, Record, Reminder, ReminderId, Rule, State, Statement, Status, Tally,
-    Task, TaskId, Timestamp, Version,
+    Due, Field, Kind, Moment, Nags, Priority, Record, Reminder, ReminderId, Rule, Snooze, State, Statement,
+    Status, Tally, Target, Task, TaskId, Timestamp, Until, Version,
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
@@ -27,7 +27,14 @@ fn words_keep_their_numbers() {
             assert!(T::from_code(unknown).is_err(), "{unknown}");
         }
     }
-    check(&[(1, Kind::Created), (2, Kind::Updated), (3, Kind::Completed), (4, Kind::Deleted)]);
+    check(&[
+        (1, Kind::Created),
+        (2, Kind::Updated),
+        (3, Kind::Completed),
+        (4, Kind::Deleted),
+        (5, Kind::Snoozed),
+        (6, Kind::Acknowledged),
+    ]);
     check(&[(1, Priority::Low), (2, Priority::Medium), (3, Priority::High)]);
     check(&[(1, Status::Todo), (2, Status::InProgress), (3, Status::Done)]);
     check(&[
@@ -48,6 +55,10 @@ fn words_keep_their_numbers() {
         (8, Field::RemindAt),
         (9, Field::Tags),
         (10, Field::Recurrence),
+        (11, Field::Nags),
+        (12, Field::Snooze),
+        (13, Field::Acknowledged),
+        (14, Field::Cancelled),
     ]);
 }
 
@@ -83,6 +94,7 @@ fn full_record() -> Record {
         past: vec![Past { field: Field::Offsets, value: 77, since: at(800) }],
         arrivals: vec![88],
         due_origin: Origin { correlation_id: Some("c".into()), trace_id: Some([0xab; 16]) },
+        recurrence_producer: None,
         transport: Some(at(1500)),
     };
     let occurrence = Moment::new(Due::Date(20_000), berlin);
@@ -126,6 +138,49 @@ fn records_keep_their_bytes() {
         )
     );
     assert_eq!(records::decode(&records::encode(&full_record())), Ok(full_record()));
+}
+
+/// What the plain encoding cannot hold, at least once.
+fn record_with_extras() -> Record {
+    let at = Timestamp::from_millis;
+    let version = |kind| Version { ms: 1000, kind, broker: 0, offset: 0, digest: 7 };
+    let cell = |kind, statement| Cell { statement, version: version(kind), since: None };
+    let occurrence = Moment::new(Due::Instant(at(5000)), "UTC".parse().unwrap());
+    let snooze = |until, of| Statement::Snooze(Some(Snooze { until, of }));
+    let other = |id| Target::Reminder(ReminderId::from_bytes([id; 16]));
+    let task = Task {
+        cells: vec![
+            cell(Kind::Created, Statement::Nags(Some(Nags { every_minutes: 1440, max: 3 }))),
+            cell(Kind::Snoozed, snooze(Until::At(at(6000)), Target::Occurrence(occurrence))),
+            cell(Kind::Snoozed, snooze(Until::Minutes(10), Target::Present)),
+            cell(Kind::Acknowledged, Statement::Acknowledged(Some(other(0xaa)))),
+            cell(Kind::Updated, Statement::Cancelled(Some(Target::Present))),
+        ],
+        recurrence_producer: Some("p".into()),
+        ..Task::default()
+    };
+    let reminder = |rule| Reminder::pending(Some(occurrence), rule, at(9000));
+    let reminders = vec![
+        reminder(Rule::Nag(2)),
+        Reminder { moved_from: Some(at(8000)), ..reminder(Rule::Snooze(at(6000))) },
+        Reminder { within: Some(ReminderId::from_bytes([0xbb; 16])), ..reminder(Rule::Offset(0)) },
+    ];
+    Record { task, generation: 1, reminders, low_water: vec![(Rule::Nag(1), at(1))] }
+}
+
+#[test]
+fn records_with_extras_keep_their_bytes() {
+    let record = record_with_extras();
+    assert_eq!(
+        hex(&records::encode(&record)),
+        concat!(
+            "020401d00f0000000000000007050000000000000000070600000000000000000702000000000000000007",
+            "00050b00a00b030c0101904e0201c03e0c01020a010d0203aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0e0301",
+            "0103010101c03e0302c03e010204904ef02e01020100c03e010301cd0f030102017002040101cf0f031201",
+            "02bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        )
+    );
+    assert_eq!(records::decode(&records::encode(&record)), Ok(record));
 }
 
 #[test]

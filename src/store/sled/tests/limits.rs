@@ -4,9 +4,10 @@ use super::disks::TestDisk;
 use super::strategies::{version, zone};
 use crate::domain::task::{ARRIVALS_MAX, Cell, Origin, PAST_MAX, Past};
 use crate::domain::{
-    CORRELATION_MAX_BYTES, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Priority, REASON_MAX_BYTES,
-    RECURRENCE_MAX_BYTES, Record, Reminder, ReminderId, Rule, SETTLED_MAX, State, Statement, Status,
-    TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Task, TaskId, Timestamp, USER_ID_MAX_BYTES,
+    CORRELATION_MAX_BYTES, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Nags, Priority,
+    REASON_MAX_BYTES, RECURRENCE_MAX_BYTES, Record, Reminder, ReminderId, Rule, SETTLED_MAX, Snooze, State,
+    Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, Task, TaskId, Timestamp,
+    USER_ID_MAX_BYTES, Until,
 };
 use crate::store::sled::parts::VALUE_MAX;
 use crate::store::sled::{SledStore, records};
@@ -36,6 +37,13 @@ fn largest_record() -> Record {
         Statement::RemindAt(Some(list().map(wall).collect())),
         Statement::Tags(Some(list().map(|_| long(TAG_MAX_BYTES)).collect())),
         Statement::Recurrence(Some(long(RECURRENCE_MAX_BYTES))),
+        Statement::Nags(Some(Nags { every_minutes: u32::MAX, max: u32::MAX })),
+        Statement::Snooze(Some(Snooze {
+            until: Until::At(Timestamp::MAX),
+            of: Target::Occurrence(moment(0)),
+        })),
+        Statement::Acknowledged(Some(Target::Occurrence(moment(1)))),
+        Statement::Cancelled(Some(Target::Occurrence(moment(2)))),
     ];
     let cells = (0..).zip(statements).map(|(n, statement)| Cell {
         statement,
@@ -59,6 +67,8 @@ fn largest_record() -> Record {
         next_attempt: Some(Timestamp::MAX),
         reason: Some(long(REASON_MAX_BYTES)),
         received_at: Some(Timestamp::MAX),
+        moved_from: Some(Timestamp::MAX),
+        within: Some(ReminderId::from_bytes([4; 16])),
         ..Reminder { state, ..Reminder::pending(None, rule(n), Timestamp::MIN) }
     };
     let task = Task {
@@ -69,6 +79,7 @@ fn largest_record() -> Record {
         past: (0..PAST_MAX).map(past).collect(),
         arrivals: vec![u64::MAX; ARRIVALS_MAX],
         due_origin: Origin { correlation_id: Some(long(CORRELATION_MAX_BYTES)), trace_id: Some([9; 16]) },
+        recurrence_producer: Some(long(128)),
         transport: Some(Timestamp::MAX),
     };
     let ahead = list().chain(list()).map(|n| reminder(n, State::Pending));

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::domain::task::{Cell, Origin, Past};
 use crate::domain::{
-    Due, Field, Kind, Moment, Priority, Record, Reminder, Rule, State, Statement, Status, Task, TaskId,
-    Timestamp, Version, Zone,
+    Due, Field, Kind, Moment, Nags, Priority, Record, Reminder, ReminderId, Rule, Snooze, State, Statement,
+    Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
 };
 
 pub(super) fn zone(name: &str) -> Zone {
@@ -46,8 +46,14 @@ fn any_moment() -> impl Strategy<Value = Moment> {
 }
 
 fn any_version() -> impl Strategy<Value = Version> {
-    let kind =
-        prop_oneof![Just(Kind::Created), Just(Kind::Updated), Just(Kind::Completed), Just(Kind::Deleted)];
+    let kind = prop_oneof![
+        Just(Kind::Created),
+        Just(Kind::Updated),
+        Just(Kind::Completed),
+        Just(Kind::Deleted),
+        Just(Kind::Snoozed),
+        Just(Kind::Acknowledged),
+    ];
     let broker = prop_oneof![Just(0), any_instant().prop_map(Timestamp::millis)];
     (any_instant(), kind, broker, prop_oneof![Just(0), any::<u64>()], any::<u64>()).prop_map(
         |(ms, kind, broker, offset, digest)| Version { ms: ms.millis(), kind, broker, offset, digest },
@@ -66,7 +72,25 @@ fn any_field() -> impl Strategy<Value = Field> {
         Just(Field::RemindAt),
         Just(Field::Tags),
         Just(Field::Recurrence),
+        Just(Field::Nags),
     ]
+}
+
+fn any_id() -> impl Strategy<Value = ReminderId> {
+    any::<[u8; 16]>().prop_map(ReminderId::from_bytes)
+}
+
+fn any_target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        Just(Target::Present),
+        any_moment().prop_map(Target::Occurrence),
+        any_id().prop_map(Target::Reminder)
+    ]
+}
+
+fn any_snooze() -> impl Strategy<Value = Snooze> {
+    let until = prop_oneof![any_instant().prop_map(Until::At), any::<u32>().prop_map(Until::Minutes)];
+    (until, any_target()).prop_map(|(until, of)| Snooze { until, of })
 }
 
 fn any_statement() -> impl Strategy<Value = Statement> {
@@ -83,6 +107,11 @@ fn any_statement() -> impl Strategy<Value = Statement> {
         of(vec(any_due(), 0..17)).prop_map(Statement::RemindAt),
         of(vec("\\PC{0,20}", 0..17)).prop_map(Statement::Tags),
         of("\\PC{0,100}").prop_map(Statement::Recurrence),
+        of((any::<u32>(), any::<u32>()).prop_map(|(every_minutes, max)| Nags { every_minutes, max }))
+            .prop_map(Statement::Nags),
+        of(any_snooze()).prop_map(Statement::Snooze),
+        of(any_target()).prop_map(Statement::Acknowledged),
+        of(any_target()).prop_map(Statement::Cancelled),
     ]
 }
 
@@ -106,17 +135,11 @@ fn any_task() -> impl Strategy<Value = Task> {
         .prop_map(|(correlation_id, trace_id)| Origin { correlation_id, trace_id });
     (
         (of(any_version()), of(any_instant()), of(any_version()), cells),
-        (vec(past, 0..17), vec(any::<u64>(), 0..17), origin, of(any_instant())),
+        (vec(past, 0..17), vec(any::<u64>(), 0..17), origin, of("\\PC{0,20}"), of(any_instant())),
     )
-        .prop_map(|((created, born, deleted, cells), (past, arrivals, due_origin, transport))| Task {
-            created,
-            born,
-            deleted,
-            cells,
-            past,
-            arrivals,
-            due_origin,
-            transport,
+        .prop_map(|((created, born, deleted, cells), rest)| {
+            let (past, arrivals, due_origin, recurrence_producer, transport) = rest;
+            Task { created, born, deleted, cells, past, arrivals, due_origin, recurrence_producer, transport }
         })
 }
 
@@ -125,16 +148,22 @@ fn any_state() -> impl Strategy<Value = State> {
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
-    prop_oneof![any::<u32>().prop_map(Rule::Offset), any_moment().prop_map(Rule::At)]
+    prop_oneof![
+        any::<u32>().prop_map(Rule::Offset),
+        any_moment().prop_map(Rule::At),
+        any::<u32>().prop_map(Rule::Nag),
+        any_instant().prop_map(Rule::Snooze),
+    ]
 }
 
 fn any_reminder() -> impl Strategy<Value = Reminder> {
     (
         (of(any_moment()), any_rule(), any_instant(), any_state(), of(any_instant()), any::<bool>()),
         (of(any_state()), prop_oneof![Just(0), any::<u32>()], of(any_instant()), of("\\PC{0,80}")),
-        of(any_instant()),
+        (of(any_instant()), of(any_instant()), of(any_id())),
     )
-        .prop_map(|((occurrence, rule, fire_at, state, settled_at, maybe_out), rest, received_at)| {
+        .prop_map(|((occurrence, rule, fire_at, state, settled_at, maybe_out), rest, more)| {
+            let (received_at, moved_from, within) = more;
             let (leaving, attempts, next_attempt, reason) = rest;
             Reminder {
                 occurrence,
@@ -148,6 +177,8 @@ fn any_reminder() -> impl Strategy<Value = Reminder> {
                 next_attempt,
                 reason,
                 received_at,
+                moved_from,
+                within,
             }
         })
 }

@@ -1,0 +1,111 @@
+//! What few records have, each part under a number of its own after the plain record.
+
+use super::super::codes::Coded;
+use super::super::wire::{Malformed, Reader, put_bytes, put_count, put_int, put_text, put_uint};
+use crate::domain::{Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp};
+
+/// Who stated the recurrence rule.
+const RECURRENCE_PRODUCER: u8 = 1;
+/// By its place among the reminders, how far from its rule's instant one was moved.
+const MOVED: u8 = 2;
+/// By its place among the reminders, the event that one goes out in.
+const WITHIN: u8 = 3;
+
+/// The greatest numbers that the plain format knows.
+const PLAIN_FIELDS_MAX: u8 = 10;
+const PLAIN_KINDS_MAX: u8 = 4;
+
+/// Whether the plain format can't hold `record`.
+pub(super) fn are_needed(record: &Record) -> bool {
+    let task = &record.task;
+    let is_new = |field: Field| field.code() > PLAIN_FIELDS_MAX;
+    let newer_kind = |kind: Kind| kind.code() > PLAIN_KINDS_MAX;
+    let newer_rule = |rule: Rule| matches!(rule, Rule::Nag(_) | Rule::Snooze(_));
+    task.cells.iter().any(|cell| is_new(cell.statement.field()) || newer_kind(cell.version.kind))
+        || task.past.iter().any(|past| is_new(past.field))
+        || [task.created, task.deleted].into_iter().flatten().any(|version| newer_kind(version.kind))
+        || record.reminders.iter().any(|r| newer_rule(r.rule) || r.moved_from.is_some() || r.within.is_some())
+        || record.low_water.iter().any(|(rule, _)| newer_rule(*rule))
+        || task.recurrence_producer.is_some()
+}
+
+/// Adds the parts that `record` has.
+pub(super) fn put(out: &mut Vec<u8>, record: &Record) {
+    let mut parts: Vec<(u8, Vec<u8>)> = Vec::new();
+    if let Some(producer) = &record.task.recurrence_producer {
+        let mut part = Vec::new();
+        put_text(&mut part, producer);
+        parts.push((RECURRENCE_PRODUCER, part));
+    }
+    parts.extend(by_place(MOVED, record, |part, reminder| {
+        put_int(part, reminder.moved_from?.millis().wrapping_sub(reminder.fire_at.millis()));
+        Some(())
+    }));
+    parts.extend(by_place(WITHIN, record, |part, reminder| {
+        part.extend_from_slice(reminder.within?.as_bytes());
+        Some(())
+    }));
+    put_count(out, parts.len());
+    for (number, part) in parts {
+        out.push(number);
+        put_bytes(out, &part);
+    }
+}
+
+/// Reads what [`put`] added into `record`.
+pub(super) fn read(reader: &mut Reader<'_>, record: &mut Record) -> Result<(), Malformed> {
+    for _ in 0..reader.count()? {
+        let number = reader.byte()?;
+        let mut part = Reader::new(reader.bytes()?);
+        match number {
+            RECURRENCE_PRODUCER => record.task.recurrence_producer = Some(part.text()?.to_owned()),
+            MOVED => at_places(&mut part, record, |part, reminder| {
+                let from = reminder.fire_at.millis().wrapping_add(part.int()?);
+                reminder.moved_from = Some(Timestamp::from_millis(from));
+                Ok(())
+            })?,
+            WITHIN => at_places(&mut part, record, |part, reminder| {
+                reminder.within = Some(ReminderId::from_bytes(part.array()?));
+                Ok(())
+            })?,
+            _ => return Err(Malformed("a part of it is unknown to this release")),
+        }
+        part.end()?;
+    }
+    Ok(())
+}
+
+/// A part that says something of some reminders: pairs of place and value.
+fn by_place(
+    number: u8,
+    record: &Record,
+    value: impl Fn(&mut Vec<u8>, &Reminder) -> Option<()>,
+) -> Option<(u8, Vec<u8>)> {
+    let mut pairs = Vec::new();
+    let mut count = 0;
+    for (place, reminder) in record.reminders.iter().enumerate() {
+        let mut pair = Vec::new();
+        put_count(&mut pair, place);
+        if value(&mut pair, reminder).is_some() {
+            pairs.extend(pair);
+            count += 1;
+        }
+    }
+    let mut part = Vec::new();
+    put_uint(&mut part, count);
+    part.extend(pairs);
+    (count > 0).then_some((number, part))
+}
+
+fn at_places(
+    part: &mut Reader<'_>,
+    record: &mut Record,
+    read: impl Fn(&mut Reader<'_>, &mut Reminder) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    for _ in 0..part.count()? {
+        let place = usize::try_from(part.uint()?).unwrap_or(usize::MAX);
+        let reminder = record.reminders.get_mut(place).ok_or(Malformed("a reminder is not in its list"))?;
+        read(part, reminder)?;
+    }
+    Ok(())
+}
