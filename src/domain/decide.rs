@@ -52,7 +52,7 @@ pub fn replan(
 ) {
     record.generation = rules.in_force.generation;
     let expire_after = rules.in_force.policy.expire_after;
-    let planned = plan(record, rules);
+    let planned = plan(task, record, rules);
     let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
         let called_for =

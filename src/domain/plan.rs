@@ -4,8 +4,14 @@
 //! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
-use super::due::{Due, Moment};
-use super::event::Field;
+mod dates;
+
+use std::time::Duration;
+
+use dates::{Dates, read_since, zone_of};
+
+use super::due::Moment;
+use super::event::{Field, TaskId};
 use super::policy::PolicyInForce;
 use super::record::Record;
 use super::reminder::Rule;
@@ -57,13 +63,16 @@ impl Planned {
 ///
 /// At or below a rule's low-water mark nothing is planned.
 #[must_use]
-pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+pub fn plan(_id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
     let task = &record.task;
     if !task.is_open() {
         return Vec::new();
     }
-    let mut planned = by_offset(task, rules.in_force);
-    planned.extend(by_time(task, rules.in_force));
+    let mut planned = match Dates::of(task, rules) {
+        Some(dates) => by_offset(task, &dates, rules),
+        None => Vec::new(),
+    };
+    planned.extend(by_time(task, rules));
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     planned
 }
@@ -71,27 +80,22 @@ pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
 /// The due date of the task as an occurrence.
 #[must_use]
 pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
-    task.due().map(|due| Moment::new(due, task.zone().unwrap_or(in_force.policy.default_zone)))
+    Dates::of(task, &Rules { in_force }).map(|dates| dates.first)
 }
 
-fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let Some(due) = occurrence(task, in_force) else { return Vec::new() };
-    let due_at = due.instant(in_force.policy.date_only);
+fn by_offset(task: &Task, dates: &Dates, rules: &Rules<'_>) -> Vec<Planned> {
     // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
     let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
         (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
         (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
-        (None, _) => (in_force.policy.default_offsets.as_slice(), in_force.since.offsets),
+        (None, _) => (rules.in_force.policy.default_offsets.as_slice(), rules.in_force.since.offsets),
     };
-    let birth =
-        [task.since(Field::Due), wall_since(task, task.due(), in_force), task.open_since(), rule_since]
-            .into_iter()
-            .max()
-            .unwrap_or(Timestamp::MIN);
+    let birth = dates.since.max(task.open_since()).max(rule_since);
+    let (due, due_at) = (dates.first, dates.instant(dates.first));
     let mut planned: Vec<Planned> = offsets
         .iter()
         .map(|minutes| {
-            let fire_at = due_at.minus(std::time::Duration::from_secs(u64::from(*minutes) * 60));
+            let fire_at = due_at.minus(Duration::from_secs(u64::from(*minutes) * 60));
             Planned::at(Some(due), Rule::Offset(*minutes), fire_at, birth)
         })
         .collect();
@@ -102,30 +106,15 @@ fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
     planned
 }
 
-fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let zone = task.zone().unwrap_or(in_force.policy.default_zone);
-    task.remind_at()
-        .unwrap_or_default()
-        .iter()
+fn by_time(task: &Task, rules: &Rules<'_>) -> Vec<Planned> {
+    let times = task.remind_at().unwrap_or_default().iter();
+    times
         .map(|time| {
-            let moment = Moment::new(*time, zone);
-            let wall = wall_since(task, Some(*time), in_force);
-            let birth = task.since(Field::RemindAt).max(wall).max(task.open_since());
-            Planned::at(None, Rule::At(moment), moment.instant(in_force.policy.date_only), birth)
+            let moment = Moment::new(*time, zone_of(task, *time, rules));
+            let birth =
+                task.since(Field::RemindAt).max(read_since(task, *time, rules)).max(task.open_since());
+            let instant = moment.instant(rules.in_force.policy.date_only);
+            Planned::at(None, Rule::At(moment), instant, birth)
         })
         .collect()
-}
-
-/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, the
-/// task's own or the default one, and the time of day to dates.
-fn wall_since(task: &Task, stated: Option<Due>, in_force: &PolicyInForce) -> Timestamp {
-    let zone = match task.zone() {
-        Some(_) => task.since(Field::Zone),
-        None => in_force.since.zone.max(task.since(Field::Zone)),
-    };
-    match stated {
-        None | Some(Due::Instant(_)) => Timestamp::MIN,
-        Some(Due::Wall(_)) => zone,
-        Some(Due::Date(_)) => zone.max(in_force.since.date_only),
-    }
 }

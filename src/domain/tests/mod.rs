@@ -101,7 +101,8 @@ pub(crate) fn merged(events: &[Event]) -> Task {
 
 /// What a task calls for under a policy, of which nothing was planned before.
 pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    plan(&Record { task: task.clone(), ..Record::default() }, &Rules { in_force })
+    let record = Record { task: task.clone(), ..Record::default() };
+    plan(&TaskId::new("t").unwrap(), &record, &Rules { in_force })
 }
 
 /// A record planned at `now`, with nothing in flight.
