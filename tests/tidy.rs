@@ -69,6 +69,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("axum",                        &["app", "cli", "http", "sidecar"]),
     ("clap",                        &["cli"]),
+    ("croner",                      &["domain"]),
     ("rdkafka",                     &["sidecar"]),
     ("metrics",                     &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
@@ -82,8 +83,18 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
 ];
 
 /// The pure packages, all that `domain` and `reading` may name.
-const PURE: [&str; 9] =
-    ["base64", "bytes", "chrono", "chrono_tz", "postcard", "serde", "serde_json", "sha2", "thiserror"];
+const PURE: [&str; 10] = [
+    "base64",
+    "bytes",
+    "chrono",
+    "chrono_tz",
+    "croner",
+    "postcard",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+];
 const PURE_MODULES: [&str; 2] = ["domain", "reading"];
 /// Pure but for its random ids, which clippy bans.
 const UUID: &str = "uuid";
