@@ -164,8 +164,11 @@ fn settings(config: &Config) -> Settings {
 pub fn policy(config: &Config) -> Policy {
     Policy {
         default_offsets: config.reminders.default_offsets.clone(),
+        windows: config.reminders.windows.clone(),
         default_zone: config.reminders.default_timezone,
         date_only: config.reminders.date_only_time,
+        follow_recurrence: config.recurrence.follow,
+        recurrence_not_from: config.recurrence.not_from.clone(),
         expire_after: config.reminders.expire_after,
     }
 }

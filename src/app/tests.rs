@@ -117,8 +117,11 @@ fn the_policy_is_what_the_configuration_says() {
         settings.policy,
         Policy {
             default_offsets: vec![0, 45],
+            windows: Vec::new(),
             default_zone: "Europe/Berlin".parse().unwrap(),
             date_only: chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
+            follow_recurrence: true,
+            recurrence_not_from: Vec::new(),
             expire_after: Duration::from_secs(99),
         }
     );

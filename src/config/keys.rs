@@ -39,6 +39,8 @@ const PUBLISH_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=D
 const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(10)..=HOUR;
 /// Long enough to outlast a restart; a year late nobody wants to be reminded.
 const EXPIRE_AFTER: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(366 * 24 * 60 * 60);
+/// A day before, somebody is reminded of another day.
+const WINDOW: RangeInclusive<Duration> = SECOND..=DAY;
 /// From an hour, for trials without a replaying broker, to ten years.
 const RETENTION: RangeInclusive<Duration> = HOUR..=Duration::from_secs(3_660 * 24 * 60 * 60);
 /// The scheduler itself wakes once a second.
@@ -75,6 +77,8 @@ pub(super) enum Allowed {
     Zone,
     TimeOfDay,
     Offsets,
+    Names,
+    Windows,
 }
 
 const fn key(name: &'static str, allowed: Allowed) -> Key {
@@ -101,11 +105,14 @@ pub(super) const KEYS: &[Key] = &[
     key("topics.reminders", Allowed::Name),
     key("topics.dead_letter", Allowed::OptionalName),
     key("reminders.default_offsets", Allowed::Offsets),
+    key("reminders.windows", Allowed::Windows),
     key("reminders.default_timezone", Allowed::Zone),
     key("reminders.date_only_time", Allowed::TimeOfDay),
     key("reminders.expire_after", Allowed::Span(EXPIRE_AFTER)),
     key("reminders.retention", Allowed::Span(RETENTION)),
     key("reminders.receipts", Allowed::Switch),
+    key("recurrence.follow", Allowed::Switch),
+    key("recurrence.not_from", Allowed::Names),
     key("publish.batch_max", Allowed::Whole(BATCH_MAX)),
     key("publish.in_flight_max", Allowed::Whole(IN_FLIGHT_MAX)),
     key("publish.backoff_initial", Allowed::Span(BACKOFF)),
@@ -147,9 +154,12 @@ impl Allowed {
             Self::Whole(_) => text.parse().ok().map(Value::Integer),
             Self::Switch => text.parse().ok().map(Value::Boolean),
             Self::Offsets => {
-                let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
-                let numbers = inner.split(',').map(str::trim).filter(|n| !n.is_empty());
-                numbers.map(|n| n.parse().ok().map(Value::Integer)).collect::<Option<_>>().map(Value::Array)
+                let numbers = items(text).map(|n| n.parse().ok().map(Value::Integer));
+                numbers.collect::<Option<_>>().map(Value::Array)
+            }
+            Self::Names | Self::Windows => {
+                let names = items(text).map(|name| Value::String(name.trim_matches('"').to_owned()));
+                Some(Value::Array(names.collect()))
             }
             _ => None,
         };
@@ -165,6 +175,21 @@ impl Allowed {
                 let minutes = 0..=i64::from(OFFSET_MAX_MINUTES);
                 values.len() <= LIST_MAX
                     && values.iter().all(|v| v.as_integer().is_some_and(|n| minutes.contains(&n)))
+            }
+            (Self::Names, Value::Array(values)) => {
+                values.len() <= LIST_MAX && values.iter().all(|v| v.as_str().is_some_and(is_name))
+            }
+            (Self::Windows, Value::Array(values)) => {
+                let mut offsets: Vec<u32> = Vec::new();
+                let mut accepts = |value: &Value| {
+                    let Some((offset, window)) = value.as_str().and_then(shapes::parse_window) else {
+                        return false;
+                    };
+                    let is_new = !offsets.contains(&offset);
+                    offsets.push(offset);
+                    is_new && offset <= OFFSET_MAX_MINUTES && WINDOW.contains(&window)
+                };
+                values.len() <= LIST_MAX && values.iter().all(&mut accepts)
             }
             (_, Value::String(text)) => self.accepts_text(text),
             _ => false,
@@ -184,9 +209,15 @@ impl Allowed {
             Self::OptionalName => text.is_empty() || is_name(text),
             Self::Zone => text.parse::<Zone>().is_ok(),
             Self::TimeOfDay => shapes::parse_time_of_day(text).is_some(),
-            Self::Whole(_) | Self::Switch | Self::Offsets => false,
+            Self::Whole(_) | Self::Switch | Self::Offsets | Self::Names | Self::Windows => false,
         }
     }
+}
+
+/// The items of a list as a variable or a flag writes it: `[a, b]` or `a,b`.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
+    inner.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn is_name(text: &str) -> bool {
@@ -224,6 +255,15 @@ impl fmt::Display for Allowed {
                     "a list of at most {LIST_MAX} whole numbers of minutes from 0 to {OFFSET_MAX_MINUTES}"
                 )
             }
+            Self::Windows => write!(
+                f,
+                "a list of at most {LIST_MAX} windows, one an offset, such as 0=5m or 1440=1h, each up to {}",
+                humantime::format_duration(*WINDOW.end()),
+            ),
+            Self::Names => write!(
+                f,
+                "a list of at most {LIST_MAX} names, each of 1 to {NAME_MAX_BYTES} of the characters A-Z a-z 0-9 . _ -"
+            ),
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Config {
     pub topics: Topics,
     /// The rules of reminders.
     pub reminders: Reminders,
+    /// The rules of tasks that come again.
+    pub recurrence: Recurrence,
     /// Publishing reminders.
     pub publish: Publish,
     /// Events that could not be read.
@@ -163,6 +165,9 @@ pub struct Reminders {
     /// Whole minutes before due for tasks that name none, ascending and distinct; may be empty.
     #[serde(deserialize_with = "shapes::sorted_set")]
     pub default_offsets: Vec<u32>,
+    /// By offset in minutes, how long before its instant a reminder may go out; sorted.
+    #[serde(deserialize_with = "shapes::windows")]
+    pub windows: Vec<(u32, Duration)>,
     /// Zone of due dates that name none.
     pub default_timezone: Zone,
     /// Time of day of a due date without one.
@@ -176,6 +181,16 @@ pub struct Reminders {
     pub retention: Duration,
     /// Whether receipts are recorded.
     pub receipts: bool,
+}
+
+/// The rules of tasks that come again.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recurrence {
+    /// Whether recurrence rules are followed where neither the rule nor its producer decides.
+    pub follow: bool,
+    /// Producers whose rules are not followed.
+    pub not_from: Vec<String>,
 }
 
 /// Publishing reminders.

@@ -15,11 +15,13 @@
 use std::time::Duration;
 
 use super::event::TaskId;
-use super::plan::{Planned, Rules, plan};
+use super::plan::{Planned, Rules};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
 use super::time::Timestamp;
+
+mod series;
 
 /// Why a reminder is expired from the start.
 pub const REASON_BORN_EXPIRED: &str = "its time was past when it was planned";
@@ -52,7 +54,10 @@ pub fn replan(
 ) {
     record.generation = rules.in_force.generation;
     let expire_after = rules.in_force.policy.expire_after;
-    let planned = plan(task, record, rules);
+    if record.task.recurrence().is_some() {
+        series::advance(task, record, expire_after, now, in_flight);
+    }
+    let planned = series::without_stale(task, record, rules, now);
     let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
         let called_for =

@@ -4,7 +4,8 @@
 //! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
-mod dates;
+pub(super) mod dates;
+mod window;
 
 use std::time::Duration;
 
@@ -61,19 +62,26 @@ impl Planned {
 
 /// Everything the record's task calls for, explicit times last. A task that has ended calls for nothing.
 ///
-/// At or below a rule's low-water mark nothing is planned.
+/// At or below a rule's low-water mark nothing is planned. Of a series each rule makes the reminder of the next
+/// occurrence alone, the first above its birth and its mark; the stated due date always gets its own.
 #[must_use]
-pub fn plan(_id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+pub fn plan(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
     let task = &record.task;
-    if !task.is_open() {
-        return Vec::new();
-    }
-    let mut planned = match Dates::of(task, rules) {
-        Some(dates) => by_offset(task, &dates, rules),
-        None => Vec::new(),
+    let dates = Dates::of(task, rules);
+    let done_with = match &dates {
+        Some(dates) => dates.done_with(task),
+        None => task.is_open().then_some(Timestamp::MIN),
     };
-    planned.extend(by_time(task, rules));
+    let Some(done_with) = done_with else { return Vec::new() };
+    let mut planned = Vec::new();
+    if let Some(dates) = &dates {
+        by_offset(record, dates, done_with, rules, &mut planned);
+    }
+    if task.is_open() {
+        by_time(task, rules, &mut planned);
+    }
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
+    window::spread(id, &rules.in_force.policy.windows, &mut planned);
     planned
 }
 
@@ -83,38 +91,55 @@ pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
     Dates::of(task, &Rules { in_force }).map(|dates| dates.first)
 }
 
-fn by_offset(task: &Task, dates: &Dates, rules: &Rules<'_>) -> Vec<Planned> {
+fn by_offset(
+    record: &Record,
+    dates: &Dates,
+    done_with: Timestamp,
+    rules: &Rules<'_>,
+    planned: &mut Vec<Planned>,
+) {
+    let task = &record.task;
     // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
     let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
         (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
-        (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
+        (None, Some(times)) if !times.is_empty() => return,
         (None, _) => (rules.in_force.policy.default_offsets.as_slice(), rules.in_force.since.offsets),
     };
-    let birth = dates.since.max(task.open_since()).max(rule_since);
-    let (due, due_at) = (dates.first, dates.instant(dates.first));
-    let mut planned: Vec<Planned> = offsets
-        .iter()
-        .map(|minutes| {
-            let fire_at = due_at.minus(Duration::from_secs(u64::from(*minutes) * 60));
-            Planned::at(Some(due), Rule::Offset(*minutes), fire_at, birth)
-        })
-        .collect();
-    // A task due sooner than all its offsets is still reminded of, when it is due.
-    if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
-        planned.push(Planned::at(Some(due), Rule::Offset(0), due_at, birth));
+    let common = task.open_since().max(rule_since);
+    let (first, due_at) = (dates.first, dates.instant(dates.first));
+    let birth = dates.first_since.max(common);
+    if due_at > done_with {
+        planned.extend(offsets.iter().map(|minutes| {
+            Planned::at(Some(first), Rule::Offset(*minutes), due_at.minus(before(*minutes)), birth)
+        }));
+        // A task due sooner than all its offsets is still reminded of, when it is due.
+        if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
+            planned.push(Planned::at(Some(first), Rule::Offset(0), due_at, birth));
+        }
     }
-    planned
+    let Some(later_birth) = dates.later_since().map(|since| since.max(common)) else { return };
+    for minutes in offsets {
+        let (rule, before) = (Rule::Offset(*minutes), before(*minutes));
+        let mark = record.low_water(rule);
+        if due_at > done_with && due_at.minus(before) > birth.max(mark) {
+            continue;
+        }
+        let floor = later_birth.max(mark).plus(before).max(done_with).max(due_at);
+        if let Some(next) = dates.after(floor) {
+            planned.push(Planned::at(Some(next), rule, dates.instant(next).minus(before), later_birth));
+        }
+    }
 }
 
-fn by_time(task: &Task, rules: &Rules<'_>) -> Vec<Planned> {
-    let times = task.remind_at().unwrap_or_default().iter();
-    times
-        .map(|time| {
-            let moment = Moment::new(*time, zone_of(task, *time, rules));
-            let birth =
-                task.since(Field::RemindAt).max(read_since(task, *time, rules)).max(task.open_since());
-            let instant = moment.instant(rules.in_force.policy.date_only);
-            Planned::at(None, Rule::At(moment), instant, birth)
-        })
-        .collect()
+fn before(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
+}
+
+fn by_time(task: &Task, rules: &Rules<'_>, planned: &mut Vec<Planned>) {
+    planned.extend(task.remind_at().unwrap_or_default().iter().map(|time| {
+        let moment = Moment::new(*time, zone_of(task, *time, rules));
+        let birth = task.since(Field::RemindAt).max(read_since(task, *time, rules)).max(task.open_since());
+        let instant = moment.instant(rules.in_force.policy.date_only);
+        Planned::at(None, Rule::At(moment), instant, birth)
+    }));
 }

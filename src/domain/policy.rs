@@ -16,10 +16,16 @@ use super::version::short_digest;
 pub struct Policy {
     /// Minutes before due at which a task without rules of its own is reminded of.
     pub default_offsets: Vec<u32>,
+    /// By offset in minutes, how long before its instant a reminder may go out.
+    pub windows: Vec<(u32, Duration)>,
     /// The zone of naive times of tasks that state none.
     pub default_zone: Zone,
     /// The time of day that a date alone means.
     pub date_only: NaiveTime,
+    /// Whether recurrence rules are followed where neither the rule itself nor its producer decides.
+    pub follow_recurrence: bool,
+    /// Producers whose recurrence rules are not followed, since they create the next task themselves.
+    pub recurrence_not_from: Vec<String>,
     /// How long after its instant a reminder is still worth sending.
     pub expire_after: Duration,
 }
@@ -35,9 +41,18 @@ pub struct PolicyDigests {
     pub zone: u64,
     /// The time of day that a date alone means.
     pub date_only: u64,
+    /// Whose recurrence rules are followed.
+    pub recurrence: u64,
 }
 
 impl Policy {
+    /// Whether a recurrence rule of `producer` that does not say itself is followed.
+    #[must_use]
+    pub fn follows(&self, producer: Option<&str>) -> bool {
+        self.follow_recurrence
+            && !producer.is_some_and(|producer| self.recurrence_not_from.iter().any(|not| not == producer))
+    }
+
     /// The digests of this policy.
     #[must_use]
     pub fn digests(&self) -> PolicyDigests {
@@ -48,10 +63,14 @@ impl Policy {
                 self.default_zone,
                 date_only,
                 chrono_tz::IANA_TZDB_VERSION,
+                self.follow_recurrence,
+                &self.recurrence_not_from,
+                &self.windows,
             )),
             offsets: short_digest(&self.default_offsets),
             zone: short_digest(&self.default_zone),
             date_only: short_digest(&date_only),
+            recurrence: short_digest(&(self.follow_recurrence, &self.recurrence_not_from)),
         }
     }
 }
@@ -77,12 +96,14 @@ pub struct PolicySince {
     pub zone: Timestamp,
     /// The time of day that a date alone means.
     pub date_only: Timestamp,
+    /// Whose recurrence rules are followed.
+    pub recurrence: Timestamp,
 }
 
 impl PolicySince {
     /// Every setting since `at`.
     #[must_use]
     pub const fn all(at: Timestamp) -> Self {
-        Self { offsets: at, zone: at, date_only: at }
+        Self { offsets: at, zone: at, date_only: at, recurrence: at }
     }
 }

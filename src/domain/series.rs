@@ -53,7 +53,7 @@ pub struct Series {
     end: Option<Due>,
     /// Occurrences that do not take place.
     without: Vec<Due>,
-    follow: bool,
+    follow: Option<bool>,
     on_complete: OnComplete,
 }
 
@@ -121,9 +121,9 @@ impl Series {
         }
     }
 
-    /// Whether the task follows its series, its due date moving on as occurrences pass.
+    /// Whether it is to be followed, where it says so itself.
     #[must_use]
-    pub fn follow(&self) -> bool {
+    pub fn follow(&self) -> Option<bool> {
         self.follow
     }
 

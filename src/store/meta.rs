@@ -58,10 +58,12 @@ pub struct PolicyMark {
     pub zone: Dated,
     /// The time of day that a date alone means.
     pub date_only: Dated,
+    /// Whose recurrence rules are followed; `None` where a release that followed none wrote it.
+    pub recurrence: Option<Dated>,
 }
 
 /// One setting of a policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Dated {
     /// Tells its value from others.
     pub digest: u64,

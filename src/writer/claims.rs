@@ -65,6 +65,7 @@ impl Group<'_> {
             let Some(mut record) = self.readable(task)? else { continue };
             if let Some(reminder) = pending(&mut record, task, id) {
                 decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
+                self.plan_next(task, &mut record);
                 self.put(task, record)?;
             }
         }
@@ -120,6 +121,7 @@ impl Group<'_> {
             reminder,
         });
         if dirty {
+            self.plan_next(task, &mut record);
             self.put(task, record)?;
         }
         Ok(claimed)

@@ -134,6 +134,7 @@ impl Core {
                 let Some(mut record) = group.readable(&entry.task)? else { continue };
                 if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
                     lose_attempt(reminder, now);
+                    group.plan_next(&entry.task, &mut record);
                     group.put(&entry.task, record)?;
                 }
             }
@@ -174,6 +175,7 @@ fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -
         offsets: since(|mark| mark.offsets, digests.offsets),
         zone: since(|mark| mark.zone, digests.zone),
         date_only: since(|mark| mark.date_only, digests.date_only),
+        recurrence: Some(since(|mark| mark.recurrence.unwrap_or_default(), digests.recurrence)),
     };
     if former.map(|mark| mark.digest) != Some(mark.digest) {
         meta.replanning_after = (!empty).then_some(None);
@@ -186,6 +188,7 @@ fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -
             offsets: mark.offsets.since,
             zone: mark.zone.since,
             date_only: mark.date_only.since,
+            recurrence: mark.recurrence.unwrap_or_default().since,
         },
     }
 }

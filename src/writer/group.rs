@@ -141,6 +141,13 @@ impl<'a> Group<'a> {
         decide::replan(task, record, &rules, self.now, &|reminder| self.is_in_flight(reminder));
     }
 
+    /// After a reminder of a task that comes again was settled its next one is planned.
+    pub(super) fn plan_next(&self, task: &TaskId, record: &mut Record) {
+        if record.task.recurrence().is_some() {
+            self.replan(task, record);
+        }
+    }
+
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.
     pub(super) fn finish(mut self) -> Folded {
         let mut pending = Vec::new();

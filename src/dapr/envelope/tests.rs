@@ -18,8 +18,11 @@ fn in_force() -> PolicyInForce {
     PolicyInForce {
         policy: Policy {
             default_offsets: vec![0],
+            windows: Vec::new(),
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            follow_recurrence: true,
+            recurrence_not_from: Vec::new(),
             expire_after: Duration::from_secs(86_400),
         },
         generation: 1,

@@ -116,10 +116,10 @@ fn exdates(object: &Object) -> Result<Vec<Due>, String> {
     items(object, "exdates").iter().map(read).collect()
 }
 
-fn follow(object: &Object) -> Result<bool, String> {
+fn follow(object: &Object) -> Result<Option<bool>, String> {
     match value(object, "follow") {
-        None => Ok(true),
-        Some(Value::Bool(follow)) => Ok(*follow),
+        None => Ok(None),
+        Some(Value::Bool(follow)) => Ok(Some(*follow)),
         Some(other) => Err(format!("`follow` is {}; write true or false", shown(&other.to_string()))),
     }
 }

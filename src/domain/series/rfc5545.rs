@@ -44,7 +44,7 @@ pub(super) fn read(text: &str) -> Result<Series, String> {
     }
     let Read { rule, count, until } = rule.ok_or("it has no rule; write one such as FREQ=DAILY")?;
     let steps = plain(&rule).map_or_else(|| Steps::Rule(rule), Steps::Plain);
-    Ok(Series { steps, count, end: until, without, follow: true, on_complete: OnComplete::default() })
+    Ok(Series { steps, count, end: until, without, follow: None, on_complete: OnComplete::default() })
 }
 
 /// Lines, with those that were folded put together again: a folded one goes on after a space and names nothing.

@@ -7,8 +7,10 @@ mod laws;
 mod planning;
 mod replanning;
 mod retry;
+mod series;
 mod stamps;
 mod wall;
+mod window;
 
 use chrono::NaiveTime;
 
@@ -81,8 +83,11 @@ pub(crate) fn policy() -> PolicyInForce {
     PolicyInForce {
         policy: Policy {
             default_offsets: vec![15],
+            windows: Vec::new(),
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            follow_recurrence: true,
+            recurrence_not_from: Vec::new(),
             expire_after: std::time::Duration::from_secs(24 * 60 * 60),
         },
         generation: 1,

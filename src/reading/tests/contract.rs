@@ -148,8 +148,13 @@ fn a_field_is_allowed_as_the_contract_says() {
         ("timezone", json!(["UTC", "Europe/Berlin"]), json!(["utc", "CEST?", ""])),
         (
             "recurrence",
-            json!([{"frequency": "daily"}, {"frequency": "cron"}, "FREQ=DAILY", null]),
-            json!([{}, {"frequency": "hourly"}, "", 5, [], "x".repeat(1025)]),
+            json!([
+                {"frequency": "daily"},
+                {"frequency": "cron", "cron_expression": "0 9 * * 1-5"},
+                "FREQ=DAILY",
+                null
+            ]),
+            json!([{}, {"frequency": "hourly"}, {"frequency": "cron"}, "FREQ=NOW", "", 5, [], "x".repeat(1025)]),
         ),
         ("tags", json!([[], ["a"]]), json!(["a", [1], ["t".repeat(129)], vec!["t"; 17]])),
         ("reminder_offset", json!([0, 15]), json!([-1, 1.5, "15min", [15], 5_270_401])),

@@ -16,6 +16,7 @@ const META_HAS_HORIZON: u8 = 0x01;
 const META_HAS_POLICY: u8 = 0x02;
 const META_REPLANNING: u8 = 0x04;
 const META_REPLANNED_SOME: u8 = 0x08;
+const META_HAS_RECURRENCE: u8 = 0x80;
 
 pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     let mut out = vec![FORMAT];
@@ -24,6 +25,7 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
         (META_HAS_POLICY, meta.policy.is_some()),
         (META_REPLANNING, meta.replanning_after.is_some()),
         (META_REPLANNED_SOME, matches!(meta.replanning_after, Some(Some(_)))),
+        (META_HAS_RECURRENCE, meta.policy.is_some_and(|policy| policy.recurrence.is_some())),
     ]));
     let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
     for count in [applied, duplicate, stale, ignored, quarantined] {
@@ -45,7 +47,7 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     if let Some(policy) = meta.policy {
         out.extend_from_slice(&policy.digest.to_be_bytes());
         put_uint(&mut out, policy.generation.into());
-        for dated in [policy.offsets, policy.zone, policy.date_only] {
+        for dated in [policy.offsets, policy.zone, policy.date_only].into_iter().chain(policy.recurrence) {
             out.extend_from_slice(&dated.digest.to_be_bytes());
             put_int(&mut out, dated.since.millis());
         }
@@ -82,7 +84,7 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
         outbox: usage(&mut reader)?,
         outbox_dead: usage(&mut reader)?,
         horizon: reader.when(has(META_HAS_HORIZON), instant)?,
-        policy: reader.when(has(META_HAS_POLICY), policy)?,
+        policy: reader.when(has(META_HAS_POLICY), |r| policy(r, has(META_HAS_RECURRENCE)))?,
         replanning_after: match (has(META_REPLANNING), has(META_REPLANNED_SOME)) {
             (false, _) => None,
             (true, false) => Some(None),
@@ -196,13 +198,14 @@ fn usage(reader: &mut Reader<'_>) -> Result<Usage, Malformed> {
     Ok(Usage { entries: reader.uint()?, bytes: reader.uint()? })
 }
 
-fn policy(reader: &mut Reader<'_>) -> Result<PolicyMark, Malformed> {
+fn policy(reader: &mut Reader<'_>, has_recurrence: bool) -> Result<PolicyMark, Malformed> {
     Ok(PolicyMark {
         digest: u64::from_be_bytes(reader.array()?),
         generation: reader.uint32()?,
         offsets: dated(reader)?,
         zone: dated(reader)?,
         date_only: dated(reader)?,
+        recurrence: reader.when(has_recurrence, dated)?,
     })
 }
 

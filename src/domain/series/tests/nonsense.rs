@@ -99,11 +99,11 @@ fn a_rule_once_a_minute_is_as_often_as_it_gets() {
 #[test]
 fn what_a_rule_says_of_following_and_completion_can_be_read() {
     let read = |rule: Value| (series(&rule).follow(), series(&rule).on_complete());
-    assert_eq!(read(json!({"frequency": "daily"})), (true, OnComplete::End));
-    assert_eq!(read(json!("FREQ=DAILY")), (true, OnComplete::End));
+    assert_eq!(read(json!({"frequency": "daily"})), (None, OnComplete::End));
+    assert_eq!(read(json!("FREQ=DAILY")), (None, OnComplete::End));
     assert_eq!(
         read(json!({"frequency": "daily", "follow": false, "on_complete": "NEXT"})),
-        (false, OnComplete::Next)
+        (Some(false), OnComplete::Next)
     );
     let nothing = json!({"frequency": "daily", "follow": null, "on_complete": null, "interval": null, "count": "",
                          "days_of_week": [], "end_date": null, "cron_expression": null, "unknown": {}});

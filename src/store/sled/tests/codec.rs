@@ -24,13 +24,14 @@ fn any_usage() -> impl Strategy<Value = Usage> {
 
 fn any_meta() -> impl Strategy<Value = Meta> {
     let dated = (any::<u64>(), any_instant()).prop_map(|(digest, since)| Dated { digest, since });
-    let policy = (any::<u64>(), any::<u32>(), proptest::array::uniform3(dated)).prop_map(
-        |(digest, generation, [offsets, zone, date_only])| PolicyMark {
+    let policy = (any::<u64>(), any::<u32>(), proptest::array::uniform4(dated), any::<bool>()).prop_map(
+        |(digest, generation, [offsets, zone, date_only, recurrence], follows)| PolicyMark {
             digest,
             generation,
             offsets,
             zone,
             date_only,
+            recurrence: follows.then_some(recurrence),
         },
     );
     let some = proptest::option::of::<BoxedStrategy<Option<TaskId>>>;

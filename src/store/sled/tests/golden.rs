@@ -207,6 +207,7 @@ fn other_values_keep_their_bytes() {
             offsets: Dated { digest: 19, since: at(9) },
             zone: Dated { digest: 20, since: at(-9) },
             date_only: Dated { digest: 21, since: at(0) },
+            recurrence: None,
         }),
         replanning_after: Some(Some(task.clone())),
         next_claim: 10,
