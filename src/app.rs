@@ -229,7 +229,7 @@ fn spawn_subscription_watch(
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = clock.sleep(WAIT_TURN) => {}
+                () = clock.wait(WAIT_TURN) => {}
             }
         }
     });
@@ -315,7 +315,7 @@ async fn wait_for_sidecar(
         heart.beat();
         tokio::select! {
             _ = up.changed() => {}
-            () = clock.sleep(WAIT_TURN) => {}
+            () = clock.wait(WAIT_TURN) => {}
             () = stop.cancelled() => {}
         }
     }
