@@ -226,6 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn time_is_simulated_where_nobody_else_shares_the_broker_and_no_demonstration_is_timed() {
+        let colours = crate::cli::terminal::Colours::of_process(&[]);
+        let clock = Arc::new(crate::clock::SystemClock::new());
+        let context = Context { env: Vec::new(), clock, colours };
+        let scale = |flags: &[&str]| {
+            let args = Cli::try_parse_from([&["dev"], flags].concat()).unwrap().args;
+            args.in_time(&context).clock.simulated().map(|clock| clock.scale().factor().to_string())
+        };
+        assert_eq!(scale(&[]).as_deref(), Some("1"));
+        assert_eq!(scale(&["--time-scale", "2.5"]).as_deref(), Some("2.5"));
+        assert_eq!(scale(&["--demo"]), None);
+        assert_eq!(scale(&["--kafka", "k:9092"]), None, "reminders there are seen by others");
+    }
+
+    #[test]
     fn a_group_on_a_real_kafka_has_a_store_of_its_own() {
         assert_eq!(beside(Path::new("./data"), "w-dev-ann"), Path::new("./data.w-dev-ann"));
         assert_eq!(beside(Path::new("data"), "a/../b c"), Path::new("data.a-..-b-c"));
