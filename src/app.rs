@@ -232,7 +232,7 @@ fn spawn_subscription_watch(
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = clock.sleep(WAIT_TURN) => {}
+                () = clock.wait(WAIT_TURN) => {}
             }
         }
     });
@@ -318,7 +318,7 @@ async fn wait_for_sidecar(
         heart.beat();
         tokio::select! {
             _ = up.changed() => {}
-            () = clock.sleep(WAIT_TURN) => {}
+            () = clock.wait(WAIT_TURN) => {}
             () = stop.cancelled() => {}
         }
     }

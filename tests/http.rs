@@ -5,6 +5,8 @@
 mod api;
 #[path = "http/app.rs"]
 mod app;
+#[path = "http/clock.rs"]
+mod clock;
 #[path = "http/fixture.rs"]
 mod fixture;
 #[path = "http/listen.rs"]

@@ -30,6 +30,8 @@ mod sidecar;
 mod start;
 #[path = "process/stop.rs"]
 mod stop;
+#[path = "process/time_travel.rs"]
+mod time_travel;
 #[path = "process/wait.rs"]
 mod wait;
 #[path = "process/worker.rs"]

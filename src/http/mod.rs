@@ -7,6 +7,7 @@ mod accept;
 mod api;
 mod app;
 mod body;
+mod clock;
 mod deliver;
 mod listen;
 mod ops;

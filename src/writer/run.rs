@@ -110,7 +110,7 @@ impl CommitLoop {
             let first = tokio::select! {
                 biased;
                 command = next(&mut self.held, &mut self.commands) => command,
-                () = self.clock.sleep(idle) => {
+                () = self.clock.wait(idle) => {
                     self.turn(Vec::new()).await?;
                     continue;
                 }
@@ -149,7 +149,7 @@ impl CommitLoop {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
                 tracing::error!(%error, "the store can't be read; what waited is told to come again");
-                self.clock.sleep(RETRY_EVERY).await;
+                self.clock.wait(RETRY_EVERY).await;
                 answers.into_iter().for_each(Answer::refuse);
                 commands.into_iter().for_each(refuse);
                 return Ok(());
@@ -180,7 +180,7 @@ impl CommitLoop {
                     self.held.extend(command.refuse_if_outside());
                 }
             }
-            self.clock.sleep(RETRY_EVERY).await;
+            self.clock.wait(RETRY_EVERY).await;
             match blocking(&self.core, move |core| conclude(core, folded, answers)).await? {
                 Ok(turned) => {
                     tracing::info!("the store commits again");

@@ -66,12 +66,20 @@ pub(crate) fn worker() -> Worker {
 
 /// A worker whose configuration `change` has changed; its ops listener demands `token`.
 pub(crate) fn worker_with(change: impl FnOnce(&mut Config), token: Option<&str>) -> Worker {
+    worker_on(Arc::new(SystemClock::new()), change, token)
+}
+
+/// The same on `clock`.
+pub(crate) fn worker_on(
+    clock: Arc<dyn Clock>,
+    change: impl FnOnce(&mut Config),
+    token: Option<&str>,
+) -> Worker {
     let mut config = Config::default();
     config.dapr.bulk_subscribe = reminder_worker::config::BulkSubscribe::Off;
     change(&mut config);
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(&dir.path().join("store"), 8).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = Settings {
         policy: Policy {
             default_offsets: vec![0],

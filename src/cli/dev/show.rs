@@ -139,6 +139,12 @@ impl Screen {
             )
         });
         self.tells_events = true;
+        let clock = self.clock.simulated().map_or_else(String::new, |clock| {
+            let times = clock.scale().factor();
+            let runs = if times > 1.0 { format!("runs {times} times as fast; ") } else { String::new() };
+            let ops = worker.ops_address;
+            format!("\x20 time       {runs}curl http://{ops}/dev/clock -d '{{\"advance\":\"2h\"}}'\n")
+        });
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
         let (ops, store) = (worker.ops_address, config.store.path.display());
         self.line(&format!(
@@ -150,6 +156,7 @@ impl Screen {
              \x20 store      {store}\n\
              \x20 look       curl http://{ops}/api/v1/tasks/t-1\n\
              \x20 follow     curl -N http://{ops}/api/v1/reminders/stream\n\
+             {clock}\
              \x20 stop       Ctrl-C\n",
             self.clock.now().plus(Duration::from_secs(60)).to_rfc3339(),
         ));
