@@ -68,6 +68,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         Some(file) => Some(policy::load(args, file, &config, context)?),
         None => None,
     };
+    // Where a record is damaged, or a part of an event is left out, the rules tell the log alone.
+    context.start_logs(&config.config.log)?;
     let mut screen = Screen::new(context, span, args.json);
     let (store, events) = input(args, &config.config)?;
     screen.tell_unread(&events);

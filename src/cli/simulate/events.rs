@@ -88,7 +88,7 @@ impl Events {
             match found {
                 Line::Event(at) => events.places.push(Place { at, offset, length }),
                 Line::Ignored => events.ignored += 1,
-                Line::Unread(reason) => events.note_unread(line, reason),
+                Line::Unread(reason) => events.note_unread(line, &reason),
                 Line::Blank => {}
             }
             offset += length as u64;
@@ -102,10 +102,10 @@ impl Events {
         Ok(events)
     }
 
-    fn note_unread(&mut self, line: u64, reason: String) {
+    fn note_unread(&mut self, line: u64, reason: &str) {
         self.unread += 1;
         if self.told.len() < TOLD_MAX {
-            self.told.push(Unread { line, reason: harmless(&reason) });
+            self.told.push(Unread { line, reason: harmless(reason) });
         }
     }
 
