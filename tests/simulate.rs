@@ -332,6 +332,53 @@ fn a_store_is_played_from_a_copy_and_left_as_it_is_to_the_byte() {
 }
 
 #[test]
+fn a_store_of_other_rules_is_told_and_planned_anew() {
+    let files = Files::new();
+    let at = "2026-01-01T08:00:00Z";
+    let store = filled(&files, &[(created("a", at, "2026-01-01T09:00:00Z"), at)]).display().to_string();
+    let offset = "reminders.default_offsets=30";
+    let (told, beside) =
+        simulated(&["--store", &store, "--start", at, "--until", "1day", "--set", offset, "--json"]);
+    assert_eq!(lines(&told)[0]["at"], json!("2026-01-01T08:30:00.000Z"));
+    assert!(beside.contains("the store was last used under other rules of reminders"), "{beside}");
+}
+
+#[test]
+fn a_damaged_store_is_told_by_its_own_name() {
+    let files = Files::new();
+    let path = filled(&files, &[]);
+    let length = std::fs::metadata(path.join("db")).unwrap().len();
+    std::fs::write(path.join("db"), vec![0; usize::try_from(length).unwrap()]).unwrap();
+    let output = command(&["--store", &path.display().to_string(), "--until", "1h"]).output().unwrap();
+    let told =
+        format!("error: the store {0} is damaged: it opened empty, though {0}.marker says", path.display());
+    assert_eq!((output.status.code(), out(&output)), (Some(74), ""));
+    assert!(err(&output).starts_with(&told), "{}", err(&output));
+}
+
+#[test]
+fn ended_tasks_are_forgotten_as_the_worker_forgets_them() {
+    let files = Files::new();
+    let carried = |kind: &str, task: &str, sent: &str, stamp: &str| {
+        json!({"specversion": "1.0", "id": "1", "source": "s", "type": kind, "time": sent,
+               "data": {"event_type": kind, "timestamp": stamp, "payload": {"task_id": task}}})
+        .to_string()
+    };
+    let (begun, over, replayed) = ("2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z", "2026-02-01T00:00:00Z");
+    let text = [
+        carried("task_created", "a", begun, begun),
+        carried("task_completed", "a", over, over),
+        carried("task_created", "a", begun, replayed),
+    ];
+    let events = files.with("events", &text.join("\n"));
+    let (_, beside) = simulated(&["--events", &events, "--start", START, "--until", "60days"]);
+    assert!(beside.contains("events: 2 applied, 0 duplicate, 0 stale, 0 ignored, 1 quarantined"), "{beside}");
+    let more =
+        ["--events", &events, "--start", START, "--until", "60days", "--set", "reminders.retention=90d"];
+    assert!(simulated(&more).1.contains("3 applied"), "what is remembered is no replay");
+}
+
+#[test]
 fn a_store_that_is_held_is_refused_and_its_holder_named() {
     let files = Files::new();
     let path = filled(&files, &[]);

@@ -20,10 +20,11 @@ use std::sync::Arc;
 
 use super::options::ConfigOptions;
 use super::{Context, Exit, Failure, when};
+use crate::app;
 use crate::config::Config;
 use crate::domain::Timestamp;
 use crate::store::sled::{SledStore, in_memory};
-use crate::store::{OpenError, StoreError};
+use crate::store::{OpenError, Store as _, StoreError};
 use difference::Difference;
 use events::Events;
 use screen::Screen;
@@ -101,7 +102,16 @@ fn span(args: &Args, now: Timestamp) -> Result<Span, Failure> {
 /// The store to begin with, and the events to come.
 fn input(args: &Args, config: &Config) -> Result<(SledStore, Arc<Events>), Failure> {
     let (store, events) = match (&args.store, &args.events) {
-        (Some(dir), _) => (copied(dir, config)?, Events::default()),
+        (Some(dir), _) => {
+            let store = copied(dir, config)?;
+            if is_of_other_rules(&store, config).map_err(|error| unusable(&error))? {
+                tracing::warn!(
+                    "the store was last used under other rules of reminders; its tasks are planned anew at the start, \
+                     under this configuration: name the worker's own with --config to see what it will do"
+                );
+            }
+            (store, Events::default())
+        }
         (None, Some(file)) => {
             let events = Events::open(file)?;
             (in_memory().map_err(|error| unusable(&error))?, events)
@@ -109,6 +119,12 @@ fn input(args: &Args, config: &Config) -> Result<(SledStore, Arc<Events>), Failu
         (None, None) => return Err(Failure::usage("name a store with --store or a file with --events")),
     };
     Ok((store, Arc::new(events)))
+}
+
+/// Whether a worker with another policy has had the store last.
+fn is_of_other_rules(store: &SledStore, config: &Config) -> Result<bool, StoreError> {
+    let mine = app::policy(config).digests().whole;
+    Ok(store.meta()?.policy.is_some_and(|mark| mark.digest != mine))
 }
 
 fn copied(dir: &Path, config: &Config) -> Result<SledStore, Failure> {
