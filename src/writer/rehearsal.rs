@@ -32,8 +32,9 @@ pub struct Rehearsal {
 pub struct Claiming {
     /// The reminders whose attempt has begun; `None` where there are none.
     pub batch: Option<ClaimedBatch>,
-    /// Whether the store has changed: if it has, the next claim sees another store.
-    pub wrote: bool,
+    /// Whether the store has changed, or the place up to which due reminders have been looked at: if so, the next
+    /// claim looks at others.
+    pub progressed: bool,
 }
 
 impl Rehearsal {
@@ -71,8 +72,10 @@ impl Rehearsal {
     /// # Errors
     /// [`StoreError`]
     pub fn claim(&mut self, limit: usize, now: Timestamp) -> Result<Claiming, StoreError> {
+        let before = self.core.scanned_to;
         let (answer, wrote) = self.ask(now, |reply| Command::Claim { limit, reply })?;
-        Ok(Claiming { batch: answer.map_err(unread)?, wrote })
+        let progressed = wrote || self.core.scanned_to != before;
+        Ok(Claiming { batch: answer.map_err(unread)?, progressed })
     }
 
     /// Ends the attempt of a claimed batch.

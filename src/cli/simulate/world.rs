@@ -16,20 +16,21 @@ use crate::cli::Failure;
 use crate::config::Config;
 use crate::domain::decide::Attempt;
 use crate::domain::{PolicyInForce, Tally, Timestamp};
-use crate::scheduler::SLEEP_MAX;
 use crate::store::{EventTally, Store, StoreError};
 use crate::writer::{Claimed, ClaimedBatch, Delivery, GROUP_EVENTS_MAX, Rehearsal, STEP_MAX, Settlement};
 
 /// How long the worker goes without forgetting ended tasks. It does hourly; a day less or more is never seen, since
 /// an ended task fires nothing and is remembered for days.
 const PURGE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Claims at one instant that find nothing though something is said to be due, and change nothing: room for as many
-/// records that can't be read as a store may hold and still be of use.
-const IDLE_CLAIMS_MAX: u32 = 64;
-/// Claims at one instant that send nothing and change the store: sixteen million reminders may expire at one.
+/// Claims at one instant, in a row, that find nothing though something is said to be due, and come no further: while
+/// time stands still, what a few have not changed no more will.
+const IDLE_CLAIMS_MAX: u32 = 16;
+/// Claims at one instant that send nothing and do come further: sixteen million reminders may expire at one.
 const DRY_CLAIMS_MAX: u32 = 64 * 1024;
-/// How far time goes on where something is said to be due and can't be had: as long as the scheduler sleeps.
-const STALLED_STEP: Duration = SLEEP_MAX;
+/// How far time goes on where something is said to be due and can't be had: a rate lets the next ones go after so long.
+const STALL_MIN: Duration = Duration::from_millis(100);
+/// How far it goes on at most, each step twice the last: a year in which nothing comes of it is over in an instant.
+const STALL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A worker that is played.
 pub(super) struct World {
@@ -45,20 +46,24 @@ pub(super) struct World {
     counted: EventTally,
     purged_at: Timestamp,
     fired: u64,
+    /// How many of them before this instant.
+    fired_before: u64,
+    /// How far time goes on from here where something is said to be due.
+    stall: Duration,
 }
 
 /// How often it has been asked in vain for what is said to be due: time must go on.
 #[derive(Default)]
 struct Patience {
-    /// In a row, without a change.
+    /// In a row, without coming further.
     idle: u32,
     all: u32,
 }
 
 impl Patience {
-    fn found_nothing(&mut self, wrote: bool) {
+    fn found_nothing(&mut self, progressed: bool) {
         self.all += 1;
-        self.idle = if wrote { 0 } else { self.idle + 1 };
+        self.idle = if progressed { 0 } else { self.idle + 1 };
     }
 
     fn is_over(&self) -> bool {
@@ -98,14 +103,26 @@ impl World {
         let counted = rehearsal.view().meta.events;
         let topic = config.topics.task_events.clone();
         let purged_at = span.start;
-        Ok(Self { rehearsal, events, position: 0, topic, span, now: None, counted, purged_at, fired: 0 })
+        Ok(Self {
+            rehearsal,
+            events,
+            position: 0,
+            topic,
+            span,
+            now: None,
+            counted,
+            purged_at,
+            fired: 0,
+            fired_before: 0,
+            stall: STALL_MIN,
+        })
     }
 
     /// The next instant at which something happens; `None` when nothing does before the end.
     pub(super) fn next(&self) -> Option<Timestamp> {
         let Some(now) = self.now else { return Some(self.span.start) };
         let wake = match self.rehearsal.next_wake() {
-            due if due <= now => now.plus(STALLED_STEP),
+            due if due <= now => now.plus(self.stall),
             later => later,
         };
         let event = self.events.at(self.position).unwrap_or(Timestamp::MAX);
@@ -115,6 +132,7 @@ impl World {
     /// Goes on to `now` and takes the events that have come by then.
     pub(super) fn advance(&mut self, now: Timestamp) -> Result<(), Failure> {
         self.now = Some(now);
+        self.fired_before = self.fired;
         // Only an event that is yet to come can see what was forgotten.
         let more = self.events.at(self.position).is_some();
         if more && now.since(self.purged_at) >= PURGE_EVERY {
@@ -150,8 +168,10 @@ impl World {
             if let Some(batch) = claiming.batch {
                 return self.settle(batch, now).map(Some);
             }
-            patience.found_nothing(claiming.wrote);
+            patience.found_nothing(claiming.progressed);
         }
+        let stalled = self.rehearsal.next_wake() <= now && self.fired == self.fired_before;
+        self.stall = stall(self.stall, stalled);
         Ok(None)
     }
 
@@ -188,9 +208,22 @@ impl World {
     }
 }
 
+/// How far time goes on after an instant, by how far it went before.
+fn stall(before: Duration, stalled: bool) -> Duration {
+    if stalled { (2 * before).min(STALL_MAX) } else { STALL_MIN }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_over_a_stall_grow_to_their_bound_and_are_short_again_when_it_is_over() {
+        let steps: Vec<Duration> =
+            std::iter::successors(Some(STALL_MIN), |last| Some(stall(*last, true))).take(20).collect();
+        assert_eq!((steps[1], steps[19]), (2 * STALL_MIN, STALL_MAX));
+        assert_eq!(stall(STALL_MAX, false), STALL_MIN);
+    }
 
     #[test]
     fn patience_ends_on_its_bounds_and_a_change_renews_only_the_shorter_one() {

@@ -88,13 +88,19 @@ fn deliveries_beyond_one_group_are_all_taken() {
 }
 
 #[test]
-fn a_claim_says_whether_it_changed_anything_where_it_finds_nothing() {
-    let (_, mut rehearsal) = rehearsal();
+fn a_claim_that_finds_nothing_says_whether_the_next_one_looks_at_others() {
+    let (store, mut rehearsal) = rehearsal();
     rehearsal.tell_all(vec![due_at("t", 1)], 0);
     let early = rehearsal.claim(10, minute(0)).unwrap();
-    assert!(early.batch.is_none() && !early.wrote);
+    assert!(early.batch.is_none() && !early.progressed);
     let too_late = rehearsal.claim(10, minute(2 + 24 * 60)).unwrap();
-    assert!(too_late.batch.is_none() && too_late.wrote, "it has expired");
+    assert!(too_late.batch.is_none() && too_late.progressed, "it has expired");
+    rehearsal.tell_all(vec![due_at("u", 3_000)], 0);
+    store.damage(&task("u"));
+    let passed_over = rehearsal.claim(10, minute(3_000)).unwrap();
+    assert!(passed_over.batch.is_none() && passed_over.progressed, "its record can't be read");
+    assert_eq!(rehearsal.next_wake(), Timestamp::MAX);
+    assert!(!rehearsal.claim(10, minute(3_000)).unwrap().progressed);
 }
 
 #[test]
