@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 const CACHE_MB: u64 = 16;
 const START: &str = "2026-01-01T00:00:00Z";
+/// More than the worker claims at once.
+const CROWD: usize = 600;
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reminder-worker"));
@@ -329,6 +331,34 @@ fn a_store_is_played_from_a_copy_and_left_as_it_is_to_the_byte() {
         json!(["2027-01-01T09:00:00.000Z", null]),
     ];
     assert_eq!(moved, expected);
+}
+
+#[test]
+fn a_crowd_at_one_instant_fires_on_time_but_for_whom_an_event_of_that_instant_takes_out() {
+    let files = Files::new();
+    let (told_at, due) = ("2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z");
+    let mut text: Vec<String> = (0..CROWD).map(|n| created(&format!("{n:04}"), told_at, due)).collect();
+    text.push(event("task_completed", due, &json!({"task_id": "0007"})));
+    let (told, _) = simulated(&day(&files.with("events", &text.join("\n")), &["--json"]));
+    let fired = lines(&told);
+    assert!(fired.iter().all(|line| line["late_by_ms"] == 0 && line["task_id"] != "0007"));
+    assert_eq!(fired.len(), CROWD - 1);
+}
+
+#[test]
+fn a_crowd_that_has_come_too_late_ends_and_makes_nobody_behind_it_late() {
+    let files = Files::new();
+    let at = "2026-01-01T08:00:00Z";
+    let mut events: Vec<_> =
+        (0..CROWD).map(|n| (created(&n.to_string(), at, "2026-01-01T09:00:00Z"), at)).collect();
+    events.push((created("behind", at, "2026-01-02T10:00:00Z"), at));
+    let store = filled(&files, &events).display().to_string();
+    let (told, beside) =
+        simulated(&["--store", &store, "--start", "2026-01-02T10:00:00Z", "--until", "0s", "--json"]);
+    let fired: Vec<Value> =
+        lines(&told).iter().map(|line| json!([line["task_id"], line["late_by_ms"]])).collect();
+    assert_eq!(fired, [json!(["behind", 0])]);
+    assert!(beside.contains(&format!("0 superseded, {CROWD} expired")), "{beside}");
 }
 
 #[test]
