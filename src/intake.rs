@@ -237,7 +237,8 @@ fn length_of(body: &Bytes) -> u64 {
     u64::try_from(body.len()).unwrap_or(u64::MAX)
 }
 
-fn content(reading: Reading, body: Bytes) -> Content {
+/// What a delivery is to the commit loop, by what its body turned out to be.
+pub(crate) fn content(reading: Reading, body: Bytes) -> Content {
     match reading {
         Reading::Event(event) => Content::Event(event, body),
         Reading::Ignored(_) => Content::Ignored,

@@ -303,6 +303,22 @@ fn a_file_that_is_not_there_says_how_to_name_another() {
     assert!(told.starts_with("file no/such.toml: ") && told.contains("--config"), "{told}");
 }
 
+#[test]
+fn a_file_laid_over_a_configuration_wins_over_flags_and_is_named_where_it_is_wrong() {
+    let flags = [("reminders.default_offsets", "5"), ("reminders.retention", "9d")];
+    let (dir, inputs) = inputs("", &[], &flags);
+    let over = dir.path().join("over.toml");
+    std::fs::write(&over, "[reminders]\ndefault_offsets = [15]\n").unwrap();
+    let config = Config::load_over(&inputs, &over).unwrap().config;
+    assert_eq!(config.reminders.default_offsets, [15]);
+    assert_eq!(config.reminders.retention, Duration::from_secs(9 * 24 * 3600), "what it does not name stays");
+    std::fs::write(&over, "[reminders]\noffsets = [15]\n").unwrap();
+    let told = Config::load_over(&inputs, &over).unwrap_err().to_string();
+    assert!(told.starts_with(&format!("file {}: there is no setting", over.display())), "{told}");
+    let told = Config::load_over(&inputs, &dir.path().join("none.toml")).unwrap_err().to_string();
+    assert!(told.contains("none.toml: ") && !told.contains("--config"), "{told}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_no_text_is_named() {

@@ -1,7 +1,7 @@
 //! The command line: one file per command.
 //!
 //! Owns arguments, exit codes and what is printed. Commands return text; it is written here, once, so that a
-//! reader who goes away (`| head`) is no error anywhere. Environment and arguments are handed in.
+//! reader who goes away (`| head`) is no error anywhere; daemons and `simulate` write as they go. Environment and arguments are handed in.
 
 mod check;
 mod dev;
@@ -14,6 +14,7 @@ mod resources;
 mod schema;
 mod serve;
 mod sidecar;
+mod simulate;
 mod stand_in;
 mod terminal;
 mod when;
@@ -51,6 +52,8 @@ enum Command {
     Publish(publish::Args),
     /// Look at reminders.
     Reminders(reminders::Args),
+    /// Show what would fire: the worker's own rules at full speed over simulated time.
+    Simulate(simulate::Args),
     /// Print the configuration in force and where each value comes from.
     Check(check::Args),
     /// Print the JSON Schemas of the events.
@@ -119,6 +122,7 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         }
         Command::Publish(args) => wait_for(publish::run(args, context)),
         Command::Reminders(args) => wait_for(reminders::run(args, context)),
+        Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
         Command::Check(args) => check::run(&args, context),
         Command::Schema(args) => schema::run(&args),
     }

@@ -17,6 +17,7 @@ use crate::store::OpenError;
 use crate::store::sled::SledStore;
 
 pub(crate) use query::{Page, Query, Reminder};
+pub(super) use show::cell;
 
 /// Arguments of `reminders`.
 #[derive(Debug, clap::Args)]

@@ -11,7 +11,7 @@ mod secret;
 mod shapes;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveTime;
@@ -284,7 +284,15 @@ impl Config {
     /// # Errors
     /// [`Invalid`] with every problem found, each naming where it is and what is allowed.
     pub fn load(inputs: &Inputs) -> Result<Loaded, Invalid> {
-        layers::load(inputs)
+        layers::load(inputs, None)
+    }
+
+    /// The same with the file `over` laid over all of it, flags included.
+    ///
+    /// # Errors
+    /// [`Invalid`], as [`Config::load`].
+    pub fn load_over(inputs: &Inputs, over: &Path) -> Result<Loaded, Invalid> {
+        layers::load(inputs, Some(over))
     }
 }
 

@@ -20,6 +20,7 @@ mod handle;
 mod outbox;
 mod purge;
 mod receipts;
+mod rehearsal;
 mod replan;
 mod run;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use crate::store::OutboxEntry;
 
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
+pub use rehearsal::{Claiming, Rehearsal};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 

@@ -55,12 +55,12 @@ enum Turn {
 }
 
 /// A commit that failed and who waits for it: it must be tried again before anything else.
-type Stuck = (StoreError, Box<Folded>, Vec<Answer>);
+pub(super) type Stuck = (StoreError, Box<Folded>, Vec<Answer>);
 
 /// What a turn that is done leaves to be told.
-struct Turned {
-    wrote: bool,
-    work_put_off: bool,
+pub(super) struct Turned {
+    pub(super) wrote: bool,
+    pub(super) work_put_off: bool,
 }
 
 impl CommitLoop {
@@ -227,7 +227,7 @@ fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: 
 }
 
 /// Commits a folded group, takes over what it changed and answers.
-fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Result<Turned, Stuck> {
+pub(super) fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Result<Turned, Stuck> {
     let wrote = !folded.batch.is_empty();
     if wrote && let Err(error) = core.store.commit(&folded.batch) {
         return Err((error, folded, answers));

@@ -11,6 +11,7 @@ mod planning;
 mod purge;
 mod quarantine;
 mod receipts;
+mod rehearsal;
 mod schedules;
 mod store;
 
