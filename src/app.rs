@@ -147,7 +147,8 @@ pub async fn start(
 }
 
 /// What the commit loop needs of the configuration.
-fn settings(config: &Config) -> Settings {
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
     const MIB: u64 = 1024 * 1024;
     Settings {
         policy: policy(config),
