@@ -197,3 +197,18 @@ async fn off_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_ends_with_the_body_that_fills_it_and_one_that_cant_be_read_is_told() {
+        let listed = || (0..4).map(|number| (number, None));
+        let count = |length: usize| page(listed(), |_| Ok(vec![0; length])).unwrap().len();
+        assert_eq!([count(PAGE_BYTES), count(PAGE_BYTES - 1), count(0)], [1, 2, 4]);
+        let corrupt = page(listed(), |_| Err(StoreError::Corrupt("x".into()))).unwrap();
+        assert!(corrupt.iter().all(|entry| entry.is_unreadable));
+        assert!(page(listed(), |_| Err(StoreError::Unavailable("x".into()))).is_err());
+    }
+}

@@ -175,3 +175,20 @@ impl Progress {
         self.is_shown = out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::RefusedLine;
+
+    #[test]
+    fn as_many_refusals_as_the_bound_are_shown_and_where_to_find_more() {
+        let refusal = |line| RefusedLine { line, code: "empty".to_owned(), reason: "why".to_owned() };
+        for (count, more) in [(REFUSALS_SHOWN as u64, false), (REFUSALS_SHOWN as u64 + 1, true)] {
+            let refusals = (1..=count).map(refusal).collect();
+            let text = shown("f", &ImportReport { refused: count, refusals, ..ImportReport::default() });
+            assert_eq!(text.matches("    line ").count(), REFUSALS_SHOWN);
+            assert_eq!(text.contains("--json"), more);
+        }
+    }
+}

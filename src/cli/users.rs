@@ -10,7 +10,7 @@ use super::terminal::harmless;
 use super::{Context, Failure, http, ops};
 use crate::erasing::{Report, erase_user};
 
-/// How long an erasing may take: it walks through every task, some hundred thousand a second at worst.
+/// How long an erasing may take: it walks through every task, step by step between other commands.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Arguments of `users`.

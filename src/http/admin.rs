@@ -15,6 +15,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, post};
 use axum::{Json, Router};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use super::api::Api;
 use super::problem::Problem;
 use super::query::{Instant, PathText, Strict};
+use crate::clock::Clock;
 use crate::erasing::{EraseError, Report, erase_user};
 use crate::intake::{Import, ImportReport};
 
@@ -72,40 +74,38 @@ async fn import(
     let mut import = Import::new(admin.api.writer.clone(), arrived);
     let mut body = request.into_body().into_data_stream();
     let mut is_first = true;
-    while let Some(bytes) = next(&admin.api, &mut body, &import).await? {
+    loop {
+        let bytes = match next(&mut body, admin.api.clock.as_ref(), admin.api.streams.stopped()).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Json(import.finish().await?)),
+            Err((StatusCode::SERVICE_UNAVAILABLE, why)) => return Err(Problem::later(told(&import, why))),
+            Err((status, why)) => return Err(Problem::new(status, told(&import, why))),
+        };
         if std::mem::take(&mut is_first) && bytes.starts_with(GZIP) {
             return Err(compressed());
         }
-        import.take(bytes).await.map_err(|_| broken_off(&import, "the store could not commit"))?;
+        let taken = import.take(bytes).await;
+        taken.map_err(|error| Problem::later(told(&import, &error.to_string())))?;
     }
-    Ok(Json(import.finish().await?))
 }
 
-/// The next bytes; `None` at the end.
+/// The next bytes, `None` at the end; or why there are none.
 async fn next(
-    api: &Api,
     body: &mut BodyDataStream,
-    import: &Import,
-) -> Result<Option<bytes::Bytes>, Problem> {
+    clock: &dyn Clock,
+    stopped: impl Future<Output = ()>,
+) -> Result<Option<Bytes>, (StatusCode, &'static str)> {
     tokio::select! {
         biased;
-        () = api.streams.stopped() => Err(broken_off(import, "the worker stops")),
-        bytes = body.next() => bytes.transpose().map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, told(import, "the body broke off"))
-        }),
-        () = api.clock.sleep(SILENCE_MAX) => {
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, told(import, "the next lines did not come")))
-        }
+        () = stopped => Err((StatusCode::SERVICE_UNAVAILABLE, "the worker stops")),
+        bytes = body.next() => bytes.transpose().map_err(|_| (StatusCode::BAD_REQUEST, "the body broke off")),
+        () = clock.sleep(SILENCE_MAX) => Err((StatusCode::REQUEST_TIMEOUT, "the next lines did not come")),
     }
-}
-
-fn broken_off(import: &Import, why: &str) -> Problem {
-    Problem::later(told(import, why))
 }
 
 fn told(import: &Import, why: &str) -> String {
     let taken = import.taken();
-    format!("{why}; of this request {taken} lines are taken. Send it again: what is kept will be a duplicate")
+    format!("{why}; {taken} lines are taken. Send it again: what is kept will be a duplicate")
 }
 
 fn is_ndjson(headers: &HeaderMap) -> Result<(), Problem> {
@@ -142,7 +142,28 @@ impl From<EraseError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use futures_util::stream;
+
     use super::*;
+    use crate::clock::TokioClock;
+    use crate::domain::Timestamp;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_import_may_be_silent_as_long_as_the_bound_and_no_longer() {
+        let clock = TokioClock::starting_at(Timestamp::from_millis(0));
+        let wait = SILENCE_MAX.checked_sub(Duration::from_millis(1)).unwrap();
+        let late = stream::once(async move {
+            TokioClock::starting_at(Timestamp::from_millis(0)).sleep(wait).await;
+            Ok::<_, std::io::Error>(Bytes::from_static(b"x"))
+        });
+        let mut body = Body::from_stream(late.chain(stream::pending())).into_data_stream();
+        let come = next(&mut body, &clock, std::future::pending()).await;
+        assert_eq!(come, Ok(Some(Bytes::from_static(b"x"))));
+        let silent = next(&mut body, &clock, std::future::pending()).await;
+        assert_eq!(silent.map_err(|(status, _)| status.as_u16()), Err(408));
+        assert_eq!(clock.monotonic(), wait + SILENCE_MAX);
+    }
 
     #[test]
     fn only_plain_ndjson_is_taken() {

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Worker, created, deliver, from_now, get, post, send, worker, worker_with};
@@ -135,6 +135,21 @@ async fn an_import_ends_when_the_worker_stops() {
     let answer = import_at(&worker, "", endless).await;
     answer.is_problem(503);
     assert!(answer.retry_after.is_some());
+}
+
+#[tokio::test]
+async fn two_imports_go_at_once_and_a_third_waits_for_its_turn() {
+    let worker = worker();
+    let endless = || Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    let mut first = Box::pin(import_at(&worker, "", endless()));
+    let mut second = Box::pin(import_at(&worker, "", endless()));
+    assert!(first.as_mut().now_or_never().is_none());
+    assert_eq!(import_at(&worker, "", "").now_or_never().unwrap().status, 200, "there is a second place");
+    assert!(second.as_mut().now_or_never().is_none());
+    let mut third = Box::pin(import_at(&worker, "", ""));
+    assert!(third.as_mut().now_or_never().is_none());
+    drop(first);
+    assert_eq!(third.await.status, 200);
 }
 
 #[tokio::test]
