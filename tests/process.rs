@@ -12,6 +12,8 @@ mod bad_input;
 mod child;
 #[path = "process/events.rs"]
 mod events;
+#[path = "process/import.rs"]
+mod import;
 #[path = "process/kill.rs"]
 mod kill;
 #[path = "process/offline.rs"]

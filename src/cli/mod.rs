@@ -7,6 +7,8 @@ mod check;
 mod dev;
 mod exit;
 mod http;
+mod import;
+mod ops;
 mod options;
 mod publish;
 mod reminders;
@@ -17,6 +19,7 @@ mod sidecar;
 mod simulate;
 mod stand_in;
 mod terminal;
+mod users;
 mod when;
 
 use std::ffi::OsString;
@@ -54,6 +57,10 @@ enum Command {
     Reminders(reminders::Args),
     /// Show what would fire: the worker's own rules at full speed over simulated time.
     Simulate(simulate::Args),
+    /// Take in tasks from before the installation, from a file of one event a line.
+    Import(import::Args),
+    /// Erase what is kept of a user.
+    Users(users::Args),
     /// Print the configuration in force and where each value comes from.
     Check(check::Args),
     /// Print the JSON Schemas of the events.
@@ -123,6 +130,8 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Publish(args) => wait_for(publish::run(args, context)),
         Command::Reminders(args) => wait_for(reminders::run(args, context)),
         Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
+        Command::Import(args) => wait_for(import::run(args, context)),
+        Command::Users(args) => wait_for(users::run(args, context)),
         Command::Check(args) => check::run(&args, context),
         Command::Schema(args) => schema::run(&args),
     }

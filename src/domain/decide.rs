@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use super::event::TaskId;
+use super::import::was_past;
 use super::plan::{Planned, Rules};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
@@ -190,7 +191,7 @@ fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, 
         }
         State::Published if !reminder.maybe_out => {}
         State::Published | State::Cancelled | State::Superseded | State::Expired => {
-            if planned.is_born_expired() || too_late {
+            if planned.is_born_expired() || too_late || was_past(reminder, planned.fire_at) {
                 return;
             }
             // Back again. What is known of earlier attempts stays with it.

@@ -4,7 +4,9 @@
 
 pub mod decide;
 mod due;
+pub mod erase;
 mod event;
+pub mod import;
 mod plan;
 mod policy;
 mod record;

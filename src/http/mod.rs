@@ -4,6 +4,7 @@
 //! the commit loop, and every API answer is read there too, so what is shown is durable.
 
 mod accept;
+mod admin;
 mod api;
 mod app;
 mod body;
@@ -17,6 +18,7 @@ mod reminders;
 mod stream;
 mod token;
 
+pub(crate) use admin::NDJSON;
 pub use api::Api;
 pub use app::{App, app_router};
 pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, Patience};

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
+use super::admin::admin_routes;
 use super::api::{Api, api_routes};
 use super::clock::clock_routes;
 use super::problem::{method_not_allowed, not_found};
@@ -32,7 +33,8 @@ pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secr
         .route("/metrics", get(metrics_text))
         .with_state(Probes { health, metrics });
     let clock = clock_routes(api.clock.as_ref());
-    api_routes(api)
+    api_routes(api.clone())
+        .merge(admin_routes(api))
         .merge(clock)
         .route_layer(from_fn_with_state(demand, guard))
         .merge(probes)

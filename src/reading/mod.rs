@@ -6,7 +6,7 @@
 //!
 //! One file a noun: `wrapping` (envelopes), `names` (the table of keys), `kind`, `task` (where the task is and its
 //! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `stamp` (dates), `origin` (ids,
-//! stamps, trace), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
+//! stamps, trace), `mentions` (whose a body is, read or not), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
 //!
 //! Must never know: a store, a clock, HTTP, or what the worker makes of an event.
 
@@ -16,6 +16,7 @@ mod checks;
 mod contract;
 mod extras;
 mod kind;
+mod mentions;
 mod names;
 mod origin;
 mod reason;
@@ -30,6 +31,7 @@ use crate::domain::{Event, Kind, PRODUCER, TaskId, Timestamp};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
+pub use mentions::{mentions, names_user, task_of};
 pub use reason::{EXCERPT_MAX_BYTES, Reason};
 pub use wrapping::WRAPPINGS_MAX;
 

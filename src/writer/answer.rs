@@ -3,7 +3,9 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply};
+use super::{
+    Acceptance, ClaimedBatch, Command, Delivery, Erased, Imported, NotCommitted, OutboxItem, ReadFn, Reply,
+};
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 
@@ -15,6 +17,8 @@ pub(super) enum Answer {
     Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
     Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
     Purge(Reply<Result<bool, NotCommitted>>, bool),
+    Import(Reply<Result<Imported, NotCommitted>>, Imported),
+    Erase(Reply<Result<Erased, NotCommitted>>, Erased),
     Read(ReadFn),
 }
 
@@ -105,6 +109,14 @@ impl Group<'_> {
                 Ok(more) => Ok(Answer::Purge(reply, more)),
                 Err(error) => Err((error, Answer::Purge(reply, false))),
             },
+            Command::Import { lines, arrived, reply } => match self.import(lines, arrived) {
+                Ok(imported) => Ok(Answer::Import(reply, imported)),
+                Err(error) => Err((error, Answer::Import(reply, Imported::default()))),
+            },
+            Command::Erase { part, reply } => match self.erase(part) {
+                Ok(erased) => Ok(Answer::Erase(reply, erased)),
+                Err(error) => Err((error, Answer::Erase(reply, Erased::default()))),
+            },
             Command::Read(read) => Ok(Answer::Read(read)),
             // Noted before the group began.
             Command::Receipts { .. } => Ok(Answer::Read(Box::new(|_| ()))),
@@ -131,17 +143,26 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Deliver { deliveries, .. } => deliveries.iter().map(Delivery::weight).sum(),
+            Self::Import { lines, .. } => lines.len(),
             Self::Settle { settlements, .. } => settlements.len(),
             Self::Claim { limit, .. } | Self::TakeOutbox { limit, .. } => *limit,
             Self::SettleOutbox { results, .. } => results.len(),
-            Self::Accept { .. } | Self::Receipts { .. } | Self::Purge { .. } | Self::Read(_) => 1,
+            Self::Accept { .. }
+            | Self::Receipts { .. }
+            | Self::Purge { .. }
+            | Self::Erase { .. }
+            | Self::Read(_) => 1,
         }
     }
 
     /// Refuses what came from outside, where somebody waits with a time-out; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Deliver { .. } | Self::Accept { .. } | Self::Read(_) => {
+            Self::Deliver { .. }
+            | Self::Accept { .. }
+            | Self::Import { .. }
+            | Self::Erase { .. }
+            | Self::Read(_) => {
                 refuse(self);
                 None
             }
@@ -163,6 +184,8 @@ impl Answer {
             Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Erase(reply, _) => drop(reply.send(Err(NotCommitted))),
             // Dropping the closure drops its reply, which its asker reads as a refusal.
             Self::Read(_) => {}
         }
@@ -171,7 +194,7 @@ impl Answer {
     /// Refuses what came from outside; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Verdicts(..) | Self::Accept(..) | Self::Read(_) => {
+            Self::Verdicts(..) | Self::Accept(..) | Self::Import(..) | Self::Erase(..) | Self::Read(_) => {
                 self.refuse();
                 None
             }
@@ -188,6 +211,8 @@ impl Answer {
             Self::Accept(reply, acceptance) => drop(reply.send(Ok(acceptance))),
             Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
             Self::Purge(reply, more) => drop(reply.send(Ok(more))),
+            Self::Import(reply, imported) => drop(reply.send(Ok(imported))),
+            Self::Erase(reply, erased) => drop(reply.send(Ok(erased))),
             Self::Read(read) => read(&core.view()),
         }
     }
@@ -211,6 +236,8 @@ pub(super) fn refuse(command: Command) {
         Command::Accept { reply, .. } => Answer::Accept(reply, Acceptance::Full),
         Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
         Command::Purge { reply } => Answer::Purge(reply, false),
+        Command::Import { reply, .. } => Answer::Import(reply, Imported::default()),
+        Command::Erase { reply, .. } => Answer::Erase(reply, Erased::default()),
         Command::Read(read) => Answer::Read(read),
         Command::Receipts { .. } => return,
     };

@@ -33,7 +33,7 @@ pub(super) struct Core {
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
     pub(super) outbox_pass: OutboxPass,
     pub(super) receipts: Vec<(Receipt, Timestamp)>,
-    /// When this life began.
+    /// Since when it remembers all that it planned: since this life began, or since a user was erased.
     pub(super) since: Timestamp,
     pub(super) foreign: Foreign,
     pub(super) purged_to: Option<TaskId>,

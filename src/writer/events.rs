@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::group::Group;
 use super::{Content, Delivery};
+use crate::domain::task::Applied;
 use crate::domain::{Event, Outcome, Record, Timestamp, Verdict};
 use crate::store::{Op, Quarantined, StoreError};
 use crate::telemetry::{self, EventOutcome};
@@ -25,8 +26,7 @@ impl Group<'_> {
         let Delivery { at, topic, content } = delivery;
         match content {
             Content::Ignored => {
-                self.meta.events.count(Outcome::Ignored);
-                telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
+                self.ignore();
                 Ok(Verdict::Success)
             }
             Content::Refused { code, reason, body, length } => {
@@ -61,6 +61,21 @@ impl Group<'_> {
     }
 
     fn fold_into(&mut self, mut record: Record, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
+        if self.apply(&mut record, event, at).changed {
+            self.replan(&event.task_id, &mut record);
+            self.put(&event.task_id, record)?;
+        }
+        Ok(true)
+    }
+
+    /// Counts what is none of the worker's business.
+    pub(super) fn ignore(&mut self) {
+        self.meta.events.count(Outcome::Ignored);
+        telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
+    }
+
+    /// Merges an event into its task and counts it.
+    pub(super) fn apply(&mut self, record: &mut Record, event: &Event, at: Timestamp) -> Applied {
         let applied = record.task.apply(event, at);
         self.meta.events.count(applied.outcome);
         telemetry::event(Some(event.kind), EventOutcome::Merged(applied.outcome));
@@ -71,11 +86,7 @@ impl Group<'_> {
         if applied.ahead {
             telemetry::stamp_ahead(event.producer.as_deref());
         }
-        if applied.changed {
-            self.replan(&event.task_id, &mut record);
-            self.put(&event.task_id, record)?;
-        }
-        Ok(true)
+        applied
     }
 
     /// Keeps a dropped event with its reason; the oldest make room.
@@ -121,15 +132,15 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// How much is kept of a quarantined body, which this very group may have put there. What is known of the event
-    /// does not tell: its length is that of the body as it came.
-    fn quarantined_bytes(&self, number: u64) -> Result<u64, StoreError> {
-        if number >= self.core.meta.next_quarantined {
-            let put = self.batch.ops().iter().find_map(|op| match op {
-                Op::PutQuarantined(at, _, body) if *at == number => Some(length_of(body)),
-                _ => None,
-            });
-            return Ok(put.unwrap_or(0));
+    /// How much is kept of a quarantined body, which this very group may have put there or emptied. What is known of
+    /// the event does not tell: its length is that of the body as it came.
+    pub(super) fn quarantined_bytes(&self, number: u64) -> Result<u64, StoreError> {
+        let put = self.batch.ops().iter().find_map(|op| match op {
+            Op::PutQuarantined(at, _, body) if *at == number => Some(length_of(body)),
+            _ => None,
+        });
+        if let Some(bytes) = put {
+            return Ok(bytes);
         }
         match self.core.store.quarantined_body(number) {
             Ok(body) => Ok(length_of(&body)),

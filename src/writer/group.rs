@@ -42,6 +42,8 @@ pub(super) struct Effects {
     pub(super) purged_to: Option<Option<TaskId>>,
     pub(super) receipts_written: usize,
     pub(super) foreign: Vec<ForeignReminder>,
+    /// Reminders were forgotten that may yet come back.
+    pub(super) forgot_planned: bool,
 }
 
 /// A folded group, ready to commit.
@@ -51,6 +53,8 @@ pub(super) struct Folded {
     pub(super) effects: Effects,
     /// Where the pending reminders of every changed record stand.
     pub(super) pending: Vec<IndexKey>,
+    /// When it was folded.
+    pub(super) at: Timestamp,
 }
 
 impl<'a> Group<'a> {
@@ -157,7 +161,7 @@ impl<'a> Group<'a> {
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
-        Folded { batch: self.batch, meta: self.meta, effects: self.effects, pending }
+        Folded { batch: self.batch, meta: self.meta, effects: self.effects, pending, at: self.now }
     }
 
     fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
@@ -185,6 +189,7 @@ impl Core {
             purged_to,
             receipts_written,
             foreign,
+            forgot_planned,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
@@ -215,6 +220,10 @@ impl Core {
         }
         self.receipts.drain(..receipts_written);
         self.foreign.note(foreign);
+        if forgot_planned {
+            // What was planned for this very instant may be among it.
+            self.since = folded.at.plus(std::time::Duration::from_millis(1));
+        }
         if outbox_grew {
             self.outbox_waiting.send_modify(|turn| *turn += 1);
         }

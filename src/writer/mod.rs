@@ -13,10 +13,12 @@
 mod answer;
 mod claims;
 mod core;
+mod erase;
 mod events;
 mod foreign;
 mod group;
 mod handle;
+mod import;
 mod outbox;
 mod purge;
 mod receipts;
@@ -38,9 +40,11 @@ use crate::domain::{
 };
 use crate::store::OutboxEntry;
 
+pub use erase::{ERASED, ErasePart, Erased};
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
 pub use rehearsal::{Claiming, Rehearsal};
+pub use import::{ImportLine, Imported};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 
@@ -206,6 +210,8 @@ enum Command {
     Accept { entry: OutboxEntry, body: Vec<u8>, reply: Reply<Result<Acceptance, NotCommitted>> },
     TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotCommitted>> },
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
+    Import { lines: Vec<ImportLine>, arrived: Timestamp, reply: Reply<Result<Imported, NotCommitted>> },
+    Erase { part: ErasePart, reply: Reply<Result<Erased, NotCommitted>> },
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
     Read(ReadFn),

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod identity;
+mod importing;
 mod keeping;
 mod laws;
 mod planning;

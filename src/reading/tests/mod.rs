@@ -6,6 +6,7 @@ mod contract;
 mod extras;
 mod kind;
 mod laws;
+mod mentions;
 mod names;
 mod origin;
 mod reminders;

@@ -3,8 +3,10 @@
 mod claims;
 mod commits;
 mod counters;
+mod erase;
 mod failing;
 mod groups;
+mod import;
 pub(crate) mod outbox;
 mod overdue;
 mod planning;
