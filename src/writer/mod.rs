@@ -43,8 +43,8 @@ use crate::store::OutboxEntry;
 pub use erase::{ERASED, ErasePart, Erased};
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
-pub use rehearsal::{Claiming, Rehearsal};
 pub use import::{ImportLine, Imported};
+pub use rehearsal::{Claiming, Rehearsal};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 
