@@ -9,8 +9,8 @@ use chrono::NaiveTime;
 use jsonschema::Validator;
 use reminder_worker::dapr::reminder_due;
 use reminder_worker::domain::{
-    Due, Event, Kind, Moment, Policy, PolicyInForce, PolicySince, Reminder, Rule, Stamps, Statement, Task,
-    TaskId, Timestamp, Zone,
+    ByPriority, Due, Event, Kind, Moment, Policy, PolicyInForce, PolicySince, Reminder, Rule, Stamps,
+    Statement, Task, TaskId, Timestamp, Zone,
 };
 use serde_json::{Value, json};
 
@@ -117,6 +117,8 @@ fn each_schema_refuses_an_event_that_lacks_any_field_it_must_have() {
 fn published(task: &Task, reminder: &Reminder) -> Value {
     let policy = Policy {
         default_offsets: vec![0],
+        priority_offsets: ByPriority::default(),
+        nags: None,
         default_zone: Zone::UTC,
         date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
         expire_after: Duration::from_secs(60),

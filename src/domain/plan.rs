@@ -4,7 +4,10 @@
 //! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
+mod actions;
 mod dates;
+mod limits;
+mod nags;
 
 use std::time::Duration;
 
@@ -17,6 +20,8 @@ use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
+
+pub use limits::{LeftOut, PLANNED_MAX};
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -59,22 +64,42 @@ impl Planned {
     }
 }
 
-/// Everything the record's task calls for, explicit times last. A task that has ended calls for nothing.
+/// Everything the record's task calls for: by offset, at explicit times, snoozed, after due. A task that has ended
+/// calls for nothing.
 ///
 /// At or below a rule's low-water mark nothing is planned.
 #[must_use]
-pub fn plan(_id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+pub fn plan(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+    sorted_out(id, record, rules).0
+}
+
+/// What the task's rules name and the plan leaves out, each with the reason.
+#[must_use]
+pub fn left_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<(Planned, LeftOut)> {
+    sorted_out(id, record, rules).1
+}
+
+fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>, Vec<(Planned, LeftOut)>) {
     let task = &record.task;
+    let mut left_out = Vec::new();
     if !task.is_open() {
-        return Vec::new();
+        return (Vec::new(), left_out);
     }
-    let mut planned = match Dates::of(task, rules) {
-        Some(dates) => by_offset(task, &dates, rules),
+    let dates = Dates::of(task, rules);
+    let mut planned = match &dates {
+        Some(dates) => by_offset(task, dates, rules),
         None => Vec::new(),
     };
     planned.extend(by_time(task, rules));
+    let actions = actions::Actions::of(id, record, dates.as_ref(), &planned);
+    planned.extend(actions.snoozed);
+    if let Some(dates) = &dates {
+        let nags = nags::after_due(record, dates, rules);
+        planned.extend(nags.into_iter().filter(|nag| actions.lets_pass(nag, dates, &mut left_out)));
+    }
+    limits::keep(&mut planned, &mut left_out);
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
-    planned
+    (planned, left_out)
 }
 
 /// The due date of the task as an occurrence.
@@ -84,11 +109,17 @@ pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
 }
 
 fn by_offset(task: &Task, dates: &Dates, rules: &Rules<'_>) -> Vec<Planned> {
-    // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
+    // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default of its
+    // priority.
     let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
         (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
         (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
-        (None, _) => (rules.in_force.policy.default_offsets.as_slice(), rules.in_force.since.offsets),
+        (None, _) => {
+            let (policy, priority) = (&rules.in_force.policy, task.priority());
+            let since = *rules.in_force.since.offsets.of(priority);
+            let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
+            (policy.offsets(priority), since.max(told))
+        }
     };
     let birth = dates.since.max(task.open_since()).max(rule_since);
     let (due, due_at) = (dates.first, dates.instant(dates.first));

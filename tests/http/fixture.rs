@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use reminder_worker::clock::{Clock, SystemClock};
 use reminder_worker::config::{Config, Secret};
 use reminder_worker::dapr::Sidecar;
-use reminder_worker::domain::{Backoff, Policy, Timestamp};
+use reminder_worker::domain::{Backoff, ByPriority, Policy, Timestamp};
 use reminder_worker::health::Health;
 use reminder_worker::http::{Api, App, app_router, ops_router};
 use reminder_worker::intake::{Intake, Live};
@@ -75,6 +75,8 @@ pub(crate) fn worker_with(change: impl FnOnce(&mut Config), token: Option<&str>)
     let settings = Settings {
         policy: Policy {
             default_offsets: vec![0],
+            priority_offsets: ByPriority::default(),
+            nags: None,
             default_zone: "UTC".parse().unwrap(),
             date_only: config.reminders.date_only_time,
             expire_after: config.reminders.expire_after,

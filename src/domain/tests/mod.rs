@@ -81,6 +81,8 @@ pub(crate) fn policy() -> PolicyInForce {
     PolicyInForce {
         policy: Policy {
             default_offsets: vec![15],
+            priority_offsets: ByPriority::default(),
+            nags: None,
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
             expire_after: std::time::Duration::from_secs(24 * 60 * 60),
