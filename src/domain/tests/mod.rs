@@ -1,9 +1,12 @@
 //! What the tests of the rules tell and ask.
 
+mod actions;
 mod attempts;
 mod identity;
 mod keeping;
 mod laws;
+mod limits;
+mod nags;
 mod planning;
 mod replanning;
 mod retry;
