@@ -41,7 +41,8 @@ fn example(kind: &str) -> Value {
             "priority": "HIGH", "status": "TODO", "due_date": "2026-11-25T09:00:00+01:00",
             "recurrence": {"frequency": "weekly", "interval": 1, "days_of_week": ["MO", 3]},
             "tags": ["home"], "created_at": "2026-11-24T09:00:00Z", "timezone": "Europe/Berlin",
-            "reminder_offsets": [0, 15], "remind_at": ["2026-11-25T08:00"]
+            "reminder_offsets": [0, 15], "remind_at": ["2026-11-25T08:00"],
+            "overdue_reminders": {"every": "1d", "max": 3}
         }),
         "task_updated" => json!({
             "task_id": 7, "changed_fields": ["due_date"], "updated_at": "2026-11-24T09:00:00Z",
@@ -49,6 +50,11 @@ fn example(kind: &str) -> Value {
         }),
         "task_completed" => json!({"task_id": "t-1", "user_id": "u-1", "recurrence": "FREQ=DAILY"}),
         "task_deleted" => json!({"task_id": "t-1", "deleted_at": null}),
+        "reminder_snoozed" => json!({
+            "task_id": "t-1", "user_id": "u-1", "until": "2026-11-25T09:00:00+01:00", "minutes": null,
+            "occurrence": "2026-11-25[Europe/Berlin]", "reminder_id": "0e5c1f6e-8f9e-4b53-9f6b-0d1b7a8d1c11"
+        }),
+        "reminder_acknowledged" => json!({"task_id": "t-1", "user_id": null, "occurrence": null}),
         _ => json!({
             "task_id": "t-1", "user_id": null, "title": null, "due_date": "2026-11-25T08:00:00.000Z",
             "priority": "MEDIUM", "reminder_offset": 15, "reminder_id": "r-1", "timezone": "UTC",
@@ -67,7 +73,7 @@ fn example(kind: &str) -> Value {
 #[test]
 fn each_schema_is_2020_12_and_accepts_an_event_that_uses_all_it_may() {
     let schemas = schemas();
-    assert_eq!(schemas.len(), 5);
+    assert_eq!(schemas.len(), 7);
     for (name, schema) in &schemas {
         assert!(jsonschema::draft202012::meta::is_valid(schema), "{name}");
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -87,6 +93,8 @@ fn each_schema_accepts_the_least_a_publisher_may_send() {
         ),
         ("task_completed", json!({"task_id": "t"})),
         ("task_deleted", json!({"task_id": "t"})),
+        ("reminder_snoozed", json!({"task_id": "t", "minutes": 5})),
+        ("reminder_acknowledged", json!({"task_id": "t"})),
     ] {
         assert!(validator(name).is_valid(&json!({"event_type": name, "payload": payload})), "{name}");
     }
@@ -155,7 +163,17 @@ fn what_the_worker_publishes_keeps_its_schema_whether_it_knows_all_or_nothing() 
     let by_offset = Reminder::pending(Some(at), Rule::Offset(15), Timestamp::from_millis(1_763_999_100_000));
     let stated = Reminder::pending(None, Rule::At(at), Timestamp::from_millis(1_764_000_000_000));
     let validator = validator("reminder_due");
-    for (task, reminder) in [(&known, &by_offset), (&known, &stated), (&Task::default(), &stated)] {
+    let nag = Reminder::pending(Some(at), Rule::Nag(2), Timestamp::from_millis(1_764_000_600_000));
+    let until = Timestamp::from_millis(1_764_000_300_000);
+    let snoozed = Reminder::pending(None, Rule::Snooze(until), until);
+    for (task, reminder) in [
+        (&known, &by_offset),
+        (&known, &stated),
+        (&known, &nag),
+        (&known, &snoozed),
+        (&Task::default(), &stated),
+        (&Task::default(), &snoozed),
+    ] {
         let event = published(task, reminder);
         let errors: Vec<String> = validator.iter_errors(&event).map(|e| e.to_string()).collect();
         assert!(errors.is_empty(), "{event:#}: {errors:?}");
@@ -177,7 +195,12 @@ fn values_outside_the_contract_are_refused() {
         ("task_created", "/payload/recurrence", json!({"frequency": "hourly"})),
         ("task_updated", "/payload/changed_fields", json!([])),
         ("task_updated", "/payload/changes/due_date", json!({"new": "soon"})),
+        ("task_created", "/payload/overdue_reminders", json!({"every": 5, "max": 17})),
         ("task_completed", "/payload/task_id", json!(null)),
+        ("reminder_snoozed", "/payload/until", json!("2026-11-25T09:00:00")),
+        ("reminder_snoozed", "/payload/until", json!(null)),
+        ("reminder_snoozed", "/payload/minutes", json!(0)),
+        ("reminder_acknowledged", "/payload/reminder_id", json!("r-1")),
         ("reminder_due", "/producer", json!("chat-api")),
         ("reminder_due", "/payload/remind_at", json!(null)),
         ("reminder_due", "/payload/priority", json!(null)),
