@@ -54,7 +54,9 @@ fn example(kind: &str) -> Value {
             "task_id": "t-1", "user_id": "u-1", "until": "2026-11-25T09:00:00+01:00", "minutes": null,
             "occurrence": "2026-11-25[Europe/Berlin]", "reminder_id": "0e5c1f6e-8f9e-4b53-9f6b-0d1b7a8d1c11"
         }),
-        "reminder_acknowledged" => json!({"task_id": "t-1", "user_id": null, "occurrence": null}),
+        "reminder_acknowledged" => {
+            json!({"task_id": "t-1", "user_id": null, "occurrence": null, "reminder_id": null})
+        }
         _ => json!({
             "task_id": "t-1", "user_id": null, "title": null, "due_date": "2026-11-25T08:00:00.000Z",
             "priority": "MEDIUM", "reminder_offset": 15, "reminder_id": "r-1", "timezone": "UTC",
@@ -221,5 +223,7 @@ fn one_schema_or_a_list_of_names_can_be_printed() {
     assert_eq!(one, schemas()["reminder_due"]);
     let names: Vec<String> =
         run(&["schema"]).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(names, ["task_created", "task_updated", "task_completed", "task_deleted", "reminder_due"]);
+    let tasks = ["task_created", "task_updated", "task_completed", "task_deleted"];
+    let reminders = ["reminder_due", "reminder_snoozed", "reminder_acknowledged"];
+    assert_eq!(names, [&tasks[..], &reminders].concat());
 }

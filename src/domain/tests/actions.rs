@@ -1,5 +1,7 @@
 //! Snoozes and acknowledgements: what they make, what they are about, what they end with.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const AT: &str = "at:2026-11-24T09:20:00.000Z";
@@ -43,15 +45,22 @@ fn lived(events: &[Event]) -> Record {
     let mut record = Record::default();
     for event in events {
         let now = event.stamps.event.unwrap().at;
-        for reminder in &mut record.reminders {
-            if reminder.state == State::Pending && reminder.fire_at <= now {
-                reminder.settle(State::Published, now, None);
-            }
-        }
+        send_until(&mut record, now);
         record.task.apply(event, now);
         replanned(&mut record, &policy(), now);
+        let once = record.clone();
+        replanned(&mut record, &policy(), now);
+        assert_eq!(record, once, "planning again changes nothing");
     }
     record
+}
+
+fn send_until(record: &mut Record, now: Timestamp) {
+    for reminder in &mut record.reminders {
+        if reminder.state == State::Pending && reminder.fire_at <= now {
+            reminder.settle(State::Published, now, None);
+        }
+    }
 }
 
 fn live(events: &[Event]) -> Vec<(String, i64)> {
@@ -219,4 +228,74 @@ fn a_snooze_of_a_reopened_task_is_born_when_it_was_reopened() {
     gone.stamps.broker = Some(minute(62));
     let back = created(minute(64), &[due(minute(120)), offsets(&[0])]);
     assert_eq!(live(&[plain(), snooze(61, 90), gone, back]), reminders(&[("offset:0", 120)]), "void with it");
+}
+
+/// What may happen to [`plain`] a minute or more after it was due.
+fn happening() -> impl Strategy<Value = Event> {
+    let target = || {
+        prop_oneof![
+            3 => Just(Target::Present),
+            1 => Just(Target::Occurrence(occurrence_at(60))),
+            1 => Just(Target::Reminder(offset_id(60, 0))),
+            1 => Just(Target::Reminder(offset_id(75, 0))),
+        ]
+    };
+    prop_oneof![
+        (target(), 1_i64..30).prop_map(|(of, wait)| snooze_of(0, wait, of)),
+        target().prop_map(|of| acknowledge_of(0, of)),
+        prop_oneof![Just(60), Just(75)].prop_map(|at| updated(T0, &[due(minute(at))])),
+        Just(updated(T0, &[Statement::Due(None)])),
+        Just(updated(T0, &[Statement::RemindAt(Some(vec![Due::Instant(minute(72))]))])),
+    ]
+}
+
+/// Some of these, each at a minute of its own; snoozes count from it.
+fn history() -> impl Strategy<Value = Vec<Event>> {
+    let at_minutes = |events: Vec<Event>| {
+        let mut history = vec![plain()];
+        for (mut event, n) in events.into_iter().zip(0..) {
+            let at = minute(61 + 4 * n);
+            event.stamps.event = Some(Stamp { at, whole_second: false });
+            if let [Statement::Snooze(Some(Snooze { until: Until::At(until), .. }))] =
+                &mut event.statements[..]
+            {
+                *until = at.plus(until.since(T0));
+            }
+            history.push(event);
+        }
+        history
+    };
+    proptest::collection::vec(happening(), 1..7).prop_map(at_minutes)
+}
+
+proptest! {
+    #[test]
+    fn hearing_all_again_after_all_was_sent_changes_nothing(
+        (history, again) in history().prop_flat_map(|h| (Just(h.clone()), Just(h).prop_shuffle()))
+    ) {
+        let now = minute(200);
+        let mut record = lived(&history);
+        send_until(&mut record, now);
+        replanned(&mut record, &policy(), now);
+        let mut retold = record.clone();
+        for event in &again {
+            retold.task.apply(event, now);
+            replanned(&mut retold, &policy(), now);
+        }
+        prop_assert_eq!(retold, record);
+    }
+
+    #[test]
+    fn each_reminder_is_made_once_and_a_plain_one_is_never_lost(history in history()) {
+        let record = lived(&history);
+        let mut ids: Vec<_> = record.reminders.iter().map(|r| r.id(&task("t"))).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), record.reminders.len());
+        let plain = record.reminders.iter().find(|r| r.rule == Rule::Offset(0));
+        prop_assert_eq!(plain.map(|r| r.state), Some(State::Published), "it was due before anything happened");
+        for reminder in record.reminders.iter().filter(|r| r.state == State::Pending) {
+            prop_assert!(reminder.occurrence.is_none() || reminder.occurrence.map(Moment::due) == record.task.due());
+        }
+    }
 }
