@@ -222,6 +222,35 @@ fn publish_sends_the_event_of_its_flags_and_shows_what_was_accepted() {
 }
 
 #[test]
+fn publish_sends_what_is_done_about_a_reminder() {
+    for (args, kind, payload) in [
+        (&["snoozed", "--minutes", "10"][..], "reminder_snoozed", json!({"task_id": "7", "minutes": 10})),
+        (
+            &["snoozed", "--until", "2030-01-01T09:00:00+01:00", "--occurrence", "2029-12-31[Europe/Berlin]"],
+            "reminder_snoozed",
+            json!({"task_id": "7", "until": "2030-01-01T08:00:00.000Z", "occurrence": "2029-12-31[Europe/Berlin]"}),
+        ),
+        (&["acknowledged"], "reminder_acknowledged", json!({"task_id": "7"})),
+    ] {
+        let (requests, output) = asked(&[(202, "{}")], |address| {
+            let port = address.port().to_string();
+            run(&[&["publish"], args, &["--task", "7", "--app-port", &port]].concat())
+        });
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(requests[0].starts_with("POST /api/tasks/7/events "));
+        let event = body(&requests[0]);
+        assert_eq!((&event["event_type"], &event["payload"]), (&json!(kind), &payload));
+    }
+    for args in [
+        &["publish", "snoozed", "--task", "7"][..],
+        &["publish", "snoozed", "--task", "7", "--minutes", "5", "--until", "in 5m"],
+        &["publish", "snoozed", "--task", "7", "--until", "2030-01-01"],
+    ] {
+        assert_eq!(run(args).status.code(), Some(64), "{args:?}");
+    }
+}
+
+#[test]
 fn publish_takes_a_whole_event_from_standard_input() {
     let event = json!({"event_type": "task_completed", "payload": {"task_id": 7}});
     let (requests, output) = asked(&[(202, "{}")], |address| {

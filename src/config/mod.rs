@@ -153,9 +153,22 @@ pub struct Topics {
     pub task_updates: String,
     /// Reminders.
     pub reminders: String,
+    /// Snoozes and acknowledgements.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub reminder_actions: Option<String>,
     /// Deliveries Dapr gives up on.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub dead_letter: Option<String>,
+}
+
+impl Topics {
+    /// Those that the worker subscribes to.
+    pub fn heard(&self) -> impl Iterator<Item = &str> {
+        [&self.task_events, &self.task_updates, &self.reminders]
+            .into_iter()
+            .chain(&self.reminder_actions)
+            .map(String::as_str)
+    }
 }
 
 /// The rules of reminders.
@@ -168,6 +181,20 @@ pub struct Reminders {
     /// By offset in minutes, how long before its instant a reminder may go out; sorted.
     #[serde(deserialize_with = "shapes::windows")]
     pub windows: Vec<(u32, Duration)>,
+    /// The same for tasks of high priority, where they differ.
+    #[serde(deserialize_with = "shapes::sorted_set_or_none")]
+    pub high_offsets: Option<Vec<u32>>,
+    /// The same for tasks of medium priority or none.
+    #[serde(deserialize_with = "shapes::sorted_set_or_none")]
+    pub medium_offsets: Option<Vec<u32>>,
+    /// The same for tasks of low priority.
+    #[serde(deserialize_with = "shapes::sorted_set_or_none")]
+    pub low_offsets: Option<Vec<u32>>,
+    /// How long after due, and after one another, reminders after due come; zero for never.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub nag_every: Duration,
+    /// How many of them come.
+    pub nag_max: u32,
     /// Zone of due dates that name none.
     pub default_timezone: Zone,
     /// Time of day of a due date without one.

@@ -79,6 +79,14 @@ pub(super) fn windows<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(u32, Du
     Ok(windows)
 }
 
+/// Text, which is empty, means that there is none.
+pub(super) fn sorted_set_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u32>>, D::Error> {
+    match toml::Value::deserialize(from)? {
+        toml::Value::String(_) => Ok(None),
+        list => sorted_set(list).map(Some).map_err(D::Error::custom),
+    }
+}
+
 fn parsed<'de, D: Deserializer<'de>, T>(
     from: D,
     parse: fn(&str) -> Option<T>,

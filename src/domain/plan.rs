@@ -1,10 +1,13 @@
 //! The plan: which reminders a task has, and when.
 //!
 //! A pure function of the record and the rules; of what was planned, sent or refused before it knows the low-water
-//! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
-//! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
+//! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on
+//! came to be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
+mod actions;
 pub(super) mod dates;
+mod limits;
+mod nags;
 mod window;
 
 use std::time::Duration;
@@ -18,6 +21,8 @@ use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
+
+pub use limits::{LeftOut, PLANNED_MAX};
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -60,29 +65,47 @@ impl Planned {
     }
 }
 
-/// Everything the record's task calls for, explicit times last. A task that has ended calls for nothing.
+/// Everything the record's task calls for: by offset, at explicit times, snoozed, after due. A task that has ended
+/// calls for nothing.
 ///
 /// At or below a rule's low-water mark nothing is planned. Of a series each rule makes the reminder of the next
 /// occurrence alone, the first above its birth and its mark; the stated due date always gets its own.
 #[must_use]
 pub fn plan(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+    sorted_out(id, record, rules).0
+}
+
+/// What the task's rules name and the plan leaves out, each with the reason.
+#[must_use]
+pub fn left_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<(Planned, LeftOut)> {
+    sorted_out(id, record, rules).1
+}
+
+fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>, Vec<(Planned, LeftOut)>) {
     let task = &record.task;
+    let (mut planned, mut left_out) = (Vec::new(), Vec::new());
     let dates = Dates::of(task, rules);
     let done_with = match &dates {
         Some(dates) => dates.done_with(task),
         None => task.is_open().then_some(Timestamp::MIN),
     };
-    let Some(done_with) = done_with else { return Vec::new() };
-    let mut planned = Vec::new();
+    let Some(done_with) = done_with else { return (planned, left_out) };
     if let Some(dates) = &dates {
         by_offset(record, dates, done_with, rules, &mut planned);
     }
     if task.is_open() {
         by_time(task, rules, &mut planned);
     }
+    let actions = actions::Actions::of(id, record, dates.as_ref(), &planned);
+    planned.extend(actions.snoozed.filter(|_| task.is_open()));
+    if let Some(dates) = &dates {
+        let nags = nags::after_due(record, dates, done_with, actions.acknowledged, rules);
+        planned.extend(nags.into_iter().filter(|nag| actions.lets_pass(nag, dates, &mut left_out)));
+    }
+    limits::keep(&mut planned, &mut left_out);
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     window::spread(id, &rules.in_force.policy.windows, &mut planned);
-    planned
+    (planned, left_out)
 }
 
 /// The due date of the task as an occurrence.
@@ -99,12 +122,7 @@ fn by_offset(
     planned: &mut Vec<Planned>,
 ) {
     let task = &record.task;
-    // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
-    let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
-        (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
-        (None, Some(times)) if !times.is_empty() => return,
-        (None, _) => (rules.in_force.policy.default_offsets.as_slice(), rules.in_force.since.offsets),
-    };
+    let Some((offsets, rule_since)) = offsets(task, rules) else { return };
     let common = task.open_since().max(rule_since);
     let (first, due_at) = (dates.first, dates.instant(dates.first));
     let birth = dates.first_since.max(common);
@@ -129,6 +147,21 @@ fn by_offset(
             planned.push(Planned::at(Some(next), rule, dates.instant(next).minus(before), later_birth));
         }
     }
+}
+
+/// The offsets of the nearest rule, and since when they have been so: the task's own, else the configured default of
+/// its priority; `None` where its explicit times stand alone.
+fn offsets<'r>(task: &'r Task, rules: &Rules<'r>) -> Option<(&'r [u32], Timestamp)> {
+    if let Some(own) = task.offsets() {
+        return Some((own, task.since(Field::Offsets)));
+    }
+    if task.remind_at().is_some_and(|times| !times.is_empty()) {
+        return None;
+    }
+    let (policy, priority) = (&rules.in_force.policy, task.priority());
+    let since = *rules.in_force.since.offsets.of(priority);
+    let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
+    Some((policy.offsets(priority), since.max(told)))
 }
 
 fn before(minutes: u32) -> Duration {

@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 
-use crate::domain::{LIST_MAX, OFFSET_MAX_MINUTES, Priority, Status, TAG_MAX_BYTES, USER_ID_MAX_BYTES, Zone};
+use crate::domain::{
+    LIST_MAX, Moment, OFFSET_MAX_MINUTES, Priority, Status, TAG_MAX_BYTES, USER_ID_MAX_BYTES, Zone,
+};
 
 use super::wrapping::type_name;
 use super::{extras, stamp, task};
@@ -13,7 +15,7 @@ use super::{extras, stamp, task};
 pub(super) type Check = fn(&Value) -> Result<(), String>;
 
 /// Every payload field of the contract; the task id is checked against the path.
-pub(super) const PAYLOAD: [(&str, Check); 20] = [
+pub(super) const PAYLOAD: [(&str, Check); 21] = [
     ("user_id", user_id),
     ("title", filled_text),
     ("description", any_text),
@@ -34,6 +36,16 @@ pub(super) const PAYLOAD: [(&str, Check); 20] = [
     ("completed_at", time),
     ("occurrence", any_text),
     ("rule", any_text),
+    ("overdue_reminders", |value| super::nags::nags(value).map(|_| ())),
+];
+
+/// Every payload field of what is done about a reminder.
+pub(super) const ACTION_PAYLOAD: [(&str, Check); 5] = [
+    ("user_id", user_id),
+    ("until", aware_time),
+    ("minutes", minutes),
+    ("occurrence", occurrence),
+    ("reminder_id", uuid),
 ];
 
 fn allow(is_allowed: bool, what: &str) -> Result<(), String> {
@@ -132,6 +144,16 @@ fn tags(value: &Value) -> Result<(), String> {
 fn offset(value: &Value) -> Result<(), String> {
     let fits = value.as_u64().is_some_and(|minutes| minutes <= u64::from(OFFSET_MAX_MINUTES));
     allow(fits, &format!("must be whole minutes before due, 0 to {OFFSET_MAX_MINUTES}"))
+}
+
+fn minutes(value: &Value) -> Result<(), String> {
+    let fits = value.as_u64().is_some_and(|minutes| (1..=u64::from(OFFSET_MAX_MINUTES)).contains(&minutes));
+    allow(fits, &format!("must be whole minutes, 1 to {OFFSET_MAX_MINUTES}"))
+}
+
+fn occurrence(value: &Value) -> Result<(), String> {
+    const ALLOWED: &str = "must be the text that the reminder carries as `occurrence`";
+    allow(text(value)?.parse::<Moment>().is_ok(), ALLOWED)
 }
 
 fn recurrence(value: &Value) -> Result<(), String> {

@@ -179,6 +179,16 @@ pub(super) fn offsets(claim: Claim<'_>, value: &Value) -> Result<Option<Vec<u32>
     items(value)?.map(|items| items.iter().map(|item| offset(item, unit_s)).collect()).transpose()
 }
 
+/// Whole minutes, as a number or as text with a unit of its own.
+pub(super) fn minutes(value: &Value) -> Result<u32, String> {
+    offset(value, 60).map_err(|_| {
+        let shown = excerpt(&value.to_string());
+        format!(
+            "{shown} is not whole minutes, up to ten years; write a number of minutes, or text such as 2h"
+        )
+    })
+}
+
 fn offset(item: &Value, unit_s: u64) -> Result<u32, String> {
     let seconds = match item {
         Value::Number(n) => whole(n).and_then(|n| n.checked_mul(unit_s)),

@@ -133,10 +133,8 @@ impl Screen {
         let (pubsub, topic) = (&config.dapr.pubsub, &config.topics.task_events);
         let kafka = kafka.map_or_else(String::new, |brokers| {
             let (group, topics) = (&self.app_id, &config.topics);
-            let (events, updates, reminders) = (&topics.task_events, &topics.task_updates, &topics.reminders);
-            format!(
-                "\x20 Kafka      {brokers}; reads {events}, {updates} and {reminders} as group {group}, publishes to {reminders}\n"
-            )
+            let (heard, reminders) = (topics.heard().collect::<Vec<_>>().join(", "), &topics.reminders);
+            format!("\x20 Kafka      {brokers}; reads {heard} as group {group}, publishes to {reminders}\n")
         });
         self.tells_events = true;
         let clock = self.clock.simulated().map_or_else(String::new, |clock| {

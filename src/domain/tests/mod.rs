@@ -1,10 +1,13 @@
 //! What the tests of the rules tell and ask.
 
+mod actions;
 mod attempts;
 mod identity;
 mod importing;
 mod keeping;
 mod laws;
+mod limits;
+mod nags;
 mod planning;
 mod replanning;
 mod retry;
@@ -85,6 +88,8 @@ pub(crate) fn policy() -> PolicyInForce {
         policy: Policy {
             default_offsets: vec![15],
             windows: Vec::new(),
+            priority_offsets: ByPriority::default(),
+            nags: None,
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
             follow_recurrence: true,

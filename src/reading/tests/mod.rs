@@ -1,5 +1,6 @@
 //! Claims about reading, a file a concern; what they share stands here.
 
+mod actions;
 mod bulk;
 mod changes;
 mod contract;

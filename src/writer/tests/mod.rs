@@ -1,5 +1,6 @@
 //! A commit loop on a store in memory and on tokio's paused time.
 
+mod actions;
 mod claims;
 mod commits;
 mod counters;
