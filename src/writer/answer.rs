@@ -3,7 +3,9 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply};
+use super::{
+    Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply, Switched,
+};
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 
@@ -15,6 +17,7 @@ pub(super) enum Answer {
     Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
     Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
     Purge(Reply<Result<bool, NotCommitted>>, bool),
+    Switch(Reply<Result<Switched, NotCommitted>>, Switched),
     Read(ReadFn),
 }
 
@@ -105,6 +108,7 @@ impl Group<'_> {
                 Ok(more) => Ok(Answer::Purge(reply, more)),
                 Err(error) => Err((error, Answer::Purge(reply, false))),
             },
+            Command::Switch { switch, reply } => Ok(Answer::Switch(reply, self.switch(switch))),
             Command::Read(read) => Ok(Answer::Read(read)),
             // Noted before the group began.
             Command::Receipts { .. } => Ok(Answer::Read(Box::new(|_| ()))),
@@ -134,14 +138,18 @@ impl Command {
             Self::Settle { settlements, .. } => settlements.len(),
             Self::Claim { limit, .. } | Self::TakeOutbox { limit, .. } => *limit,
             Self::SettleOutbox { results, .. } => results.len(),
-            Self::Accept { .. } | Self::Receipts { .. } | Self::Purge { .. } | Self::Read(_) => 1,
+            Self::Accept { .. }
+            | Self::Receipts { .. }
+            | Self::Purge { .. }
+            | Self::Switch { .. }
+            | Self::Read(_) => 1,
         }
     }
 
     /// Refuses what came from outside, where somebody waits with a time-out; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Deliver { .. } | Self::Accept { .. } | Self::Read(_) => {
+            Self::Deliver { .. } | Self::Accept { .. } | Self::Switch { .. } | Self::Read(_) => {
                 refuse(self);
                 None
             }
@@ -163,6 +171,7 @@ impl Answer {
             Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Switch(reply, _) => drop(reply.send(Err(NotCommitted))),
             // Dropping the closure drops its reply, which its asker reads as a refusal.
             Self::Read(_) => {}
         }
@@ -171,7 +180,7 @@ impl Answer {
     /// Refuses what came from outside; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Verdicts(..) | Self::Accept(..) | Self::Read(_) => {
+            Self::Verdicts(..) | Self::Accept(..) | Self::Switch(..) | Self::Read(_) => {
                 self.refuse();
                 None
             }
@@ -188,6 +197,7 @@ impl Answer {
             Self::Accept(reply, acceptance) => drop(reply.send(Ok(acceptance))),
             Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
             Self::Purge(reply, more) => drop(reply.send(Ok(more))),
+            Self::Switch(reply, switched) => drop(reply.send(Ok(switched))),
             Self::Read(read) => read(&core.view()),
         }
     }
@@ -211,6 +221,7 @@ pub(super) fn refuse(command: Command) {
         Command::Accept { reply, .. } => Answer::Accept(reply, Acceptance::Full),
         Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
         Command::Purge { reply } => Answer::Purge(reply, false),
+        Command::Switch { reply, .. } => Answer::Switch(reply, Switched { before: None, after: None }),
         Command::Read(read) => Answer::Read(read),
         Command::Receipts { .. } => return,
     };

@@ -18,7 +18,10 @@ mod foreign;
 mod group;
 mod handle;
 mod outbox;
+mod pacing;
+mod pause;
 mod purge;
+mod queue;
 mod receipts;
 mod replan;
 mod run;
@@ -39,6 +42,8 @@ use crate::store::OutboxEntry;
 
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
+pub use pacing::{Firing, HeldBack};
+pub use pause::{Switch, Switched};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 
@@ -112,7 +117,7 @@ pub struct Claimed {
 pub struct ClaimedBatch {
     /// The claim's number.
     pub number: u64,
-    /// The reminders in time order; never empty.
+    /// The reminders in the order in which they go out; never empty.
     pub reminders: Vec<Claimed>,
     /// The policy they were planned under.
     pub policy: Arc<PolicyInForce>,
@@ -185,6 +190,8 @@ pub struct Settings {
     pub retention: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,
+    /// How reminders are let go.
+    pub firing: Firing,
     /// Most quarantined events kept.
     pub quarantine_max_entries: u64,
     /// Most bytes of quarantined bodies kept.
@@ -206,5 +213,6 @@ enum Command {
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
+    Switch { switch: Switch, reply: Reply<Result<Switched, NotCommitted>> },
     Read(ReadFn),
 }

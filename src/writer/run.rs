@@ -222,7 +222,10 @@ fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: 
         Ok((folded, answers)) => {
             conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)
         }
-        Err((error, answers, commands)) => Turn::Unread(error, answers, commands),
+        Err((error, answers, commands)) => {
+            core.judge_anew();
+            Turn::Unread(error, answers, commands)
+        }
     }
 }
 

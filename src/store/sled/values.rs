@@ -3,7 +3,7 @@
 
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
 
 /// The number of these encodings.
 const FORMAT: u8 = 1;
@@ -16,6 +16,8 @@ const META_HAS_HORIZON: u8 = 0x01;
 const META_HAS_POLICY: u8 = 0x02;
 const META_REPLANNING: u8 = 0x04;
 const META_REPLANNED_SOME: u8 = 0x08;
+const META_PAUSED: u8 = 0x10;
+const META_PAUSED_FOR_REASON: u8 = 0x20;
 
 pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     let mut out = vec![FORMAT];
@@ -24,6 +26,8 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
         (META_HAS_POLICY, meta.policy.is_some()),
         (META_REPLANNING, meta.replanning_after.is_some()),
         (META_REPLANNED_SOME, matches!(meta.replanning_after, Some(Some(_)))),
+        (META_PAUSED, meta.paused.is_some()),
+        (META_PAUSED_FOR_REASON, meta.paused.as_ref().is_some_and(|paused| paused.reason.is_some())),
     ]));
     let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
     for count in [applied, duplicate, stale, ignored, quarantined] {
@@ -52,6 +56,13 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     }
     if let Some(Some(task)) = &meta.replanning_after {
         put_text(&mut out, task.as_str());
+    }
+    // What came later stands last: a store from before has none of it.
+    if let Some(Paused { since, reason }) = &meta.paused {
+        put_int(&mut out, since.millis());
+        if let Some(reason) = reason {
+            put_text(&mut out, reason);
+        }
     }
     out
 }
@@ -88,6 +99,10 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
             (true, false) => Some(None),
             (true, true) => Some(Some(task(&mut reader)?)),
         },
+        paused: reader.when(has(META_PAUSED), |r| {
+            let since = instant(r)?;
+            Ok(Paused { since, reason: r.when(has(META_PAUSED_FOR_REASON), |r| r.text().map(str::to_owned))? })
+        })?,
     };
     reader.end()?;
     Ok(meta)

@@ -32,6 +32,7 @@ pub(crate) fn settings() -> Settings {
         policy: policy().policy,
         retention: Duration::from_secs(8 * 24 * 3600),
         backoff: Backoff { initial: Duration::from_secs(10), max: Duration::from_secs(600) },
+        firing: Firing::default(),
         quarantine_max_entries: 1_000,
         quarantine_max_bytes: 1_000_000,
         outbox_max_bytes: 1_000_000,
