@@ -8,6 +8,7 @@ mod dev;
 mod exit;
 mod http;
 mod options;
+mod pause;
 mod publish;
 mod reminders;
 mod resources;
@@ -51,6 +52,10 @@ enum Command {
     Publish(publish::Args),
     /// Look at reminders.
     Reminders(reminders::Args),
+    /// Let no reminder go out until `resume`, whatever is started anew.
+    Pause(pause::PauseArgs),
+    /// Let reminders go out again.
+    Resume(pause::ResumeArgs),
     /// Print the configuration in force and where each value comes from.
     Check(check::Args),
     /// Print the JSON Schemas of the events.
@@ -119,6 +124,8 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         }
         Command::Publish(args) => wait_for(publish::run(args, context)),
         Command::Reminders(args) => wait_for(reminders::run(args, context)),
+        Command::Pause(args) => wait_for(pause::pause(args, context)),
+        Command::Resume(args) => wait_for(pause::resume(args, context)),
         Command::Check(args) => check::run(&args, context),
         Command::Schema(args) => schema::run(&args),
     }

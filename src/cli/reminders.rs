@@ -136,8 +136,8 @@ async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>,
     }
 }
 
-/// The reminders as the store tells them, opened by this process since no worker answers.
-fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
+/// The store of a worker that does not answer, opened by this process; none is made.
+pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
     let silence = format!("no worker answers at http://{}", config.ops.address());
     let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
     let path = &config.store.path;
@@ -145,7 +145,7 @@ fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder
     if !path.exists() {
         return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
     }
-    let store = SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
+    SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
         OpenError::Held { path, holder } => {
             let message = format!(
                 "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"
@@ -153,7 +153,13 @@ fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder
             Failure::new(Exit::Store, message)
         }
         other => Failure::from(other),
-    })?;
+    })
+}
+
+/// The reminders as the store tells them, opened by this process since no worker answers.
+fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
+    let store = open_store(config)?;
+    let path = &config.store.path;
     let Query { state, user, from, to, limit } = query;
     let found = list_reminders(&store, Wanted { state, user, from, to }, limit, now).map_err(|error| {
         Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", path.display()))

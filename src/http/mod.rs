@@ -8,6 +8,7 @@ mod api;
 mod app;
 mod body;
 mod deliver;
+mod firing;
 mod listen;
 mod ops;
 mod problem;

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
+use super::firing::firing_routes;
 use super::problem::{method_not_allowed, not_found};
 use super::token::{Demand, guard};
 use crate::config::Secret;
@@ -29,7 +30,8 @@ pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secr
         .route("/readyz", get(async |State(probes): State<Probes>| report(&probes.health.ready())))
         .route("/metrics", get(metrics_text))
         .with_state(Probes { health, metrics });
-    api_routes(api)
+    api_routes(api.clone())
+        .merge(firing_routes(api))
         .route_layer(from_fn_with_state(demand, guard))
         .merge(probes)
         .fallback(not_found)

@@ -110,7 +110,9 @@ pub struct Meta {
 impl Meta {
     /// Pauses all reminders at `now`; a pause that is in force stays as it is.
     pub fn pause(&mut self, now: Timestamp, reason: Option<String>) {
-        self.paused
-            .get_or_insert_with(|| Paused { since: now, reason: reason.map(|text| cut(text, REASON_MAX_BYTES)) });
+        self.paused.get_or_insert_with(|| Paused {
+            since: now,
+            reason: reason.map(|text| cut(text, REASON_MAX_BYTES)),
+        });
     }
 }

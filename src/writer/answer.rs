@@ -3,9 +3,7 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{
-    Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply, Switched,
-};
+use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply, Switched};
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 

@@ -17,7 +17,9 @@ use super::pacing::Pacing;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
-use crate::store::{Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
+use crate::store::{
+    Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError,
+};
 
 /// State of the loop.
 pub(super) struct Core {

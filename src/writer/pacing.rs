@@ -48,7 +48,7 @@ pub struct Firing {
 pub struct HeldBack {
     /// How many.
     pub count: usize,
-    /// When the rates let the next one go.
+    /// When the rates let the next one go, or the last look at them where they let it go then.
     pub next_at: Timestamp,
 }
 
@@ -93,7 +93,8 @@ impl Pacing {
     /// What is held back, if anything is.
     pub(super) fn held_back(&self) -> Option<HeldBack> {
         let count = self.queue.len();
-        (count > 0).then(|| HeldBack { count, next_at: self.next_at() })
+        // Where one need not wait for a token, it has waited since the last look at most.
+        (count > 0).then(|| HeldBack { count, next_at: self.next_at().max(self.now) })
     }
 
     /// When the next one that is held back may go; [`Timestamp::MAX`] where none is.
@@ -123,6 +124,7 @@ impl Pacing {
         if free && (lane == Lane::OnTime || self.missed.is_none()) {
             return false;
         }
+        self.read_clock(now);
         self.queue.put(entry, task.priority(), lane, user);
         true
     }

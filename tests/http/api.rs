@@ -101,6 +101,8 @@ async fn received_and_planned_are_the_sums_of_the_rest() {
         json!({
             "events": {"received": 4, "applied": 3, "duplicate": 0, "stale": 0, "ignored": 0, "quarantined": 1},
             "reminders": {"planned": 3, "pending": 2, "published": 0, "cancelled": 0, "superseded": 0, "expired": 1},
+            "firing": {"paused": false, "since": null, "reason": null},
+            "held_back": 0,
             "alarms": {"foreign_worker": null},
         })
     );

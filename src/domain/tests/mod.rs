@@ -1,6 +1,8 @@
 //! What the tests of the rules tell and ask.
 
 mod attempts;
+mod bucket;
+mod catch_up;
 mod identity;
 mod keeping;
 mod laws;

@@ -101,7 +101,10 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
         },
         paused: reader.when(has(META_PAUSED), |r| {
             let since = instant(r)?;
-            Ok(Paused { since, reason: r.when(has(META_PAUSED_FOR_REASON), |r| r.text().map(str::to_owned))? })
+            Ok(Paused {
+                since,
+                reason: r.when(has(META_PAUSED_FOR_REASON), |r| r.text().map(str::to_owned))?,
+            })
         })?,
     };
     reader.end()?;

@@ -1,5 +1,6 @@
 //! A commit loop on a store in memory and on tokio's paused time.
 
+mod catch_up;
 mod claims;
 mod commits;
 mod counters;
@@ -7,6 +8,8 @@ mod failing;
 mod groups;
 pub(crate) mod outbox;
 mod overdue;
+mod pacing;
+mod pause;
 mod planning;
 mod purge;
 mod quarantine;
@@ -113,6 +116,19 @@ impl Worker {
 
     async fn tell_all(&self, events: Vec<Event>) -> Vec<Verdict> {
         self.writer.deliver(events.into_iter().map(|event| self.delivery(event)).collect()).await
+    }
+
+    /// Everything that may be claimed now, in the order in which it is.
+    async fn claim_all(&self) -> Vec<Claimed> {
+        let mut claimed = Vec::new();
+        loop {
+            // One that finds nothing may have ended at its bound, and says so.
+            claimed
+                .extend(self.writer.claim(10).await.unwrap().into_iter().flat_map(|batch| batch.reminders));
+            if self.next_wake().await > self.clock.now() {
+                return claimed;
+            }
+        }
     }
 
     async fn claim(&self, limit: usize) -> ClaimedBatch {

@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -160,11 +160,30 @@ fn other_values_keep_their_bytes() {
         quarantine: Usage { entries: 13, bytes: 14 },
         outbox: Usage { entries: 15, bytes: 16 },
         outbox_dead: Usage { entries: 17, bytes: 18 },
+        paused: None,
     };
     assert_eq!(
         hex(&values::encode_meta(&meta)),
         "010f0102030405020406080a0a0b0c0d0e0f1011120c0000000000000007080000000000000013120000000000000014110000000000000015000174"
     );
+    assert_eq!(
+        values::decode_meta(&values::encode_meta(&meta)),
+        Ok(meta.clone()),
+        "as before there was a pause"
+    );
+    let paused = |reason: Option<&str>| {
+        let paused = Some(Paused { since: at(-1), reason: reason.map(str::to_owned) });
+        hex(&values::encode_meta(&Meta {
+            paused,
+            horizon: None,
+            policy: None,
+            replanning_after: None,
+            ..meta.clone()
+        }))
+    };
+    let counts = "0102030405020406080a0a0b0c0d0e0f101112";
+    assert_eq!(paused(None), format!("0110{counts}01"));
+    assert_eq!(paused(Some("r")), format!("0130{counts}010172"));
     let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([0xcd; 16])] };
     assert_eq!(hex(&values::encode_claim(&claim)), "0101cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
     let event =
