@@ -93,15 +93,18 @@ impl Pacing {
     /// What is held back, if anything is.
     pub(super) fn held_back(&self) -> Option<HeldBack> {
         let count = self.queue.len();
-        // Where one need not wait for a token, it has waited since the last look at most.
+        // Where nobody has to wait for a token, they wait since the last look.
         (count > 0).then(|| HeldBack { count, next_at: self.next_at().max(self.now) })
     }
 
     /// When the next one that is held back may go; [`Timestamp::MAX`] where none is.
     pub(super) fn next_at(&self) -> Timestamp {
-        // As many tokens as may go together: each batch costs a commit.
+        // As many tokens as may go together, since each batch costs a commit; where the last one left some, at once.
         let waiting = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
-        let filled = |bucket: &Option<Bucket>| bucket.map_or(Timestamp::MIN, |b| b.holds_at(waiting));
+        let filled = |bucket: &Option<Bucket>| match bucket {
+            Some(bucket) if !bucket.has_token() => bucket.holds_at(waiting),
+            _ => Timestamp::MIN,
+        };
         let any = filled(&self.all);
         let on_time = self.queue.opens_at(Lane::OnTime).max(any);
         let missed = self.queue.opens_at(Lane::Missed).max(any).max(filled(&self.missed));
@@ -124,7 +127,7 @@ impl Pacing {
         if free && (lane == Lane::OnTime || self.missed.is_none()) {
             return false;
         }
-        self.read_clock(now);
+        self.refill(now);
         self.queue.put(entry, task.priority(), lane, user);
         true
     }
@@ -134,9 +137,7 @@ impl Pacing {
         if self.queue.len() == 0 {
             return None;
         }
-        self.read_clock(now);
-        let mut buckets = self.all.iter_mut().chain(&mut self.missed);
-        buckets.by_ref().for_each(|bucket| bucket.refill(now));
+        self.refill(now);
         if self.all.is_some_and(|all| !all.has_token()) {
             return None;
         }
@@ -172,6 +173,12 @@ impl Pacing {
         }
     }
 
+    /// Whether the clock has stepped back while something is held back: some of that may not be due any more, and
+    /// instants that were told by the old time would not come for long.
+    pub(super) fn has_stepped_back(&self, now: Timestamp) -> bool {
+        now < self.now && self.queue.len() > 0
+    }
+
     /// Forgets what is held back; the rates go on.
     pub(super) fn forget(&mut self) {
         self.queue = Queue::default();
@@ -184,9 +191,9 @@ impl Pacing {
         (!bucket.has_token()).then(|| bucket.holds_at(1))
     }
 
-    fn read_clock(&mut self, now: Timestamp) {
-        // What was put off by a clock that has stepped back is looked at again.
-        self.queue.wake(if now < self.now { Timestamp::MAX } else { now });
+    fn refill(&mut self, now: Timestamp) {
+        self.all.iter_mut().chain(&mut self.missed).for_each(|bucket| bucket.refill(now));
+        self.queue.wake(now);
         self.now = now;
     }
 

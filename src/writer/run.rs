@@ -218,6 +218,9 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
 }
 
 fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
+    if core.pacing.get_mut().has_stepped_back(now) {
+        core.judge_anew();
+    }
     match core.fold(commands, now, long_ago) {
         Ok((folded, answers)) => {
             conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)

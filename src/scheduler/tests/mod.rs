@@ -6,6 +6,7 @@ mod heartbeat;
 mod outage;
 mod pace;
 mod poison;
+mod rates;
 mod stopping;
 pub(crate) mod store;
 mod timing;
