@@ -137,7 +137,7 @@ impl Core {
 
     /// Forgets what the rates hold back: the index is read again from its beginning.
     pub(super) fn judge_anew(&mut self) {
-        self.pacing.get_mut().forget();
+        self.pacing.get_mut().forget(&self.in_flight);
         self.scanned_to = None;
     }
 

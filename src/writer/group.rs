@@ -186,6 +186,7 @@ impl Core {
         for number in settled {
             for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
                 self.in_flight.remove(&reminder);
+                self.pacing.get_mut().ended(&reminder);
             }
         }
         for (number, reminders) in claimed {

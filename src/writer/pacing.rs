@@ -9,7 +9,7 @@
 //! Accepted: a reminder held back keeps the place that its priority gave it then; and one held back by a rate alone is
 //! not missed, however long it waits, unless the worker starts anew meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::group::Group;
 use super::queue::{Lane, NOBODY, Queue, Turn};
 use super::{Claimed, STEP_MAX};
 use crate::domain::catch_up::{self, is_missed};
-use crate::domain::{Bucket, CatchUp, Rate, Record, Reminder, Task, TaskId, Timestamp};
+use crate::domain::{Bucket, CatchUp, Rate, Record, Reminder, ReminderId, Task, TaskId, Timestamp};
 use crate::store::{IndexEntry, IndexKey, StoreError};
 
 /// What a bucket of a rate a second holds is what comes in so long: a batch of a tenth of a second costs one commit,
@@ -62,6 +62,8 @@ pub(super) struct Pacing {
     /// Of the users who have taken a token lately: who is not here has a full bucket.
     users: HashMap<Arc<str>, Bucket>,
     queue: Queue,
+    /// When those in flight went that had been held back.
+    let_go: HashMap<ReminderId, Timestamp>,
     /// The clock as it was last read.
     now: Timestamp,
     swept_at: Timestamp,
@@ -80,6 +82,7 @@ impl Pacing {
             missed: a_second(firing.catch_up_rate),
             users: HashMap::new(),
             queue: Queue::default(),
+            let_go: HashMap::new(),
             now,
             swept_at: now,
         }
@@ -156,6 +159,7 @@ impl Pacing {
 
     /// Takes the tokens of one whose attempt begins.
     pub(super) fn spend(&mut self, turn: &Turn) {
+        self.let_go.insert(turn.entry.key.1, self.now);
         // There were some when it was its turn.
         if let Some(all) = &mut self.all {
             all.take();
@@ -179,9 +183,21 @@ impl Pacing {
         now < self.now && self.queue.len() > 0
     }
 
-    /// Forgets what is held back; the rates go on.
-    pub(super) fn forget(&mut self) {
+    /// Forgets what is held back; the rates go on, and so does what is in flight.
+    pub(super) fn forget(&mut self, in_flight: &HashSet<ReminderId>) {
         self.queue = Queue::default();
+        self.let_go.retain(|id, _| in_flight.contains(id));
+    }
+
+    /// The attempt of a reminder has ended.
+    pub(super) fn ended(&mut self, id: &ReminderId) {
+        self.let_go.remove(id);
+    }
+
+    /// From when a reminder that is to go out counts as overdue: one that a rate held back from when it was let go, and
+    /// none that is held back still.
+    pub(super) fn overdue_from(&self, key: &IndexKey, fire_at: Timestamp) -> Option<Timestamp> {
+        (!self.holds(key)).then(|| self.let_go.get(&key.1).copied().unwrap_or(fire_at))
     }
 
     /// Until when a user must wait, if they must.
@@ -255,4 +271,4 @@ impl Group<'_> {
 }
 
 /// Above every other id of its instant.
-const LAST_ID: crate::domain::ReminderId = crate::domain::ReminderId::from_bytes([u8::MAX; 16]);
+const LAST_ID: ReminderId = ReminderId::from_bytes([u8::MAX; 16]);

@@ -33,8 +33,8 @@ pub struct View<'a> {
 pub struct Overdue {
     /// Of all.
     pub oldest: Option<Timestamp>,
-    /// Of those that no attempt has failed of yet and that no rate holds back. Those held back count as one, from when
-    /// the rates let the next of them go.
+    /// Of those that no attempt has failed of yet and that no rate holds back. One that was held back counts from when
+    /// it was let go; those that are count together, from when the rates let the next of them go.
     pub oldest_untried: Option<Timestamp>,
 }
 
@@ -62,7 +62,8 @@ impl View<'_> {
             };
             let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) else { continue };
             let fire_at = Some(reminder.fire_at).filter(|at| *at < now);
-            let untried = fire_at.filter(|_| reminder.attempts == 0 && !pacing.holds(&entry.key));
+            let untried = fire_at.filter(|_| reminder.attempts == 0);
+            let untried = untried.and_then(|at| pacing.overdue_from(&entry.key, at)).filter(|at| *at < now);
             overdue.oldest = overdue.oldest.into_iter().chain(fire_at).min();
             overdue.oldest_untried = overdue.oldest_untried.into_iter().chain(untried).min();
         }

@@ -59,7 +59,7 @@ impl Worker {
         Self::still_with(clock, Firing::default()).await
     }
 
-    async fn still_with(clock: TestClock, firing: Firing) -> Self {
+    pub(crate) async fn still_with(clock: TestClock, firing: Firing) -> Self {
         let clock = Arc::new(clock);
         let settings = Settings {
             policy: Policy { expire_after: EXPIRE_AFTER, ..policy().policy },

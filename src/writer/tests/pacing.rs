@@ -217,7 +217,10 @@ async fn what_the_rates_hold_back_is_overdue_from_when_they_let_it_go() {
     let (overdue, held) = look(&worker).await;
     let held = held.expect("some are held back");
     assert_eq!((held.count, held.next_at), (199, minute(1).plus(Duration::from_secs(2))));
-    assert_eq!(overdue.oldest_untried, overdue.oldest, "the one in flight");
+    assert_eq!(overdue.oldest_untried, None, "the one in flight has just been let go");
+    worker.advance(Duration::from_millis(500)).await;
+    let overdue = look(&worker).await.0;
+    assert_eq!(overdue.oldest_untried, Some(minute(1).plus(Duration::from_secs(1))), "which is when it was");
     let batch = worker.store.claims().unwrap();
     worker.writer.settle(batch[0].number, vec![]).await.unwrap();
     assert_eq!(look(&worker).await.0.oldest_untried, None, "none that is not held back");
