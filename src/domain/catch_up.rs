@@ -56,6 +56,9 @@ pub fn catch_up(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) -> bool {
+    if choice == CatchUp::Fire {
+        return false;
+    }
     let missed: Vec<usize> = (0..record.reminders.len())
         .filter(|at| {
             let reminder = &record.reminders[*at];
@@ -67,9 +70,9 @@ pub fn catch_up(
     // The last of those of one instant: the order in which they were planned is the same in every life.
     let latest = missed.iter().copied().max_by_key(|at| record.reminders[*at].fire_at);
     let (state, reason, spared) = match (choice, latest) {
-        (CatchUp::Fire, _) | (_, None) => return false,
+        (_, None) => return false,
         (CatchUp::Skip, Some(_)) => (State::Expired, REASON_SKIPPED.to_owned(), None),
-        (CatchUp::Coalesce, Some(latest)) => {
+        (_, Some(latest)) => {
             let fires = &record.reminders[latest];
             let reason = format!("missed; {} of the rule {} fires instead", fires.id(task), fires.rule);
             (State::Superseded, reason, Some(latest))

@@ -272,3 +272,31 @@ impl Group<'_> {
 
 /// Above every other id of its instant.
 const LAST_ID: ReminderId = ReminderId::from_bytes([u8::MAX; 16]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::tests::{minute, task};
+
+    fn turn(n: usize) -> Turn {
+        let id = ReminderId::from_bytes(u128::try_from(n).unwrap().to_be_bytes());
+        let entry = IndexEntry { key: (minute(0), id), task: task("t") };
+        Turn { entry, lane: Lane::OnTime, user: format!("user-{n}").into() }
+    }
+
+    #[test]
+    fn users_beyond_the_bound_are_not_held_back_until_others_are_forgotten() {
+        let mut pacing = Pacing::new(&Firing { user_rate: 1, ..Firing::default() }, minute(0));
+        (0..USERS_MAX).for_each(|n| pacing.spend(&turn(n)));
+        assert_eq!(pacing.waits_until("user-0"), Some(minute(1)));
+        let last = format!("user-{}", USERS_MAX - 1);
+        assert_eq!(pacing.waits_until(&last), Some(minute(1)), "on the bound");
+        let beyond = turn(USERS_MAX);
+        pacing.spend(&beyond);
+        assert_eq!(pacing.waits_until(&beyond.user), None);
+        pacing.refill(minute(1));
+        pacing.spend(&beyond);
+        assert_eq!(pacing.waits_until(&beyond.user), Some(minute(2)));
+        assert_eq!(pacing.users.len(), 1, "those whose bucket is full again are forgotten");
+    }
+}

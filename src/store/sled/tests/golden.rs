@@ -171,19 +171,6 @@ fn other_values_keep_their_bytes() {
         Ok(meta.clone()),
         "as before there was a pause"
     );
-    let paused = |reason: Option<&str>| {
-        let paused = Some(Paused { since: at(-1), reason: reason.map(str::to_owned) });
-        hex(&values::encode_meta(&Meta {
-            paused,
-            horizon: None,
-            policy: None,
-            replanning_after: None,
-            ..meta.clone()
-        }))
-    };
-    let counts = "0102030405020406080a0a0b0c0d0e0f101112";
-    assert_eq!(paused(None), format!("0110{counts}01"));
-    assert_eq!(paused(Some("r")), format!("0130{counts}010172"));
     let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([0xcd; 16])] };
     assert_eq!(hex(&values::encode_claim(&claim)), "0101cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
     let event =
@@ -201,6 +188,27 @@ fn other_values_keep_their_bytes() {
         length: 4,
     };
     assert_eq!(hex(&values::encode_outbox(&entry)), "010702016f017401650204060172");
+}
+
+#[test]
+fn a_pause_stands_behind_all_that_a_store_from_before_it_has() {
+    let meta = |paused: Option<(i64, Option<&str>)>| Meta {
+        paused: paused.map(|(since, reason)| Paused {
+            since: Timestamp::from_millis(since),
+            reason: reason.map(str::to_owned),
+        }),
+        horizon: Some(Timestamp::from_millis(6)),
+        ..Meta::default()
+    };
+    let counts = "00".repeat(19);
+    for (meta, bytes) in [
+        (meta(None), format!("0101{counts}0c")),
+        (meta(Some((-1, None))), format!("0111{counts}0c01")),
+        (meta(Some((1, Some("r")))), format!("0131{counts}0c020172")),
+    ] {
+        assert_eq!(hex(&values::encode_meta(&meta)), bytes);
+        assert_eq!(values::decode_meta(&values::encode_meta(&meta)), Ok(meta));
+    }
 }
 
 #[test]
