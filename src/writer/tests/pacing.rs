@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::queue::LINE_MAX;
 use super::*;
 use crate::domain::{CatchUp, Priority};
 
@@ -167,10 +168,7 @@ async fn what_leaves_or_moves_while_it_is_held_back_takes_no_token() {
     assert_eq!(named(&worker.claim_all().await), ["a"]);
     worker.tell(of("b", event(Kind::Completed, minute(1)))).await;
     worker.tell(of("c", updated(minute(1), &[due(minute(9))]))).await;
-    assert_eq!(
-        drain(&worker).await.into_iter().map(|(at, id)| (at, id)).collect::<Vec<_>>(),
-        [(1_000, "d".to_owned()), (479_990, "c".to_owned()),]
-    );
+    assert_eq!(drain(&worker).await, [(1_000, "d".to_owned()), (479_990, "c".to_owned()),]);
     assert_eq!(worker.record("b").reminders[0].state, State::Cancelled);
 }
 
@@ -256,4 +254,21 @@ async fn any_mixture_goes_out_once_in_time_and_never_above_its_rates() {
     assert!(most(1_000, &|_| true) <= 50 + 5, "{}", most(1_000, &|_| true));
     let of_one = |id: &str| id.parse::<i64>().unwrap() % 7 == 0;
     assert!(most(60_000, &of_one) <= 30 + 30, "{}", most(60_000, &of_one));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_in_its_users_line_goes_out_all_the_same_and_others_before_it() {
+    const MANY: usize = 2 * LINE_MAX + 100;
+    let worker = Worker::start_with(paced(Firing { user_rate: 600, ..Firing::default() })).await;
+    let flood = |n: usize| due_in(&format!("flood-{n}"), 0, Priority::High, "ann");
+    worker.tell_all((0..MANY).map(flood).collect()).await;
+    worker.tell(due_in("other", 1, Priority::Low, "bob")).await;
+    worker.advance_to(2).await;
+    let out = drain(&worker).await;
+    let ids: BTreeSet<&str> = out.iter().map(|(_, id)| id.as_str()).collect();
+    assert_eq!((out.len(), ids.len()), (MANY + 1, MANY + 1));
+    let (at, _) = out.iter().find(|(_, id)| id == "other").unwrap();
+    assert_eq!(*at, 0, "it does not wait for the flood");
+    let last = u64::try_from(MANY - 600).unwrap() * 100;
+    assert_eq!(out.last().unwrap().0, last, "no token of the flood's is lost");
 }
