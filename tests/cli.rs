@@ -349,7 +349,7 @@ fn pause_and_resume_tell_the_worker_and_show_what_it_says() {
     assert_eq!(body(&requests[0]), json!({"reason": "a move"}));
     assert!(requests[1].starts_with("POST /api/v1/resume HTTP/1.1\r\n"), "{}", requests[1]);
     assert_eq!(
-        outputs.each_ref().map(|output| out(output)),
+        outputs.each_ref().map(out),
         [
             "reminders are paused since 2026-11-25T09:00:00.000Z (a \u{fffd}move); `reminder-worker resume` lets them go on\n",
             "reminders go on; they were paused since 2026-11-25T09:00:00.000Z\n",

@@ -94,9 +94,10 @@ pub enum State {
     Published,
     /// Its task ended, or lost its due date.
     Cancelled,
-    /// Its task's due date or rules changed.
+    /// Its task's due date or rules changed; or it was missed, and a later one fires instead.
     Superseded,
-    /// Its time was past when it came to be, or it could not be sent within `expire_after`.
+    /// Its time was past when it came to be, or it could not be sent within `expire_after`; or it was missed, and missed
+    /// ones are skipped.
     Expired,
 }
 
