@@ -28,7 +28,7 @@ use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::tick::Tick;
-use crate::writer::{CommitLoop, Settings, Writer};
+use crate::writer::{CommitLoop, Firing, Settings, Writer};
 
 /// How often a loop that waits for the sidecar shows that it lives.
 const WAIT_TURN: Duration = Duration::from_secs(1);
@@ -154,6 +154,12 @@ pub fn settings(config: &Config) -> Settings {
         policy: policy(config),
         retention: config.reminders.retention,
         backoff: backoff(config),
+        firing: Firing {
+            catch_up: config.reminders.catch_up,
+            catch_up_rate: config.reminders.catch_up_rate,
+            rate: config.publish.rate,
+            user_rate: config.publish.user_rate,
+        },
         quarantine_max_entries: config.quarantine.max_entries,
         quarantine_max_bytes: config.quarantine.max_mb * MIB,
         outbox_max_bytes: config.outbox.max_mb * MIB,

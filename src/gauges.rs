@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::{State, Timestamp};
 use crate::health::Health;
-use crate::store::{Meta, StoreError};
+use crate::store::{Meta, Paused, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{ForeignReminder, Overdue, View, Writer};
+use crate::writer::{ForeignReminder, HeldBack, Overdue, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -28,6 +28,7 @@ struct Look {
     meta: Meta,
     syncs: u64,
     overdue: Overdue,
+    held_back: Option<HeldBack>,
     foreign: Option<ForeignReminder>,
 }
 
@@ -73,7 +74,8 @@ pub async fn run(
 
 fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
     let foreign = view.foreign.last.clone();
-    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), overdue: view.overdue(now)?, foreign })
+    let (overdue, held_back) = (view.overdue(now)?, view.held_back());
+    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), overdue, held_back, foreign })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -89,8 +91,28 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     }
     let Overdue { oldest, oldest_untried } = look.overdue;
     telemetry::oldest_overdue(oldest.map_or(Duration::ZERO, |at| now.since(at)));
-    health.overdue(oldest, oldest_untried);
+    let paused = look.meta.paused.as_ref();
+    // What is paused is late because somebody wants it to be.
+    let counts = |at: Option<Timestamp>| at.filter(|_| paused.is_none());
+    health.overdue(counts(oldest), counts(oldest_untried));
+    health.paused(paused.map(why_paused));
+    health.held_back(look.held_back.map(|held| {
+        format!(
+            "{} reminders wait for their turn under publish.rate, publish.user_rate or reminders.catch_up_rate",
+            held.count
+        )
+    }));
+    telemetry::firing(paused.is_some(), look.held_back.map_or(0, |held| held.count));
     health.foreign_worker(look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
+}
+
+/// What is said of a pause.
+fn why_paused(paused: &Paused) -> String {
+    let why = paused.reason.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!(
+        "reminders are paused since {}{why}; `reminder-worker resume` or POST /api/v1/resume lets them go on",
+        paused.since
+    )
 }
 
 /// What is said of another worker, as long as it was seen lately.

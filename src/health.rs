@@ -7,7 +7,8 @@
 //!
 //! One reminder that is refused again and again is no reason to hold up a rollout for a day. So while reminders go
 //! out, those that have failed before do not count as overdue: the fault is their own, and the metric tells of them.
-//! While nothing goes out all count, since in an outage every one fails; and also before the first attempt.
+//! While nothing goes out all count, since in an outage every one fails; and also before the first attempt. What the
+//! worker holds back itself, by a rate or because it is paused, is told as a warning.
 //!
 //! Accepted: who reaches the app port without its token can make the worker unready, at most for [`REFUSED_FOR`] after
 //! each call. A sidecar with a wrong token looks the same, and nobody but it should reach that port.
@@ -62,6 +63,10 @@ struct Inner {
     held_up: Mutex<Option<String>>,
     /// What another worker was seen to do.
     foreign: Mutex<Option<String>>,
+    /// Since when reminders are paused, and why.
+    paused: Mutex<Option<String>>,
+    /// What the rates hold back.
+    held_back: Mutex<Option<String>>,
     /// [`Timestamp::MAX`] where none is overdue.
     oldest_overdue: AtomicI64,
     /// The same of those that have not failed yet.
@@ -126,6 +131,8 @@ impl Health {
                 sidecar_fault: Mutex::default(),
                 held_up: Mutex::default(),
                 foreign: Mutex::default(),
+                paused: Mutex::default(),
+                held_back: Mutex::default(),
                 oldest_overdue: AtomicI64::new(Timestamp::MAX.millis()),
                 oldest_untried: AtomicI64::new(Timestamp::MAX.millis()),
             }),
@@ -185,6 +192,16 @@ impl Health {
     /// What another worker was seen to do, if it was.
     pub fn foreign_worker(&self, seen: Option<String>) {
         put(&self.inner.foreign, seen);
+    }
+
+    /// Since when reminders are paused, if they are.
+    pub fn paused(&self, since: Option<String>) {
+        put(&self.inner.paused, since);
+    }
+
+    /// What the worker's own rates hold back, if they do.
+    pub fn held_back(&self, what: Option<String>) {
+        put(&self.inner.held_back, what);
     }
 
     /// Whether the sidecar is known to have the subscriptions.
@@ -253,7 +270,14 @@ impl Health {
                 }),
             ),
         ]));
-        let warnings = [("publishing", held_up), ("foreign_worker", get(&inner.foreign))];
+        let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
+        let is_late = inner.clock.now().since(oldest) > inner.limits.overdue_limit;
+        let warnings = [
+            ("publishing", held_up),
+            ("foreign_worker", get(&inner.foreign)),
+            ("paused", get(&inner.paused)),
+            ("held_back", get(&inner.held_back).filter(|_| is_late)),
+        ];
         report.warnings.extend(warnings.into_iter().filter_map(|(name, what)| Some((name, what?))));
         report
     }

@@ -38,6 +38,8 @@
 //! | rule | what makes a reminder: an offset before due, or a stated time |
 //! | birth | the latest instant at which anything a reminder depends on came to be so |
 //! | overdue | later than its birth, and not sent yet |
+//! | missed | overdue by more than a minute, and never tried ([`domain::catch_up`]) |
+//! | held back | due, and waiting for its turn under a rate |
 //! | lateness | from a reminder's instant until the broker had it |
 //! | version | the place of an event in its task's history; the greater wins, field by field |
 //! | tombstone | the record of a deleted task, which goes on merging |

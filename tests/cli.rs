@@ -438,3 +438,39 @@ fn a_reader_that_leaves_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
 }
+
+#[test]
+fn pause_and_resume_tell_the_worker_and_show_what_it_says() {
+    let paused = r#"{"paused":true,"since":"2026-11-25T09:00:00.000Z","reason":"a \u001bmove"}"#;
+    let resumed = r#"{"paused":false,"since":null,"reason":null,"paused_since":"2026-11-25T09:00:00.000Z"}"#;
+    let (requests, outputs) = asked(&[(200, paused), (200, resumed), (200, "{}")], |address| {
+        [&["pause", "--reason", "a move"][..], &["resume"], &["resume"]].map(|args| {
+            command(args)
+                .args(["--ops-port", &address.port().to_string()])
+                .env("REMINDER_WORKER__OPS__TOKEN", "hunter2")
+                .output()
+                .unwrap()
+        })
+    });
+    assert!(requests[0].starts_with("POST /api/v1/pause HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
+    assert_eq!(body(&requests[0]), json!({"reason": "a move"}));
+    assert!(requests[1].starts_with("POST /api/v1/resume HTTP/1.1\r\n"), "{}", requests[1]);
+    assert_eq!(
+        outputs.each_ref().map(out),
+        [
+            "reminders are paused since 2026-11-25T09:00:00.000Z (a \u{fffd}move); `reminder-worker resume` lets them go on\n",
+            "reminders go on; they were paused since 2026-11-25T09:00:00.000Z\n",
+            "reminders were not paused\n",
+        ]
+    );
+}
+
+#[test]
+fn a_pause_without_a_worker_and_a_store_makes_none() {
+    for verb in ["pause", "resume"] {
+        let output = run(&[verb, "--ops-port", DEAD_PORT]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains("no store is at"), "{}", err(&output));
+    }
+}

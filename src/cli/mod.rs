@@ -10,6 +10,7 @@ mod http;
 mod import;
 mod ops;
 mod options;
+mod pause;
 mod publish;
 mod reminders;
 mod resources;
@@ -61,6 +62,10 @@ enum Command {
     Import(import::Args),
     /// Erase what is kept of a user.
     Users(users::Args),
+    /// Let no reminder go out until `resume`, whatever is started anew.
+    Pause(pause::PauseArgs),
+    /// Let reminders go out again.
+    Resume(pause::ResumeArgs),
     /// Print the configuration in force and where each value comes from.
     Check(check::Args),
     /// Print the JSON Schemas of the events.
@@ -132,6 +137,8 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
         Command::Import(args) => wait_for(import::run(args, context)),
         Command::Users(args) => wait_for(users::run(args, context)),
+        Command::Pause(args) => wait_for(pause::pause(args, context)),
+        Command::Resume(args) => wait_for(pause::resume(args, context)),
         Command::Check(args) => check::run(&args, context),
         Command::Schema(args) => schema::run(&args),
     }

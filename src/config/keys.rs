@@ -27,6 +27,10 @@ const PORT: RangeInclusive<i64> = 0..=u16::MAX as i64;
 const BATCH_MAX: RangeInclusive<i64> = 1..=1_000;
 /// More would only queue in the sidecar.
 const IN_FLIGHT_MAX: RangeInclusive<i64> = 1..=64;
+/// 0 for no limit; no broker takes more than a million a second from here.
+const A_SECOND: RangeInclusive<i64> = 0..=1_000_000;
+/// 0 for no limit; whoever wants more for one user wants none.
+const A_MINUTE: RangeInclusive<i64> = 0..=1_000_000;
 /// At least one entry, so that the last reason can be seen; at most what a listing can still page through.
 const QUARANTINE_ENTRIES: RangeInclusive<i64> = 1..=1_000_000;
 /// From one body of Dapr's largest size, 4 MiB, to what a small disk holds.
@@ -124,12 +128,16 @@ pub(super) const KEYS: &[Key] = &[
     key("reminders.expire_after", Allowed::Span(EXPIRE_AFTER)),
     key("reminders.retention", Allowed::Span(RETENTION)),
     key("reminders.receipts", Allowed::Switch),
+    key("reminders.catch_up", Allowed::OneOf(&["fire", "coalesce", "skip"])),
+    key("reminders.catch_up_rate", Allowed::Whole(A_SECOND)),
     key("recurrence.follow", Allowed::Switch),
     key("recurrence.not_from", Allowed::Names),
     key("publish.batch_max", Allowed::Whole(BATCH_MAX)),
     key("publish.in_flight_max", Allowed::Whole(IN_FLIGHT_MAX)),
     key("publish.backoff_initial", Allowed::Span(BACKOFF)),
     key("publish.backoff_max", Allowed::Span(BACKOFF)),
+    key("publish.rate", Allowed::Whole(A_SECOND)),
+    key("publish.user_rate", Allowed::Whole(A_MINUTE)),
     key("quarantine.max_entries", Allowed::Whole(QUARANTINE_ENTRIES)),
     key("quarantine.max_mb", Allowed::Whole(QUARANTINE_MB)),
     key("outbox.max_mb", Allowed::Whole(OUTBOX_MB)),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use chrono::NaiveTime;
 use serde::Deserialize;
 
-use crate::domain::Zone;
+use crate::domain::{CatchUp, Zone};
 
 pub use error::{Invalid, Problem};
 pub use layers::{Inputs, Loaded, Override, Setting, Source};
@@ -208,6 +208,10 @@ pub struct Reminders {
     pub retention: Duration,
     /// Whether receipts are recorded.
     pub receipts: bool,
+    /// What becomes of missed reminders.
+    pub catch_up: CatchUp,
+    /// Missed reminders a second; 0 for no limit.
+    pub catch_up_rate: u32,
 }
 
 /// The rules of tasks that come again.
@@ -234,6 +238,10 @@ pub struct Publish {
     /// Longest wait between attempts.
     #[serde(deserialize_with = "shapes::duration")]
     pub backoff_max: Duration,
+    /// Reminders a second; 0 for no limit.
+    pub rate: u32,
+    /// Reminders of one user a minute; 0 for no limit.
+    pub user_rate: u32,
 }
 
 /// Events that could not be read.

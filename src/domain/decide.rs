@@ -24,6 +24,8 @@ use super::time::Timestamp;
 
 mod series;
 
+pub use series::to_last_missed;
+
 /// Why a reminder is expired from the start.
 pub const REASON_BORN_EXPIRED: &str = "its time was past when it was planned";
 /// Why a reminder is expired that nobody tried to send.

@@ -2,6 +2,8 @@
 //!
 //! Never does I/O, never reads a clock, never names a database, a wire format or Dapr.
 
+mod bucket;
+pub mod catch_up;
 pub mod decide;
 mod due;
 pub mod erase;
@@ -17,6 +19,8 @@ pub mod task;
 mod time;
 mod version;
 
+pub use bucket::{Bucket, Rate};
+pub use catch_up::CatchUp;
 pub use due::{Due, Moment, Zone};
 pub use event::{
     CORRELATION_MAX_BYTES, Event, Field, Kind, LIST_MAX, NAGS_MAX, NAGS_MAX_DEFAULT, Nags,

@@ -61,14 +61,20 @@ impl Record {
             let Some(at) = self.oldest_forgettable(now).or_else(|| self.oldest_above_hard_max()) else {
                 return;
             };
-            let gone = self.reminders.remove(at);
-            if gone.instant() <= now {
-                let pending =
-                    self.reminders.iter().filter(|r| r.state == State::Pending && r.rule == gone.rule);
-                let before_pending = pending.map(|r| Timestamp::from_millis(r.instant().millis() - 1)).min();
-                self.raise_low_water(gone.rule, gone.instant().min(before_pending.unwrap_or(Timestamp::MAX)));
+            if self.reminders[at].instant() <= now {
+                self.plan_no_more(at);
             }
+            self.reminders.remove(at);
         }
+    }
+
+    /// Marks the settled reminder at this place as one that must not be planned again, short of any pending one of its
+    /// rule.
+    pub(super) fn plan_no_more(&mut self, at: usize) {
+        let (rule, fire_at) = (self.reminders[at].rule, self.reminders[at].fire_at);
+        let pending = self.reminders.iter().filter(|r| r.state == State::Pending && r.rule == rule);
+        let before_pending = pending.map(|r| Timestamp::from_millis(r.fire_at.millis() - 1)).min();
+        self.raise_low_water(rule, fire_at.min(before_pending.unwrap_or(Timestamp::MAX)));
     }
 
     fn oldest_forgettable(&self, now: Timestamp) -> Option<usize> {

@@ -44,7 +44,7 @@ impl ReminderId {
 
     /// The id from its 16 bytes.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
@@ -113,9 +113,10 @@ pub enum State {
     Published,
     /// Its task ended, or lost its due date.
     Cancelled,
-    /// Its task's due date or rules changed.
+    /// Its task's due date or rules changed; or it was missed, and a later one fires instead.
     Superseded,
-    /// Its time was past when it came to be, or it could not be sent within `expire_after`.
+    /// Its time was past when it came to be, or it could not be sent within `expire_after`; or it was missed, and missed
+    /// ones are skipped.
     Expired,
 }
 

@@ -9,9 +9,10 @@ use super::*;
 use crate::config;
 use crate::domain::Kind;
 use crate::domain::tests::{T0, event, minute};
-use crate::scheduler::tests::{MILLI, SECOND, Worker, after, due_in, of};
+use crate::scheduler::tests::clock::TestClock;
+use crate::scheduler::tests::{MILLI, PACE, SECOND, Worker, after, due_in, of};
 use crate::writer::tests::outbox::entry;
-use crate::writer::{Acceptance, Content, Delivery, OutboxResult};
+use crate::writer::{Acceptance, Content, Delivery, Firing, OutboxResult, Switch};
 
 /// One recorder a process; what is asserted goes to a recorder of the test's own.
 pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| telemetry::start_metrics().unwrap());
@@ -154,4 +155,44 @@ fn another_worker_is_warned_of_for_a_while() {
     let last = ForeignReminder { task_id: crate::domain::tests::task("t"), id, at: minute(0) };
     assert!(foreign_worker(&last, minute(59)).is_some_and(|told| told.contains("of task t came back")));
     assert_eq!(foreign_worker(&last, minute(60)), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_shown_and_what_is_late_for_it_does_not_end_readiness() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    worker.tell(due_in("t", 1_000)).await;
+    worker.writer.switch(Switch::Pause { reason: Some("a migration".into()) }).await.unwrap();
+    worker.sleep_until(after(1_000).plus(OVERDUE_LIMIT + 2 * SECOND)).await;
+    let report = health.ready();
+    assert!(report.is_ok(), "{report:?}");
+    let told = "reminders are paused since 2026-11-24T09:00:00.000Z (a migration); `reminder-worker resume` or POST \
+                /api/v1/resume lets them go on";
+    assert_eq!(report.warnings["paused"], told);
+    let shows = |line: &str| scrape.render().lines().any(|l| l == format!("reminder_worker_{line}"));
+    assert!(shows("paused 1") && shows("reminders_held_back 0") && !shows("oldest_overdue_seconds 0"));
+    worker.writer.switch(Switch::Resume).await.unwrap();
+    worker.sleep(EVERY + 100 * MILLI).await;
+    assert!(shows("paused 0"));
+    assert_eq!(health.ready().warnings, std::collections::BTreeMap::new());
+    assert_ne!(health.ready().checks["overdue"], "ok", "nobody sends it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_rate_holds_back_does_not_end_readiness_unless_nobody_comes_for_it() {
+    let firing = Firing { rate: 1, ..Firing::default() };
+    let mut worker = Worker::still_with(TestClock::starting_at(minute(-60)), firing).await;
+    let (_running, health) = start(&worker);
+    worker.tell_all((0..300).map(|n| due_in(&n.to_string(), 1_000)).collect()).await;
+    worker.run(PACE);
+    worker.sleep_until(minute(3)).await;
+    let report = health.ready();
+    assert!(report.is_ok(), "{report:?}");
+    assert!(report.warnings["held_back"].contains("reminders wait for their turn"), "{report:?}");
+    worker.scheduler.shutdown().await;
+    worker.sleep(OVERDUE_LIMIT + 5 * SECOND).await;
+    assert_ne!(health.ready().checks["overdue"], "ok");
 }

@@ -121,3 +121,21 @@ async fn a_warning_stands_in_the_report_and_fails_nothing() {
         ("another", "no topic")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_worker_holds_back_itself_is_a_warning_once_it_is_late() {
+    let (health, _) = health();
+    health.subscribed();
+    health.paused(Some("since noon".into()));
+    assert!(health.ready().is_ok());
+    assert_eq!(health.ready().warnings["paused"], "since noon");
+    health.paused(None);
+    health.held_back(Some("7 wait".into()));
+    assert_eq!(health.ready().warnings, BTreeMap::new(), "which a rate does all the time");
+    health.overdue(Some(Timestamp::from_millis(1_000_000)), None);
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(health.ready().warnings, BTreeMap::new(), "on the limit");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(health.ready().warnings["held_back"], "7 wait");
+    assert!(health.ready().is_ok());
+}

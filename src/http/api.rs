@@ -13,6 +13,7 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::firing::FiringShown;
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
@@ -151,8 +152,9 @@ pub(super) fn unknown_task() -> Problem {
 }
 
 async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Problem> {
-    let (events, reminders, foreign) =
-        api.read(|view| Ok((view.meta.events, view.meta.reminders, view.foreign.clone()))).await?;
+    let (meta, foreign, held_back) =
+        api.read(|view| Ok((view.meta.clone(), view.foreign.clone(), view.held_back()))).await?;
+    let (events, reminders) = (meta.events, meta.reminders);
     let mut counts = serde_json::Map::from_iter([("planned".to_owned(), reminders.planned().into())]);
     counts.extend(ReminderState::ALL.map(|state| (state.name().to_owned(), reminders.of(state).into())));
     Ok(Json(serde_json::json!({
@@ -165,6 +167,8 @@ async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Proble
             "quarantined": events.quarantined,
         },
         "reminders": counts,
+        "firing": FiringShown::of(meta.paused.as_ref()),
+        "held_back": held_back.map_or(0, |held| held.count),
         "alarms": { "foreign_worker": foreign.last.map(|last| serde_json::json!({
             "count": foreign.count,
             "last_at": last.at.to_rfc3339(),

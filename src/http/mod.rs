@@ -11,6 +11,7 @@ mod app;
 mod body;
 mod clock;
 mod deliver;
+mod firing;
 mod listen;
 mod ops;
 mod problem;

@@ -1,7 +1,7 @@
 //! What the store knows besides records: counters, marks and numbers, all in one small value that every
 //! commit rewrites.
 
-use crate::domain::{ByPriority, Outcome, Tally, TaskId, Timestamp};
+use crate::domain::{ByPriority, Outcome, REASON_MAX_BYTES, Tally, TaskId, Timestamp, cut};
 
 /// Every event received, by what became of it (**invariant 5**).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -73,6 +73,15 @@ pub struct Dated {
     pub since: Timestamp,
 }
 
+/// All reminders are paused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paused {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, for people; at most [`REASON_MAX_BYTES`].
+    pub reason: Option<String>,
+}
+
 /// Counters, marks and numbers.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Meta {
@@ -98,4 +107,16 @@ pub struct Meta {
     pub outbox: Usage,
     /// Dead entries of the outbox.
     pub outbox_dead: Usage,
+    /// Whether reminders are paused.
+    pub paused: Option<Paused>,
+}
+
+impl Meta {
+    /// Pauses all reminders at `now`; a pause that is in force stays as it is.
+    pub fn pause(&mut self, now: Timestamp, reason: Option<String>) {
+        self.paused.get_or_insert_with(|| Paused {
+            since: now,
+            reason: reason.map(|text| cut(text, REASON_MAX_BYTES)),
+        });
+    }
 }

@@ -13,7 +13,7 @@ pub mod sled;
 use crate::domain::{Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
-pub use meta::{Dated, EventTally, Meta, PolicyMark, Usage};
+pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);

@@ -122,6 +122,12 @@ pub fn oldest_overdue(late_by: Duration) {
     gauge!(names::OLDEST_OVERDUE).set(late_by.as_secs_f64());
 }
 
+/// Whether all reminders are paused, and how many of those due a rate holds back.
+pub fn firing(paused: bool, held_back: usize) {
+    gauge!(names::PAUSED).set(f64::from(u8::from(paused)));
+    gauge!(names::HELD_BACK).set(held_back as f64);
+}
+
 /// A group of `commands` was committed in `took`.
 pub fn commit(commands: usize, took: Duration) {
     counter!(names::COMMITS).increment(1);

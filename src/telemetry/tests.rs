@@ -27,6 +27,7 @@ fn count_everything() {
     reminders(State::Pending, 7);
     reminder_fired(Duration::from_millis(3));
     oldest_overdue(Duration::from_millis(1_500));
+    firing(true, 5);
     commit(64, Duration::from_millis(4));
     syncs(9);
     publish_attempts(PublishResult::Ambiguous, 3);

@@ -5,6 +5,7 @@ use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
 use super::{
     Acceptance, ClaimedBatch, Command, Delivery, Erased, Imported, NotCommitted, OutboxItem, ReadFn, Reply,
+    Switched,
 };
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
@@ -19,6 +20,7 @@ pub(super) enum Answer {
     Purge(Reply<Result<bool, NotCommitted>>, bool),
     Import(Reply<Result<Imported, NotCommitted>>, Imported),
     Erase(Reply<Result<Erased, NotCommitted>>, Erased),
+    Switch(Reply<Result<Switched, NotCommitted>>, Switched),
     Read(ReadFn),
 }
 
@@ -117,6 +119,7 @@ impl Group<'_> {
                 Ok(erased) => Ok(Answer::Erase(reply, erased)),
                 Err(error) => Err((error, Answer::Erase(reply, Erased::default()))),
             },
+            Command::Switch { switch, reply } => Ok(Answer::Switch(reply, self.switch(switch))),
             Command::Read(read) => Ok(Answer::Read(read)),
             // Noted before the group began.
             Command::Receipts { .. } => Ok(Answer::Read(Box::new(|_| ()))),
@@ -151,6 +154,7 @@ impl Command {
             | Self::Receipts { .. }
             | Self::Purge { .. }
             | Self::Erase { .. }
+            | Self::Switch { .. }
             | Self::Read(_) => 1,
         }
     }
@@ -162,6 +166,7 @@ impl Command {
             | Self::Accept { .. }
             | Self::Import { .. }
             | Self::Erase { .. }
+            | Self::Switch { .. }
             | Self::Read(_) => {
                 refuse(self);
                 None
@@ -186,6 +191,7 @@ impl Answer {
             Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Erase(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Switch(reply, _) => drop(reply.send(Err(NotCommitted))),
             // Dropping the closure drops its reply, which its asker reads as a refusal.
             Self::Read(_) => {}
         }
@@ -194,7 +200,12 @@ impl Answer {
     /// Refuses what came from outside; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Verdicts(..) | Self::Accept(..) | Self::Import(..) | Self::Erase(..) | Self::Read(_) => {
+            Self::Verdicts(..)
+            | Self::Accept(..)
+            | Self::Import(..)
+            | Self::Erase(..)
+            | Self::Switch(..)
+            | Self::Read(_) => {
                 self.refuse();
                 None
             }
@@ -213,6 +224,7 @@ impl Answer {
             Self::Purge(reply, more) => drop(reply.send(Ok(more))),
             Self::Import(reply, imported) => drop(reply.send(Ok(imported))),
             Self::Erase(reply, erased) => drop(reply.send(Ok(erased))),
+            Self::Switch(reply, switched) => drop(reply.send(Ok(switched))),
             Self::Read(read) => read(&core.view()),
         }
     }
@@ -238,6 +250,7 @@ pub(super) fn refuse(command: Command) {
         Command::Purge { reply } => Answer::Purge(reply, false),
         Command::Import { reply, .. } => Answer::Import(reply, Imported::default()),
         Command::Erase { reply, .. } => Answer::Erase(reply, Erased::default()),
+        Command::Switch { reply, .. } => Answer::Switch(reply, Switched { before: None, after: None }),
         Command::Read(read) => Answer::Read(read),
         Command::Receipts { .. } => return,
     };

@@ -8,36 +8,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::group::{Group, claim_record};
+use super::queue::Lane;
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
+use crate::domain::catch_up::MISSED_AFTER;
 use crate::domain::decide::{self, Attempt};
 use crate::domain::{Record, Reminder, ReminderId, State, TaskId};
 use crate::store::{IndexEntry, Op, StoreError};
 
 impl Group<'_> {
-    /// Claims the earliest reminders that are due, at most `limit`, in time order. Those that have come too late
-    /// end here and are not claimed, so no more than [`STEP_MAX`] are looked at: after a long outage there are
-    /// as many as there are tasks.
+    /// Claims the earliest reminders that are due, at most `limit`, in time order; those that a rate holds back when it
+    /// is their turn. While all are paused, none.
     pub(super) fn claim(&mut self, limit: usize) -> Result<Option<ClaimedBatch>, StoreError> {
-        let mut reminders: Vec<Claimed> = Vec::new();
-        let mut mark = self.effects.scanned_to.or(self.core.scanned_to);
-        let mut looked_at = 0;
-        'scan: while reminders.len() < limit {
-            let entries = self.core.store.pending(mark, limit)?;
-            if entries.is_empty() {
-                break;
-            }
-            for entry in entries {
-                if entry.key.0 > self.now || reminders.len() == limit || looked_at == STEP_MAX {
-                    break 'scan;
-                }
-                looked_at += 1;
-                mark = Some(entry.key);
-                if !self.is_in_flight(&entry.key.1) {
-                    reminders.extend(self.attempt(&entry)?);
-                }
-            }
+        if self.meta.paused.is_some() {
+            return Ok(None);
         }
-        self.effects.scanned_to = mark;
+        let mut reminders: Vec<Claimed> = Vec::new();
+        if self.scan(limit, &mut reminders)? {
+            self.claim_held(limit, &mut reminders)?;
+        }
         if reminders.is_empty() {
             return Ok(None);
         }
@@ -47,6 +35,35 @@ impl Group<'_> {
         self.batch.push(Op::PutClaim(claim_record(number, &named)));
         self.effects.claimed.push((number, named));
         Ok(Some(ClaimedBatch { number, reminders, policy: Arc::clone(&self.core.policy) }))
+    }
+
+    /// Claims what is due and not held back, in time order, until there are `limit`; true if all that is due has been
+    /// seen then. Those that have come too late end here and are not claimed, so no more than [`STEP_MAX`] are looked
+    /// at: after a long outage there are as many as there are tasks.
+    fn scan(&mut self, limit: usize, reminders: &mut Vec<Claimed>) -> Result<bool, StoreError> {
+        let mut mark = self.scan_from(self.effects.scanned_to.or(self.core.scanned_to));
+        let mut looked_at = 0;
+        let mut all_seen = false;
+        'scan: while reminders.len() < limit {
+            let entries = self.core.store.pending(mark, limit)?;
+            if entries.is_empty() {
+                all_seen = true;
+                break;
+            }
+            for entry in entries {
+                all_seen = entry.key.0 > self.now;
+                if all_seen || reminders.len() == limit || looked_at == STEP_MAX {
+                    break 'scan;
+                }
+                looked_at += 1;
+                mark = Some(entry.key);
+                if !self.is_taken(&entry.key) {
+                    reminders.extend(self.attempt(&entry, None)?);
+                }
+            }
+        }
+        self.effects.scanned_to = mark;
+        Ok(all_seen)
     }
 
     /// Settles a claim, entry by entry. One that is settled already stays so.
@@ -74,13 +91,18 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Begins the attempt of one reminder, unless it has left the plan or come too late.
-    fn attempt(&mut self, entry: &IndexEntry) -> Result<Option<Claimed>, StoreError> {
+    /// Begins the attempt of one reminder, unless it has left the plan or come too late, or is held back; one that
+    /// comes out of the queue, from the lane it `was_in`, is not held back again.
+    pub(super) fn attempt(
+        &mut self,
+        entry: &IndexEntry,
+        was_in: Option<Lane>,
+    ) -> Result<Option<Claimed>, StoreError> {
         let (task, id) = (&entry.task, entry.key.1);
         let mut record = match self.record(task).map(|record| record.cloned()) {
             Ok(Some(record)) => record,
-            // It was erased earlier in this very group.
-            Ok(None) if self.is_dirty(task) => return Ok(None),
+            // It was erased earlier in this very group; and what waits for its turn may leave meanwhile.
+            Ok(None) if was_in.is_some() || self.is_dirty(task) => return Ok(None),
             Ok(None) => {
                 tracing::error!(%task, "a reminder in the index has no record; it is taken out of the index");
                 self.batch.push(Op::RemovePending(entry.key));
@@ -99,6 +121,9 @@ impl Group<'_> {
             dirty = true;
         }
         let now = self.now;
+        if now.since(entry.key.0) > MISSED_AFTER && was_in != Some(Lane::OnTime) {
+            dirty |= self.catch_up(task, &mut record);
+        }
         let mut claimed = None;
         match pending(&mut record, task, &id) {
             Some(reminder) if reminder.wakes_at() <= now && reminder.fire_at <= now => {
@@ -110,13 +135,16 @@ impl Group<'_> {
             }
             // It moved or left earlier in this very group, or under the new policy.
             Some(_) => {}
-            None if dirty || self.is_dirty(task) => {}
+            None if dirty || was_in.is_some() || self.is_dirty(task) => {}
             None => {
                 tracing::error!(%task, %id, "the index names a reminder that its record does not; it is taken out");
                 self.batch.push(Op::RemovePending(entry.key));
             }
         }
-        let claimed = claimed.map(|reminder| Claimed {
+        let held = |reminder: &Reminder| {
+            was_in.is_none() && self.core.pacing.borrow_mut().hold(entry, &record.task, reminder, now)
+        };
+        let claimed = claimed.filter(|reminder| !held(reminder)).map(|reminder| Claimed {
             task_id: task.clone(),
             id,
             task: Arc::new(if dirty { record.task.clone() } else { std::mem::take(&mut record.task) }),

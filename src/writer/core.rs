@@ -1,8 +1,9 @@
 //! What the commit loop keeps between two commits.
 //!
 //! Everything here is either a copy of what is on the disk or can be derived from it: a process that starts
-//! anew loses nothing. Changed only when a group has been committed.
+//! anew loses nothing. Changed only when a group has been committed; but for `pacing`, which says why.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -12,10 +13,13 @@ use super::claims::pending;
 use super::foreign::{Foreign, Memory};
 use super::group::Group;
 use super::outbox::OutboxPass;
+use super::pacing::Pacing;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
-use crate::store::{Batch, Dated, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
+use crate::store::{
+    Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError,
+};
 
 /// State of the loop.
 pub(super) struct Core {
@@ -30,6 +34,7 @@ pub(super) struct Core {
     /// Every pending reminder at or before this place of the index is in flight.
     pub(super) scanned_to: Option<IndexKey>,
     // Kept in memory alone: losing it repeats work and loses nothing.
+    pub(super) pacing: RefCell<Pacing>,
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
     pub(super) outbox_pass: OutboxPass,
     pub(super) receipts: Vec<(Receipt, Timestamp)>,
@@ -55,6 +60,7 @@ impl Core {
         let policy = put_in_force(&mut meta, &settings.policy, now, empty);
         let mut core = Self {
             store,
+            pacing: RefCell::new(Pacing::new(&settings.firing, now)),
             settings,
             policy: Arc::new(policy),
             meta,
@@ -86,6 +92,7 @@ impl Core {
             meta: &self.meta,
             policy: &self.policy,
             in_flight: self.in_flight.len(),
+            pacing: &self.pacing,
             foreign: &self.foreign,
         }
     }
@@ -105,18 +112,33 @@ impl Core {
         self.next_wake.send_if_modified(|known| std::mem::replace(known, next) != next);
     }
 
-    /// When the earliest pending reminder wakes that is not in flight.
+    /// When the earliest pending reminder wakes that is not in flight, or the rates let one go that they hold back.
     fn earliest(&self) -> Result<Timestamp, StoreError> {
+        const PAGE: usize = 8;
+        if self.meta.paused.is_some() {
+            return Ok(Timestamp::MAX);
+        }
+        let pacing = self.pacing.borrow();
+        let next = pacing.next_at();
         let mut after = self.scanned_to;
-        loop {
-            // Rarely more than one is read: those in flight lie at or before `scanned_to`.
-            let entries = self.store.pending(after, 8)?;
-            let Some(last) = entries.last() else { return Ok(Timestamp::MAX) };
-            if let Some(free) = entries.iter().find(|e| !self.in_flight.contains(&e.key.1)) {
-                return Ok(free.key.0);
+        // Rarely more than one is read: those in flight or held back lie at or before `scanned_to`. Where the index is
+        // to be read again there may be many of them, and a claim is what gets past them.
+        for _ in 0..STEP_MAX / PAGE {
+            let entries = self.store.pending(after, PAGE)?;
+            let Some(last) = entries.last() else { return Ok(next) };
+            let free = |e: &&IndexEntry| !self.in_flight.contains(&e.key.1) && !pacing.holds(&e.key);
+            if let Some(free) = entries.iter().find(free) {
+                return Ok(free.key.0.min(next));
             }
             after = Some(last.key);
         }
+        Ok(after.map_or(next, |(at, _)| at.min(next)))
+    }
+
+    /// Forgets what the rates hold back: the index is read again from its beginning.
+    pub(super) fn judge_anew(&mut self) {
+        self.pacing.get_mut().forget(&self.in_flight);
+        self.scanned_to = None;
     }
 
     /// Attempts that a crash cut off may have succeeded: their reminders are due again at once under the same

@@ -44,6 +44,7 @@ pub(super) struct Effects {
     pub(super) foreign: Vec<ForeignReminder>,
     /// Reminders were forgotten that may yet come back.
     pub(super) forgot_planned: bool,
+    pub(super) judge_anew: bool,
 }
 
 /// A folded group, ready to commit.
@@ -190,6 +191,7 @@ impl Core {
             receipts_written,
             foreign,
             forgot_planned,
+            judge_anew,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
@@ -197,6 +199,7 @@ impl Core {
         for number in settled {
             for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
                 self.in_flight.remove(&reminder);
+                self.pacing.get_mut().ended(&reminder);
             }
         }
         for (number, reminders) in claimed {
@@ -207,8 +210,13 @@ impl Core {
         // A reminder before the mark that is not in flight must be found: scan from the start again. Its place
         // need not have changed: it may have been passed over and taken back, or its attempt may have failed.
         let behind = |key: &IndexKey| self.scanned_to.is_some_and(|mark| *key <= mark);
-        if folded.pending.iter().any(|key| behind(key) && !self.in_flight.contains(&key.1)) {
+        let pacing = self.pacing.get_mut();
+        let known = |key: &IndexKey| self.in_flight.contains(&key.1) || pacing.holds(key);
+        if folded.pending.iter().any(|key| behind(key) && !known(key)) {
             self.scanned_to = None;
+        }
+        if judge_anew {
+            self.judge_anew();
         }
         self.outbox_taken.retain(|number, _| !outbox_settled.contains_key(number));
         self.outbox_taken.extend(outbox_taken);

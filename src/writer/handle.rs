@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Acceptance, ClaimedBatch, Command, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX, ImportLine, Imported,
-    NotCommitted, OutboxItem, OutboxResult, Receipt, Settlement, View,
+    NotCommitted, OutboxItem, OutboxResult, Receipt, Settlement, Switch, Switched, View,
 };
 use crate::domain::{Timestamp, Verdict};
 use crate::store::OutboxEntry;
@@ -115,6 +115,14 @@ impl Writer {
         self.ask(|reply| Command::Purge { reply }).await?
     }
 
+    /// Pauses all reminders or lets them go on, and tells what was and what is.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]
+    pub async fn switch(&self, switch: Switch) -> Result<Switched, NotCommitted> {
+        self.ask(|reply| Command::Switch { switch, reply }).await?
+    }
+
     /// Reads between two commits, so that only what is durable is seen. `read` holds up every command behind
     /// it: it must be bounded.
     ///
@@ -135,7 +143,8 @@ impl Writer {
         .await
     }
 
-    /// When the earliest pending reminder wakes that is not in flight; [`Timestamp::MAX`] if there is none. It is
+    /// When the earliest pending reminder wakes that is not in flight, or a rate lets one go; [`Timestamp::MAX`] if there
+    /// is none, and while all are paused. It is
     /// a state to look at again, not a message: missing a change loses nothing.
     #[must_use]
     pub fn next_wake(&self) -> watch::Receiver<Timestamp> {

@@ -20,7 +20,10 @@ mod group;
 mod handle;
 mod import;
 mod outbox;
+mod pacing;
+mod pause;
 mod purge;
+mod queue;
 mod receipts;
 mod rehearsal;
 mod replan;
@@ -44,6 +47,8 @@ pub use erase::{ERASED, ErasePart, Erased};
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
 pub use import::{ImportLine, Imported};
+pub use pacing::{Firing, HeldBack};
+pub use pause::{Switch, Switched};
 pub use rehearsal::{Claiming, Rehearsal};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
@@ -118,7 +123,7 @@ pub struct Claimed {
 pub struct ClaimedBatch {
     /// The claim's number.
     pub number: u64,
-    /// The reminders in time order; never empty.
+    /// The reminders in the order in which they go out; never empty.
     pub reminders: Vec<Claimed>,
     /// The policy they were planned under.
     pub policy: Arc<PolicyInForce>,
@@ -191,6 +196,8 @@ pub struct Settings {
     pub retention: Duration,
     /// The waits between attempts.
     pub backoff: Backoff,
+    /// How reminders are let go.
+    pub firing: Firing,
     /// Most quarantined events kept.
     pub quarantine_max_entries: u64,
     /// Most bytes of quarantined bodies kept.
@@ -214,5 +221,6 @@ enum Command {
     Erase { part: ErasePart, reply: Reply<Result<Erased, NotCommitted>> },
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
+    Switch { switch: Switch, reply: Reply<Result<Switched, NotCommitted>> },
     Read(ReadFn),
 }

@@ -218,11 +218,17 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
 }
 
 fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
+    if core.pacing.get_mut().has_stepped_back(now) {
+        core.judge_anew();
+    }
     match core.fold(commands, now, long_ago) {
         Ok((folded, answers)) => {
             conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)
         }
-        Err((error, answers, commands)) => Turn::Unread(error, answers, commands),
+        Err((error, answers, commands)) => {
+            core.judge_anew();
+            Turn::Unread(error, answers, commands)
+        }
     }
 }
 

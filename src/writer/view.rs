@@ -1,7 +1,10 @@
 //! What a read sees, between two commits.
 
+use std::cell::RefCell;
+
 use super::claims::pending;
 use super::foreign::Foreign;
+use super::pacing::{HeldBack, Pacing};
 use crate::domain::{PolicyInForce, Timestamp};
 use crate::store::{Meta, Store, StoreError};
 
@@ -21,6 +24,7 @@ pub struct View<'a> {
     pub in_flight: usize,
     /// What another worker was seen to do.
     pub foreign: &'a Foreign,
+    pub(super) pacing: &'a RefCell<Pacing>,
 }
 
 /// The planned instants of the oldest reminders that should have gone out, those in flight included; `None` where
@@ -29,17 +33,26 @@ pub struct View<'a> {
 pub struct Overdue {
     /// Of all.
     pub oldest: Option<Timestamp>,
-    /// Of those that no attempt has failed of yet.
+    /// Of those that no attempt has failed of yet and that no rate holds back. One that was held back counts from when
+    /// it was let go; those that are count together, from when the rates let the next of them go.
     pub oldest_untried: Option<Timestamp>,
 }
 
 impl View<'_> {
+    /// What the rates hold back.
+    #[must_use]
+    pub fn held_back(&self) -> Option<HeldBack> {
+        self.pacing.borrow().held_back()
+    }
+
     /// What should have gone out by `now`.
     ///
     /// # Errors
     /// [`StoreError`]
     pub fn overdue(&self, now: Timestamp) -> Result<Overdue, StoreError> {
-        let mut overdue = Overdue::default();
+        let pacing = self.pacing.borrow();
+        let let_go = pacing.held_back().map(|held| held.next_at).filter(|at| *at < now);
+        let mut overdue = Overdue { oldest: None, oldest_untried: let_go };
         for entry in self.store.pending(None, OVERDUE_SCAN)? {
             let mut record = match self.store.record(&entry.task) {
                 Ok(Some(record)) => record,
@@ -50,6 +63,7 @@ impl View<'_> {
             let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) else { continue };
             let fire_at = Some(reminder.fire_at).filter(|at| *at < now);
             let untried = fire_at.filter(|_| reminder.attempts == 0);
+            let untried = untried.and_then(|at| pacing.overdue_from(&entry.key, at)).filter(|at| *at < now);
             overdue.oldest = overdue.oldest.into_iter().chain(fire_at).min();
             overdue.oldest_untried = overdue.oldest_untried.into_iter().chain(untried).min();
         }

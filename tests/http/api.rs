@@ -101,6 +101,8 @@ async fn received_and_planned_are_the_sums_of_the_rest() {
         json!({
             "events": {"received": 4, "applied": 3, "duplicate": 0, "stale": 0, "ignored": 0, "quarantined": 1},
             "reminders": {"planned": 3, "pending": 2, "published": 0, "cancelled": 0, "superseded": 0, "expired": 1},
+            "firing": {"paused": false, "since": null, "reason": null},
+            "held_back": 0,
             "alarms": {"foreign_worker": null},
         })
     );
@@ -321,4 +323,50 @@ async fn a_slow_reader_is_dropped_and_a_crowd_is_bounded() {
     }
     assert!(slow.into_body().into_data_stream().next().await.is_none(), "one more than it may be behind by");
     assert_eq!(worker.ops.clone().oneshot(request()).await.unwrap().status(), 200, "places are free again");
+}
+
+#[tokio::test]
+async fn reminders_are_paused_and_go_on_and_the_statistics_say_so() {
+    let worker = worker();
+    let reason = json!({"reason": "a migration"}).to_string();
+    let paused = post(&worker.ops, "/api/v1/pause", reason).await.json();
+    assert_eq!(keys(&paused), ["paused", "since", "reason"].into());
+    assert_eq!((&paused["paused"], &paused["reason"]), (&json!(true), &json!("a migration")));
+    let again = post(&worker.ops, "/api/v1/pause", "").await.json();
+    assert_eq!(again, paused, "the first keeps its instant");
+    assert_eq!(get(&worker.ops, "/api/v1/stats").await.json()["firing"], paused);
+    deliver(
+        &worker.app,
+        EVENTS,
+        created("t", Some(&from_now(-1)), &json!({"remind_at": from_now(0)})).to_string(),
+    )
+    .await;
+    assert!(worker.writer.claim(9).await.unwrap().is_none());
+
+    let on = post(&worker.ops, "/api/v1/resume", "").await.json();
+    let since = paused["since"].clone();
+    assert_eq!(on, json!({"paused": false, "since": null, "reason": null, "paused_since": since}));
+    let on = post(&worker.ops, "/api/v1/resume", "").await.json();
+    assert_eq!(on["paused_since"], Value::Null);
+    assert_eq!(get(&worker.ops, "/api/v1/stats").await.json()["firing"]["paused"], json!(false));
+}
+
+#[tokio::test]
+async fn a_pause_that_is_not_understood_pauses_nothing_and_no_app_may_pause() {
+    let worker = worker_with(|_| {}, None);
+    for body in ["{", "[]", r#"{"why": "x"}"#, r#"{"reason": 7}"#] {
+        post(&worker.ops, "/api/v1/pause", body).await.is_problem(400);
+    }
+    post(&worker.ops, "/api/v1/pause", " ".repeat(4_097)).await.is_problem(413);
+    get(&worker.ops, "/api/v1/pause").await.is_problem(405);
+    for path in ["/api/v1/pause", "/api/v1/resume"] {
+        assert_ne!(post(&worker.app, path, "").await.content_type, "application/json", "{path}");
+    }
+    assert_eq!(get(&worker.ops, "/api/v1/stats").await.json()["firing"]["paused"], json!(false));
+    let on_the_bound = format!("{}{}", r#"{"reason": "x"}"#, " ".repeat(4_096 - 15));
+    assert_eq!(post(&worker.ops, "/api/v1/pause", on_the_bound).await.status, 200);
+    let guarded = worker_with(|_| {}, Some("s3cret"));
+    for path in ["/api/v1/pause", "/api/v1/resume"] {
+        post(&guarded.ops, path, "").await.is_problem(401);
+    }
 }

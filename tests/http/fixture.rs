@@ -18,7 +18,7 @@ use reminder_worker::intake::{Intake, Live};
 use reminder_worker::shutdown::Shutdown;
 use reminder_worker::store::sled::SledStore;
 use reminder_worker::telemetry::{self, Metrics};
-use reminder_worker::writer::{CommitLoop, Settings, Writer};
+use reminder_worker::writer::{CommitLoop, Firing, Settings, Writer};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -84,6 +84,7 @@ pub(crate) fn worker_on(
         policy: reminder_worker::app::policy(&config),
         retention: config.reminders.retention,
         backoff: backoff(),
+        firing: Firing::default(),
         quarantine_max_entries: 100,
         quarantine_max_bytes: 64 * 1024 * 1024,
         outbox_max_bytes: config.outbox.max_mb * 1024 * 1024,

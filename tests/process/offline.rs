@@ -96,3 +96,35 @@ fn where_there_is_neither_worker_nor_store_none_is_made() {
     assert!(errors.contains("reminder-worker serve"), "{errors}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_pause_told_to_a_store_without_a_worker_is_found_by_the_next_one_and_ends_likewise() {
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar);
+    let worker = setup.start().await;
+    assert_eq!(worker.terminated().await, Some(0));
+    let tell = |args: &[&str]| {
+        let mut command = command();
+        command.args(args).arg("--store-path").arg(setup.store());
+        let output = command.args(["--ops-port", &free_port().to_string()]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = tell(&["pause", "--reason", "a move"]);
+    assert!(told.starts_with("reminders are paused since ") && told.contains(" (a move); "), "{told}");
+    let again = tell(&["pause"]);
+    assert_eq!(again, told);
+
+    let worker = setup.start().await;
+    let task = task();
+    worker.deliver(&created(&task, 20)).await;
+    let firing = worker.api("/api/v1/stats").await["firing"].clone();
+    assert_eq!((&firing["paused"], &firing["reason"]), (&true.into(), &"a move".into()));
+    assert_eq!(worker.reminder(&task).await["state"], "pending");
+    assert_eq!(worker.terminated().await, Some(0));
+
+    assert!(tell(&["resume"]).starts_with("reminders go on; they were paused since "));
+    assert_eq!(tell(&["resume"]), "reminders were not paused\n");
+    let worker = setup.start().await;
+    worker.reminder_is(&task, "published").await;
+}

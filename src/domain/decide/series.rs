@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use super::{begin_attempt, is_too_late};
+use crate::domain::catch_up::{MISSED_AFTER, is_missed};
 use crate::domain::event::TaskId;
+use crate::domain::plan::dates::Dates;
 use crate::domain::plan::{Planned, Rules, occurrence, plan};
 use crate::domain::record::Record;
 use crate::domain::reminder::{ReminderId, Rule, State};
@@ -67,6 +69,45 @@ pub(super) fn without_stale(
         record.raise_low_water(rule, now.minus(expire_after));
     }
     plan(task, record, rules)
+}
+
+/// Takes each rule that has missed its reminder on to the last occurrence it has missed; true if that changed anything.
+/// What is planned of an earlier one is superseded by it, and those in between were never planned.
+pub fn to_last_missed(
+    task: &TaskId,
+    record: &mut Record,
+    rules: &Rules<'_>,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) -> bool {
+    let Some(dates) = Dates::of(&record.task, rules).filter(|dates| dates.later_since().is_some()) else {
+        return false;
+    };
+    let last_missed =
+        now.millis().saturating_sub(i64::try_from(MISSED_AFTER.as_millis()).unwrap_or(i64::MAX));
+    let mut marks = Vec::new();
+    for reminder in &mut record.reminders {
+        let Some(occurrence) = reminder.occurrence.filter(|_| comes_again(reminder.rule)) else { continue };
+        if !is_missed(reminder, now) || in_flight(&reminder.id(task)) {
+            continue;
+        }
+        // How long after due the rule reminds; negative before.
+        let after = reminder.instant().millis().saturating_sub(dates.instant(occurrence).millis());
+        let Some(last) = dates.until(Timestamp::from_millis(last_missed.saturating_sub(after))) else {
+            continue;
+        };
+        let at = dates.instant(last).millis().saturating_add(after);
+        if last != occurrence && at > reminder.instant().millis() {
+            let instead = ReminderId::of(task, Some(last), reminder.rule);
+            let reason = format!("missed; {instead} of the occurrence {last} comes instead");
+            reminder.settle(State::Superseded, now, Some(reason));
+            marks.push((reminder.rule, Timestamp::from_millis(at - 1)));
+        }
+    }
+    for (rule, mark) in &marks {
+        record.raise_low_water(*rule, *mark);
+    }
+    !marks.is_empty()
 }
 
 /// Whether `rule` makes a reminder of every occurrence.

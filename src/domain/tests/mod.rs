@@ -2,6 +2,8 @@
 
 mod actions;
 mod attempts;
+mod bucket;
+mod catch_up;
 mod identity;
 mod importing;
 mod keeping;

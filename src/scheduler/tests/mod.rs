@@ -6,6 +6,7 @@ mod heartbeat;
 mod outage;
 mod pace;
 mod poison;
+mod rates;
 mod stopping;
 pub(crate) mod store;
 mod timing;
@@ -20,7 +21,7 @@ use super::*;
 use crate::domain::tests::{T0, created, due, minute, offsets, policy, task};
 use crate::domain::{Event, Policy, Record, Reminder, State, Timestamp, Verdict};
 use crate::store::{Meta, Store as _, StoreError};
-use crate::writer::{CommitLoop, Content, Delivery, Settings};
+use crate::writer::{CommitLoop, Content, Delivery, Firing, Settings};
 use broker::{Broker, TIMEOUT, ambiguous, hung, refused, unreachable};
 use clock::TestClock;
 use store::FaultyStore;
@@ -55,11 +56,16 @@ impl Worker {
     }
 
     async fn still_on(clock: TestClock) -> Self {
+        Self::still_with(clock, Firing::default()).await
+    }
+
+    pub(crate) async fn still_with(clock: TestClock, firing: Firing) -> Self {
         let clock = Arc::new(clock);
         let settings = Settings {
             policy: Policy { expire_after: EXPIRE_AFTER, ..policy().policy },
             retention: Duration::from_secs(8 * 24 * 3600),
             backoff: BACKOFF,
+            firing,
             quarantine_max_entries: 1_000,
             quarantine_max_bytes: 1_000_000,
             outbox_max_bytes: 1_000_000,

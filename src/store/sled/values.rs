@@ -3,7 +3,7 @@
 
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
 
 /// The number of these encodings.
 const FORMAT: u8 = 1;
@@ -19,6 +19,8 @@ const META_REPLANNED_SOME: u8 = 0x08;
 /// Offsets that depend on the priority, or reminders after due, are or were configured.
 const META_POLICY_HAS_MORE: u8 = 0x10;
 const META_HAS_RECURRENCE: u8 = 0x80;
+const META_PAUSED: u8 = 0x20;
+const META_PAUSED_FOR_REASON: u8 = 0x40;
 
 pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     let mut out = vec![FORMAT];
@@ -30,6 +32,8 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
         (META_REPLANNED_SOME, matches!(meta.replanning_after, Some(Some(_)))),
         (META_POLICY_HAS_MORE, more.is_some()),
         (META_HAS_RECURRENCE, meta.policy.is_some_and(|policy| policy.recurrence.is_some())),
+        (META_PAUSED, meta.paused.is_some()),
+        (META_PAUSED_FOR_REASON, meta.paused.as_ref().is_some_and(|paused| paused.reason.is_some())),
     ]));
     let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
     for count in [applied, duplicate, stale, ignored, quarantined] {
@@ -66,6 +70,13 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     if let Some(recurrence) = meta.policy.and_then(|policy| policy.recurrence) {
         put_dated(&mut out, recurrence);
     }
+    // What came later stands last: a store from before has none of it.
+    if let Some(Paused { since, reason }) = &meta.paused {
+        put_int(&mut out, since.millis());
+        if let Some(reason) = reason {
+            put_text(&mut out, reason);
+        }
+    }
     out
 }
 
@@ -101,6 +112,7 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
             (true, false) => Some(None),
             (true, true) => Some(Some(task(&mut reader)?)),
         },
+        paused: None,
     };
     if has(META_POLICY_HAS_MORE) {
         let policy = meta.policy.as_mut().ok_or(Malformed("it has more of a policy that it has not"))?;
@@ -111,6 +123,11 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
     if has(META_HAS_RECURRENCE) {
         let policy = meta.policy.as_mut().ok_or(Malformed("it has more of a policy that it has not"))?;
         policy.recurrence = Some(dated(&mut reader)?);
+    }
+    if has(META_PAUSED) {
+        let since = instant(&mut reader)?;
+        let reason = reader.when(has(META_PAUSED_FOR_REASON), |r| r.text().map(str::to_owned))?;
+        meta.paused = Some(Paused { since, reason });
     }
     reader.end()?;
     Ok(meta)

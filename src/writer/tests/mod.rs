@@ -1,6 +1,7 @@
 //! A commit loop on a store in memory and on tokio's paused time.
 
 mod actions;
+mod catch_up;
 mod claims;
 mod commits;
 mod counters;
@@ -10,6 +11,8 @@ mod groups;
 mod import;
 pub(crate) mod outbox;
 mod overdue;
+mod pacing;
+mod pause;
 mod planning;
 mod purge;
 mod quarantine;
@@ -36,6 +39,7 @@ pub(crate) fn settings() -> Settings {
         policy: policy().policy,
         retention: Duration::from_secs(8 * 24 * 3600),
         backoff: Backoff { initial: Duration::from_secs(10), max: Duration::from_secs(600) },
+        firing: Firing::default(),
         quarantine_max_entries: 1_000,
         quarantine_max_bytes: 1_000_000,
         outbox_max_bytes: 1_000_000,
@@ -116,6 +120,19 @@ impl Worker {
 
     async fn tell_all(&self, events: Vec<Event>) -> Vec<Verdict> {
         self.writer.deliver(events.into_iter().map(|event| self.delivery(event)).collect()).await
+    }
+
+    /// Everything that may be claimed now, in the order in which it is.
+    async fn claim_all(&self) -> Vec<Claimed> {
+        let mut claimed = Vec::new();
+        loop {
+            // One that finds nothing may have ended at its bound, and says so.
+            claimed
+                .extend(self.writer.claim(10).await.unwrap().into_iter().flat_map(|batch| batch.reminders));
+            if self.next_wake().await > self.clock.now() {
+                return claimed;
+            }
+        }
     }
 
     async fn claim(&self, limit: usize) -> ClaimedBatch {

@@ -20,6 +20,8 @@ pub(super) struct TestStore {
     unreachable: AtomicBool,
     /// How many reads of the pending index succeed before one fails; negative for all.
     readable: AtomicI64,
+    /// Records read so far.
+    reads: AtomicI64,
     /// Tasks whose records are damaged.
     damaged: Mutex<HashSet<TaskId>>,
 }
@@ -33,6 +35,7 @@ impl TestStore {
             unsynced: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             readable: AtomicI64::new(-1),
+            reads: AtomicI64::new(0),
             damaged: Mutex::default(),
         })
     }
@@ -54,6 +57,11 @@ impl TestStore {
     /// After `count` more reads of the pending index one fails.
     pub(super) fn fail_pending_after(&self, count: i64) {
         self.readable.store(count, Ordering::SeqCst);
+    }
+
+    /// How many records have been read since it was asked last.
+    pub(super) fn reads(&self) -> i64 {
+        self.reads.swap(0, Ordering::SeqCst)
     }
 
     pub(super) fn damage(&self, task: &TaskId) {
@@ -98,6 +106,7 @@ impl Store for TestStore {
     }
 
     fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.check(task)?;
         self.inner.record(task)
     }

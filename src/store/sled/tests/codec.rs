@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::strategies::{any_instant, any_record, any_task_id, plain_record};
 use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
 
 /// Most bytes that a plain task may take in its record: the design reckons with 120, its key aside.
 const PLAIN_MAX_BYTES: usize = 130;
@@ -46,8 +46,9 @@ fn any_meta() -> impl Strategy<Value = Meta> {
         proptest::option::of(policy),
         some(proptest::option::of(any_task_id()).boxed()),
         (any_usage(), any_usage(), any_usage()),
+        proptest::option::of((any_instant(), proptest::option::of("\\PC{0,80}"))),
     )
-        .prop_map(|(counts, states, horizon, policy, replanning_after, usage)| Meta {
+        .prop_map(|(counts, states, horizon, policy, replanning_after, usage, paused)| Meta {
             events: EventTally {
                 applied: counts[0],
                 duplicate: counts[1],
@@ -65,6 +66,7 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             quarantine: usage.0,
             outbox: usage.1,
             outbox_dead: usage.2,
+            paused: paused.map(|(since, reason)| Paused { since, reason }),
         })
 }
 

@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -217,6 +217,7 @@ fn other_values_keep_their_bytes() {
         quarantine: Usage { entries: 13, bytes: 14 },
         outbox: Usage { entries: 15, bytes: 16 },
         outbox_dead: Usage { entries: 17, bytes: 18 },
+        paused: None,
     };
     assert_eq!(
         hex(&values::encode_meta(&meta)),
@@ -251,6 +252,27 @@ fn other_values_keep_their_bytes() {
         length: 4,
     };
     assert_eq!(hex(&values::encode_outbox(&entry)), "010702016f017401650204060172");
+}
+
+#[test]
+fn a_pause_stands_behind_all_that_a_store_from_before_it_has() {
+    let meta = |paused: Option<(i64, Option<&str>)>| Meta {
+        paused: paused.map(|(since, reason)| Paused {
+            since: Timestamp::from_millis(since),
+            reason: reason.map(str::to_owned),
+        }),
+        horizon: Some(Timestamp::from_millis(6)),
+        ..Meta::default()
+    };
+    let counts = "00".repeat(19);
+    for (meta, bytes) in [
+        (meta(None), format!("0101{counts}0c")),
+        (meta(Some((-1, None))), format!("0121{counts}0c01")),
+        (meta(Some((1, Some("r")))), format!("0161{counts}0c020172")),
+    ] {
+        assert_eq!(hex(&values::encode_meta(&meta)), bytes);
+        assert_eq!(values::decode_meta(&values::encode_meta(&meta)), Ok(meta));
+    }
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What becomes of reminders that fell due while nothing went out: the worker was down, or paused, or the broker was
+//! out of reach.
+//!
+//! Missed is a pending reminder that is overdue by more than [`MISSED_AFTER`] and that nobody ever tried to send: one
+//! that was tried may have gone out, and goes on being tried. What has come too late (`expire_after`) is left to
+//! [`decide::begin_attempt`](super::decide::begin_attempt), whatever the choice.
+//!
+//! What ends here stays ended: a plan that still calls for it would bring it back with the next change of its task. So
+//! the low-water mark of its rule is raised over it, short of any other pending reminder of the rule. Accepted: where
+//! that leaves it uncovered it may come back, and fires; in doubt the rules err towards firing.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::event::TaskId;
+use super::record::Record;
+use super::reminder::{Reminder, ReminderId, State};
+use super::time::Timestamp;
+
+/// How much overdue a reminder is when it counts as missed: more than a restart or a hiccup of the broker takes, and
+/// little enough that nobody takes it for one on time.
+pub const MISSED_AFTER: Duration = Duration::from_secs(60);
+
+/// Why a reminder is expired that was missed.
+pub const REASON_SKIPPED: &str = "missed by more than a minute, and reminders.catch_up is skip";
+
+/// What becomes of missed reminders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatchUp {
+    /// Each fires.
+    Fire,
+    /// Of one task's the latest fires, the others are superseded by it.
+    #[default]
+    Coalesce,
+    /// None fires: they expire.
+    Skip,
+}
+
+/// Whether a reminder is missed. One in flight is not; the caller knows which are.
+#[must_use]
+pub fn is_missed(reminder: &Reminder, now: Timestamp) -> bool {
+    reminder.state == State::Pending
+        && reminder.attempts == 0
+        && !reminder.maybe_out
+        && now.since(reminder.fire_at) > MISSED_AFTER
+}
+
+/// Ends what `choice` ends of the missed reminders of `task`; true if it ended any. What it leaves may fire.
+pub fn catch_up(
+    task: &TaskId,
+    record: &mut Record,
+    choice: CatchUp,
+    expire_after: Duration,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) -> bool {
+    if choice == CatchUp::Fire {
+        return false;
+    }
+    let missed: Vec<usize> = (0..record.reminders.len())
+        .filter(|at| {
+            let reminder = &record.reminders[*at];
+            is_missed(reminder, now)
+                && now.since(reminder.fire_at) <= expire_after
+                && !in_flight(&reminder.id(task))
+        })
+        .collect();
+    // The last of those of one instant: the order in which they were planned is the same in every life.
+    let latest = missed.iter().copied().max_by_key(|at| record.reminders[*at].fire_at);
+    let (state, reason, spared) = match (choice, latest) {
+        (_, None) => return false,
+        (CatchUp::Skip, Some(_)) => (State::Expired, REASON_SKIPPED.to_owned(), None),
+        (_, Some(latest)) => {
+            let fires = &record.reminders[latest];
+            let reason = format!("missed; {} of the rule {} fires instead", fires.id(task), fires.rule);
+            (State::Superseded, reason, Some(latest))
+        }
+    };
+    let ended: Vec<usize> = missed.into_iter().filter(|at| Some(*at) != spared).collect();
+    for at in &ended {
+        record.reminders[*at].settle(state, now, Some(reason.clone()));
+    }
+    // When all have ended: none of them may keep the mark of its rule below another.
+    for at in &ended {
+        record.plan_no_more(*at);
+    }
+    !ended.is_empty()
+}

@@ -1,0 +1,129 @@
+//! What becomes of missed reminders.
+
+use std::time::Duration;
+
+use super::super::catch_up::{MISSED_AFTER, REASON_SKIPPED, catch_up, is_missed};
+use super::*;
+
+const EXPIRE_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// A record with a pending reminder `offset` minutes before minute 100, for each offset.
+fn record(offsets: &[u32]) -> Record {
+    let occurrence = Some(Moment::new(Due::Instant(minute(100)), Zone::UTC));
+    let reminder =
+        |offset: &u32| Reminder::pending(occurrence, Rule::Offset(*offset), minute(100 - i64::from(*offset)));
+    Record { reminders: offsets.iter().map(reminder).collect(), ..Record::default() }
+}
+
+fn at_minute(record: &mut Record, choice: CatchUp, now: i64) -> bool {
+    catch_up(&task("t"), record, choice, EXPIRE_AFTER, minute(now), &|_| false)
+}
+
+fn states(record: &Record) -> Vec<State> {
+    record.reminders.iter().map(|r| r.state).collect()
+}
+
+#[test]
+fn a_reminder_is_missed_once_it_is_overdue_by_more_than_the_bound_and_was_never_tried() {
+    let reminder = record(&[0]).reminders.remove(0);
+    let late = minute(100).plus(MISSED_AFTER);
+    assert!(!is_missed(&reminder, late), "on the bound");
+    let missed = late.plus(Duration::from_millis(1));
+    assert!(is_missed(&reminder, missed));
+    for (what, other) in [
+        ("one that failed", Reminder { attempts: 1, ..reminder.clone() }),
+        ("one that may be out", Reminder { maybe_out: true, ..reminder.clone() }),
+        ("one that is out", Reminder { state: State::Published, ..reminder.clone() }),
+        ("one that left", Reminder { state: State::Cancelled, ..reminder }),
+    ] {
+        assert!(!is_missed(&other, missed), "{what}");
+    }
+}
+
+#[test]
+fn each_choice_ends_what_it_says() {
+    use CatchUp::{Coalesce, Fire, Skip};
+    use State::{Expired as E, Pending as P, Superseded as S};
+    for (choice, now, ended, states_then) in [
+        (Fire, 300, false, [P, P, P]),
+        (Coalesce, 300, true, [S, P, S]),
+        (Skip, 300, true, [E, E, E]),
+        // What is not missed yet (a minute at 101 and at 91), or not due yet, takes no part.
+        (Coalesce, 101, true, [S, P, P]),
+        (Coalesce, 92, true, [S, P, P]),
+        (Coalesce, 91, false, [P, P, P]),
+        (Skip, 92, true, [E, P, E]),
+        (Skip, 91, true, [E, P, P]),
+        (Skip, 71, false, [P, P, P]),
+        (Skip, 69, false, [P, P, P]),
+    ] {
+        let mut kept = record(&[30, 0, 10]);
+        assert_eq!(at_minute(&mut kept, choice, now), ended, "{choice:?} at {now}");
+        assert_eq!(states(&kept), states_then, "{choice:?} at {now}");
+    }
+}
+
+#[test]
+fn what_ends_says_why_and_names_the_one_that_fires_instead() {
+    let mut kept = record(&[30, 0]);
+    at_minute(&mut kept, CatchUp::Coalesce, 300);
+    let fires = kept.reminders[1].id(&task("t"));
+    let reason = format!("missed; {fires} of the rule offset:0 fires instead");
+    assert_eq!(kept.reminders[0].reason.as_deref(), Some(reason.as_str()));
+    assert_eq!(kept.reminders[0].settled_at, Some(minute(300)));
+    let mut skipped = record(&[0]);
+    at_minute(&mut skipped, CatchUp::Skip, 300);
+    assert_eq!(skipped.reminders[0].reason.as_deref(), Some(REASON_SKIPPED));
+}
+
+#[test]
+fn what_was_tried_or_is_in_flight_or_has_come_too_late_takes_no_part() {
+    let tried = |record: &mut Record| record.reminders[1].attempts = 1;
+    let in_doubt = |record: &mut Record| record.reminders[1].maybe_out = true;
+    let too_late = |record: &mut Record| record.reminders[1].fire_at = minute(300).minus(2 * EXPIRE_AFTER);
+    for (what, change) in
+        [("tried", &tried as &dyn Fn(&mut Record)), ("in doubt", &in_doubt), ("too late", &too_late)]
+    {
+        let mut kept = record(&[30, 0]);
+        change(&mut kept);
+        assert!(!at_minute(&mut kept, CatchUp::Coalesce, 300), "{what}");
+        assert!(at_minute(&mut kept, CatchUp::Skip, 300), "{what}");
+        assert_eq!(states(&kept), [State::Expired, State::Pending], "{what}");
+    }
+    let mut kept = record(&[30, 0]);
+    let latest = kept.reminders[1].id(&task("t"));
+    let flies = |id: &ReminderId| *id == latest;
+    assert!(!catch_up(&task("t"), &mut kept, CatchUp::Coalesce, EXPIRE_AFTER, minute(300), &flies));
+}
+
+#[test]
+fn what_was_ended_stays_so_when_its_task_changes() {
+    for (choice, pending_then) in
+        [(CatchUp::Coalesce, vec![("offset:0".to_owned(), 100)]), (CatchUp::Skip, vec![])]
+    {
+        let events = [created(T0, &[due(minute(100)), offsets(&[0, 30])])];
+        let mut record = Record { task: merged(&events), ..Record::default() };
+        replanned(&mut record, &policy(), T0);
+        assert!(at_minute(&mut record, choice, 300));
+        record.task.apply(&updated(minute(301), &[title("another")]), minute(301));
+        replanned(&mut record, &policy(), minute(301));
+        assert_eq!(pending(&record), pending_then, "{choice:?}");
+        // What is planned anew is not below the marks.
+        record.task.apply(&updated(minute(302), &[due(minute(400))]), minute(302));
+        replanned(&mut record, &policy(), minute(302));
+        assert_eq!(
+            pending(&record),
+            [("offset:0".to_owned(), 400), ("offset:30".to_owned(), 370)],
+            "{choice:?}"
+        );
+    }
+}
+
+#[test]
+fn a_mark_covers_no_other_pending_reminder_of_the_rule() {
+    let mut kept = record(&[0, 0]);
+    kept.reminders[0].fire_at = minute(50);
+    kept.reminders[0].attempts = 3;
+    assert!(at_minute(&mut kept, CatchUp::Skip, 300));
+    assert!(kept.low_water(Rule::Offset(0)) < minute(50));
+}
