@@ -202,7 +202,7 @@ impl Day {
         let begins = i64::from((self.of_week + 7 - week_start) % 7);
         let fourth = date(self.day - begins + 3).unwrap_or(self.date);
         let place = |date: NaiveDate| i32::try_from(date.ordinal0() / 7 + 1).unwrap_or(0);
-        // The fourth day of the last week is the last such day of the week in the year.
+        // Each later one of these fourth days in the year is another week of it.
         let left = if fourth.leap_year() { 365 } else { 364 } - i32::try_from(fourth.ordinal0()).unwrap_or(0);
         (place(fourth), place(fourth) + left / 7)
     }
