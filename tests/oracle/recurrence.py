@@ -37,13 +37,19 @@ America/Asuncion Asia/Gaza Asia/Kolkata UTC""".split()
 WEEKDAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
 LONG = ["monday", "Tue", "wednesday", "THU", "Friday", "sat", "SU"]
 ALL = sorted(zoneinfo.available_timezones())
-KNOWN_CHANGES = {}
 
 
-def changes(name):
-    if name not in KNOWN_CHANGES:
-        KNOWN_CHANGES[name] = [at for at, _ in zones.changes(zoneinfo.ZoneInfo(name))]
-    return KNOWN_CHANGES[name]
+def read_changes():
+    """The changes of clocks that zones.py found, in seconds, by zone."""
+    found = {}
+    for line in pathlib.Path(__file__).with_name("zones.tsv").read_text().splitlines():
+        names, _, changes, _, _ = line.split("\t")
+        since = [int(change.split(":")[0]) for change in changes.split()]
+        found |= dict.fromkeys(names.split(), list(itertools.accumulate(since, initial=zones.BEGIN))[1:])
+    return found
+
+
+CHANGES = read_changes()
 
 
 def ms_of(naive):
@@ -109,6 +115,8 @@ def plain(rng):
                     continue
             else:
                 wall = first + timedelta(days=n * interval)
+                if wall > HORIZON:
+                    return
                 if days and wall.weekday() not in days:
                     continue
             yield wall
@@ -166,7 +174,7 @@ def rfc5545(rng):
     if len(parts) > 1 or fine and parts:
         # Several conditions and an interval may never meet.
         interval = 1 if freq != "SECONDLY" else 3600
-    if parts and freq not in ("MINUTELY", "SECONDLY") and rng.random() < 0.3:
+    if parts and (not fine or "BYMINUTE" in parts) and rng.random() < 0.3:
         parts["BYSETPOS"] = signed(rng, 3, -3, 2)
     if interval > 1 or rng.random() < 0.2:
         parts["INTERVAL"] = str(interval)
@@ -180,9 +188,12 @@ def rfc5545(rng):
         kept, often = dict(parts), freq
         if by_day:
             first = datetime.combine(first.date(), time(0))
-            if fine and interval == 1 and "BYSETPOS" not in kept:
+            timed = {"BYHOUR", "BYMINUTE", "BYSECOND", "BYSETPOS"} & set(kept)
+            seconds = {"HOURLY": 3600, "MINUTELY": 60}.get(freq, 1) * interval
+            if fine and (interval == 1 and "BYSETPOS" not in kept or seconds <= 86_400 and not timed):
                 # Each day that it keeps has such a time.
                 often = "DAILY"
+                kept.pop("INTERVAL", None)
             if often in ("YEARLY", "MONTHLY", "WEEKLY", "DAILY"):
                 kept = {name: value for name, value in kept.items() if name not in ("BYHOUR", "BYMINUTE", "BYSECOND")}
         begin = first.replace(microsecond=0)
@@ -290,7 +301,7 @@ def cron_walls(text, first, by_day):
 def due(rng, name):
     """The due date as written, its wall time and its instant; by day where it is a date alone."""
     zone = zoneinfo.ZoneInfo(name)
-    moves = changes(name)
+    moves = CHANGES[name]
     if moves and rng.random() < 0.6:
         around = zones.EPOCH + timedelta(seconds=rng.choice(moves[:80]))
         wall = around.replace(hour=0, minute=0, second=0) - timedelta(days=rng.randint(-1, 9))
@@ -352,21 +363,19 @@ def is_beyond(stated, wall, at, zone, by_day):
 
 
 def wall_times(later, first, by_day, count):
-    """The occurrences on the wall, the due date first, up to the horizon."""
-    found = [first]
+    """The occurrences behind the due date on the wall, up to the horizon."""
     before = first
+    left = count or CASES * CASES
     for wall in later(first, by_day):
         if by_day:
             wall = datetime.combine(wall.date(), time(0))
         if wall <= before:
             continue
-        if wall > HORIZON or len(found) == count:
-            break
+        left -= 1
+        if wall > HORIZON or left == 0:
+            return
         before = wall
-        found.append(wall)
-        if len(found) == FAR + 40:
-            break
-    return found
+        yield wall
 
 
 def case(rng):
@@ -379,17 +388,15 @@ def case(rng):
         plain_later = later
         later = lambda first, _: plain_later(first)
     count = rng.choice([1, 2, 3, 5, 8, 13, 40, 100]) if rng.random() < 0.3 else None
-    walls = wall_times(later, first, by_day, count)
-    used_up = count is not None and len(walls) == count
 
     def at_of(wall):
         return instant_ms(zone, datetime.combine(wall.date(), DATE_ONLY) if by_day else wall)
 
-    pairs = [(wall, at_of(wall)) for wall in walls[1:]]
+    pairs = [(wall, at_of(wall)) for wall in itertools.islice(wall_times(later, first, by_day, count), 40)]
     end, without, lines = None, [], []
     basic = isinstance(rule, str)
     if pairs and rng.random() < 0.25:
-        wall, at = rng.choice(pairs[:40])
+        wall, at = rng.choice(pairs)
         text, _, end = written(rng, wall + timedelta(days=rng.choice([0, 0, 1, -1])), at, name, basic)
         if end[0] == "at" and basic and "Z" not in text:
             end = ("wall", datetime.strptime(text, "%Y%m%dT%H%M%S"))
@@ -407,13 +414,20 @@ def case(rng):
     elif lines:
         rule = rule | {"exdates": [text for text, _ in lines]}
     kept = {first_at}
-    is_past = False
-    for wall, at in pairs:
+    is_past, counted = False, 1
+    for wall in wall_times(later, first, by_day, count):
+        at = at_of(wall)
+        counted += 1
         if end and is_beyond(end, wall, at, zone, by_day):
             is_past = True
+            # In a gap the order of instants is another one.
+            if wall.date() > day_of(end, zone) + timedelta(days=2):
+                break
         elif at > first_at and not any(is_at(stated, wall, at, zone, by_day) for stated in without):
             kept.add(at)
-    ended = used_up or is_past
+        if len(kept) == FAR + 40:
+            break
+    ended = is_past or counted == count
     instants = [at for at in sorted(kept) if at < HORIZON_MS]
     shown = instants[:FIRST]
     told = ",".join(map(str, shown)) + ("." if ended and len(kept) < FIRST else "+")
