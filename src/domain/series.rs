@@ -10,10 +10,10 @@
 //!   (`walk`) starts at any block, so a series begun years ago costs no more than one begun today. Only `count`
 //!   with a rule of several parts has to be counted from the start.
 //!
-//! RFC 5545 is expanded here and not by a package: `rrule` 0.14 starts at DTSTART whatever is asked, bounds its
-//! search by nothing a caller can set (two seconds for a day that never comes), refuses an UNTIL without `Z`, and
-//! takes a first week for what is left of it where BYSETPOS counts. Of `croner` only the reading of an expression
-//! and its test of a day are used, for the same reason; see `cron`.
+//! RFC 5545 is expanded here and not by a package. `rrule` 0.14 starts at DTSTART whatever is asked, bounds its
+//! search by nothing a caller can set (two seconds in a debug build for a day that never comes), refuses an UNTIL
+//! without `Z`, and takes a first week for what is left of it where BYSETPOS counts. Of `croner` only the reading of
+//! an expression and its test of a day are used, for the same reason; see `cron`.
 
 mod cron;
 mod object;

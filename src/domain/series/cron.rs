@@ -2,7 +2,8 @@
 //!
 //! `croner` reads them and says whether a day matches; days and times are walked here. Its own search takes a
 //! quarter of a second for a day that never comes, up to the year 5000, and knows no bound; and it does not take
-//! `7L` for the last Sunday, so 7 is written as 0 there. Its L, W, # and names are understood as it does.
+//! `7L` for the last Sunday, so 7 is written as 0 there. L, W, # and names mean what they mean to it; a day of the
+//! month and a day of the week widen each other where neither is `*` or `?`.
 
 use chrono::{Datelike, NaiveDate};
 use croner::parser::{CronParser, Seconds, Year};

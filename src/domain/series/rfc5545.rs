@@ -119,7 +119,7 @@ fn part(read: &mut Read, name: &str, value: &str) -> Result<(), String> {
         "FREQ" | "INTERVAL" | "COUNT" => {}
         "UNTIL" => read.until = Some(time(value, None).map_err(|reason| format!("UNTIL: {reason}"))?),
         "WKST" => {
-            rule.week_start = weekday(value).ok_or_else(|| format!("WKST={} is no day", shown(value)))?
+            rule.week_start = weekday(value).ok_or_else(|| format!("WKST={} is no day", shown(value)))?;
         }
         "BYMONTH" => rule.months = numbers(name, value, 1, 12)?,
         "BYWEEKNO" => rule.weeks = numbers(name, value, -53, 53)?,

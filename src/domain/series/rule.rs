@@ -202,7 +202,7 @@ impl Day {
         let begins = i64::from((self.of_week + 7 - week_start) % 7);
         let fourth = date(self.day - begins + 3).unwrap_or(self.date);
         let place = |date: NaiveDate| i32::try_from(date.ordinal0() / 7 + 1).unwrap_or(0);
-        // The fourth day of the last week is the last such day of the week in the year.
+        // Each later one of these fourth days in the year is another week of it.
         let left = if fourth.leap_year() { 365 } else { 364 } - i32::try_from(fourth.ordinal0()).unwrap_or(0);
         (place(fourth), place(fourth) + left / 7)
     }
@@ -303,7 +303,15 @@ impl From {
             let mut place = following(day * in_day);
             while place < (day + 1) * in_day {
                 looked += 1;
+                let hour = (place * unit).div_euclid(3600);
+                if !is_in(&self.rule.hours, hour.rem_euclid(24)) {
+                    place = following((hour + 1) * 3600 / unit);
+                    continue;
+                }
                 self.add_unit(place * unit, into);
+                if self.start.by_day && !into.is_empty() {
+                    break;
+                }
                 place += interval;
             }
         }
@@ -314,15 +322,11 @@ impl From {
         Some(Filled { next: tomorrow, looked })
     }
 
-    /// The occurrences in the hour, minute or second that begins at `wall`.
+    /// The occurrences in the hour, minute or second that begins at `wall`, in an hour that the rule has.
     fn add_unit(&self, wall: i64, into: &mut Vec<i64>) {
         let rule = &self.rule;
-        let is_in = |list: &[i32], value: i64| list.is_empty() || list.iter().any(|n| i64::from(*n) == value);
         let of_day = wall.rem_euclid(DAY);
         let period = into.len();
-        if !is_in(&rule.hours, of_day / 3600) {
-            return;
-        }
         match rule.freq {
             Freq::Secondly => {
                 if is_in(&rule.minutes, of_day / 60 % 60) && is_in(&rule.seconds, of_day % 60) {
@@ -343,6 +347,10 @@ impl From {
         }
         rule.keep_positions(into, period);
     }
+}
+
+fn is_in(list: &[i32], value: i64) -> bool {
+    list.is_empty() || list.iter().any(|n| i64::from(*n) == value)
 }
 
 impl Blocks for From {

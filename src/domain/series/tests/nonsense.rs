@@ -3,9 +3,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{due, instants, nine, series};
+use super::{days, due, instants, nine, series};
 use crate::domain::series::{OnComplete, RECURRENCE_MAX_BYTES};
-use crate::domain::tests::{wall, zone};
+use crate::domain::tests::{at, wall, zone};
 use crate::domain::{Due, Moment, Next, Series, Timestamp, Zone};
 
 fn refusal(rule: &Value) -> String {
@@ -79,6 +79,34 @@ fn what_is_no_rule_is_refused_with_a_reason() {
     let rule = |bytes: usize| format!("\"FREQ=DAILY{}\"", ";".repeat(bytes - "\"FREQ=DAILY\"".len()));
     assert!(Series::parse(&rule(RECURRENCE_MAX_BYTES)).is_ok());
     assert!(Series::parse(&rule(RECURRENCE_MAX_BYTES + 1)).is_err());
+}
+
+#[test]
+fn a_rule_that_names_nothing_gives_up_with_a_reason() {
+    for rule in [
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=MONTHLY;BYMONTH=4;BYMONTHDAY=31",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=WEEKLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=MINUTELY;INTERVAL=2;BYMINUTE=1",
+        "FREQ=DAILY;INTERVAL=7;BYDAY=MO",
+        "FREQ=SECONDLY;INTERVAL=4294967295;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=1;BYSETPOS=2",
+        "FREQ=YEARLY;INTERVAL=4294967295",
+        "FREQ=WEEKLY;INTERVAL=4294967295;BYDAY=MO",
+    ] {
+        let series = series(&json!(rule));
+        let first = Moment::new(wall("2026-11-25T08:00:00"), Zone::UTC);
+        let mut after = first.instant(nine());
+        if rule.ends_with("BYDAY=MO") && rule.starts_with("FREQ=WEEKLY") {
+            after = at("2026-11-30T08:00:00Z");
+        }
+        let next = series.next_after(first, Zone::UTC, nine(), after);
+        assert!(matches!(next, Next::GaveUp(_)), "{rule}: {next:?}");
+    }
+    let rare = json!("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYDAY=MO");
+    assert_eq!(days(&rare, "2072-02-29", 2), "2072-02-29 2112-02-29");
 }
 
 #[test]
@@ -156,49 +184,13 @@ fn due_dates_and_instants_beyond_the_calendar_are_no_trouble() {
     }
 }
 
+const WORDS: &str = "FREQ=|YEARLY|MONTHLY|WEEKLY|DAILY|HOURLY|MINUTELY|SECONDLY|;INTERVAL=|1|2|60|-1|31|366|;COUNT=|\
+                     ;UNTIL=|20261231|T090000|Z|;BYMONTH=|;BYDAY=|MO|SU|,|;BYMONTHDAY=|;BYYEARDAY=|;BYWEEKNO=|\
+                     ;BYHOUR=|;BYMINUTE=|;BYSECOND=|;BYSETPOS=|;WKST=|\nEXDATE:|\nEXDATE;TZID=|Europe/Berlin:| |é|🦀";
+
 /// Rules as texts that are nearly right, so that reading goes deep.
 fn nearly() -> impl Strategy<Value = String> {
-    let words = prop::sample::select(vec![
-        "FREQ=",
-        "YEARLY",
-        "MONTHLY",
-        "WEEKLY",
-        "DAILY",
-        "HOURLY",
-        "MINUTELY",
-        "SECONDLY",
-        ";INTERVAL=",
-        "1",
-        "2",
-        "60",
-        "-1",
-        "31",
-        "366",
-        ";COUNT=",
-        ";UNTIL=",
-        "20261231",
-        "T090000",
-        "Z",
-        ";BYMONTH=",
-        ";BYDAY=",
-        "MO",
-        "SU",
-        ",",
-        ";BYMONTHDAY=",
-        ";BYYEARDAY=",
-        ";BYWEEKNO=",
-        ";BYHOUR=",
-        ";BYMINUTE=",
-        ";BYSECOND=",
-        ";BYSETPOS=",
-        ";WKST=",
-        "\nEXDATE:",
-        "\nEXDATE;TZID=",
-        "Europe/Berlin:",
-        " ",
-        "é",
-        "🦀",
-    ]);
+    let words = prop::sample::select(WORDS.split('|').collect::<Vec<_>>());
     let text = prop::collection::vec(words, 0..14).prop_map(|words| Value::from(words.concat()).to_string());
     let parts = (
         prop::sample::select(vec!["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"]),
