@@ -221,7 +221,8 @@ fn spawn_subscription_watch(
     let (health, stop) = (health.clone(), shutdown.soft().clone());
     shutdown.spawn("subscription watch", async move {
         let topics = [&config.topics.task_events, &config.topics.task_updates, &config.topics.reminders];
-        let topics = topics.map(String::as_str);
+        let topics: Vec<_> =
+            topics.into_iter().chain(&config.topics.user_preferences).map(String::as_str).collect();
         while !stop.is_cancelled() {
             if !health.is_subscribed() && sidecar.delivers(&config.dapr.pubsub, &topics).await {
                 tracing::info!("the sidecar has the subscriptions from before");

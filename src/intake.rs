@@ -240,6 +240,7 @@ fn length_of(body: &Bytes) -> u64 {
 fn content(reading: Reading, body: Bytes) -> Content {
     match reading {
         Reading::Event(event) => Content::Event(event, body),
+        Reading::Preferences(change) => Content::Preferences(change, body),
         Reading::Ignored(_) => Content::Ignored,
         Reading::Refused(reason) => refused(&reason, body),
     }

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use crate::clock::Clock;
 use crate::dapr::{Outgoing, Publish, PublishOutcome, reminder_due};
+use crate::domain::Rules;
 use crate::domain::decide::Attempt;
 use crate::telemetry::{self, PublishResult};
 use crate::writer::{Claimed, ClaimedBatch, Settlement, Writer};
@@ -62,7 +63,7 @@ impl Tick {
                     &claimed.task_id,
                     &claimed.task,
                     &claimed.reminder,
-                    &batch.policy,
+                    &Rules { in_force: &batch.policy, user: claimed.user.as_deref() },
                 )),
             })
             .collect();

@@ -9,8 +9,8 @@ use chrono::NaiveTime;
 use jsonschema::Validator;
 use reminder_worker::dapr::reminder_due;
 use reminder_worker::domain::{
-    Due, Event, Kind, Moment, Policy, PolicyInForce, PolicySince, Reminder, Rule, Stamps, Statement, Task,
-    TaskId, Timestamp, Zone,
+    Due, Event, Kind, Moment, Policy, PolicyInForce, PolicySince, Reminder, Rule, Rules, Stamps, Statement,
+    Task, TaskId, Timestamp, Zone,
 };
 use serde_json::{Value, json};
 
@@ -122,7 +122,8 @@ fn published(task: &Task, reminder: &Reminder) -> Value {
         expire_after: Duration::from_secs(60),
     };
     let policy = PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
-    let bytes = reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &policy);
+    let bytes =
+        reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &Rules { in_force: &policy, user: None });
     let mut event: Value = serde_json::from_slice(&bytes).unwrap();
     event["data"].take()
 }

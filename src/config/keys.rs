@@ -99,6 +99,7 @@ pub(super) const KEYS: &[Key] = &[
     key("topics.task_events", Allowed::Name),
     key("topics.task_updates", Allowed::Name),
     key("topics.reminders", Allowed::Name),
+    key("topics.user_preferences", Allowed::OptionalName),
     key("topics.dead_letter", Allowed::OptionalName),
     key("reminders.default_offsets", Allowed::Offsets),
     key("reminders.default_timezone", Allowed::Zone),

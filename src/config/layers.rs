@@ -244,10 +244,16 @@ impl Layers {
         if span("publish.backoff_initial") > span("publish.backoff_max") {
             self.refuse("publish.backoff_initial", "at most publish.backoff_max");
         }
-        const TOPICS: [&str; 4] =
-            ["topics.task_events", "topics.task_updates", "topics.reminders", "topics.dead_letter"];
+        const TOPICS: [&str; 5] = [
+            "topics.task_events",
+            "topics.task_updates",
+            "topics.reminders",
+            "topics.user_preferences",
+            "topics.dead_letter",
+        ];
         for (n, topic) in TOPICS.iter().enumerate() {
-            if TOPICS[..n].iter().any(|other| self.text(other) == self.text(topic)) {
+            let name = self.text(topic);
+            if !name.is_empty() && TOPICS[..n].iter().any(|other| self.text(other) == name) {
                 self.refuse(topic, "a name that no other topic has");
             }
         }

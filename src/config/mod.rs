@@ -151,6 +151,9 @@ pub struct Topics {
     pub task_updates: String,
     /// Reminders.
     pub reminders: String,
+    /// Users' preferences; `None` where none are heard.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub user_preferences: Option<String>,
     /// Deliveries Dapr gives up on.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub dead_letter: Option<String>,

@@ -7,6 +7,7 @@ mod due;
 mod event;
 mod plan;
 mod policy;
+mod preferences;
 mod record;
 mod reminder;
 mod retry;
@@ -22,6 +23,10 @@ pub use event::{
 };
 pub use plan::{Planned, Rules, occurrence, plan};
 pub use policy::{Policy, PolicyDigests, PolicyInForce, PolicySince};
+pub use preferences::{
+    Digest, Mute, PastWish, Preferences, PreferencesChange, Quiet, QuietMode, Said, TimeOfDay, Wish,
+    WishCell, WishField,
+};
 pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
 pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
 pub use retry::Backoff;

@@ -4,9 +4,10 @@
 //! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
-use super::due::{Due, Moment};
+use super::due::{Due, Moment, Zone};
 use super::event::Field;
 use super::policy::PolicyInForce;
+use super::preferences::{Preferences, WishField};
 use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
@@ -17,6 +18,8 @@ use super::time::Timestamp;
 pub struct Rules<'a> {
     /// The configured policy.
     pub in_force: &'a PolicyInForce,
+    /// The preferences of the task's user, if it has any.
+    pub user: Option<&'a Preferences>,
 }
 
 /// A reminder that the task calls for.
@@ -62,32 +65,34 @@ pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
     if !task.is_open() {
         return Vec::new();
     }
-    let mut planned = by_offset(task, rules.in_force);
-    planned.extend(by_time(task, rules.in_force));
+    let mut planned = by_offset(task, rules);
+    planned.extend(by_time(task, rules));
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     planned
 }
 
 /// The due date of the task as an occurrence.
 #[must_use]
-pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
-    task.due().map(|due| Moment::new(due, task.zone().unwrap_or(in_force.policy.default_zone)))
+pub fn occurrence(task: &Task, rules: &Rules<'_>) -> Option<Moment> {
+    task.due().map(|due| Moment::new(due, zone_of(task, due, rules).0))
 }
 
-fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let Some(due) = occurrence(task, in_force) else { return Vec::new() };
+fn by_offset(task: &Task, rules: &Rules<'_>) -> Vec<Planned> {
+    let Some(due) = occurrence(task, rules) else { return Vec::new() };
+    let in_force = rules.in_force;
     let due_at = due.instant(in_force.policy.date_only);
-    // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
+    // The nearest rule wins: the task's offsets, else its explicit times alone, else the user's offsets, else the
+    // configured default.
+    let wished = || rules.user.and_then(|user| Some((user.offsets()?, user.since(WishField::Offsets))));
     let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
         (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
         (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
-        (None, _) => (in_force.policy.default_offsets.as_slice(), in_force.since.offsets),
+        (None, _) => wished().unwrap_or((in_force.policy.default_offsets.as_slice(), in_force.since.offsets)),
     };
-    let birth =
-        [task.since(Field::Due), wall_since(task, task.due(), in_force), task.open_since(), rule_since]
-            .into_iter()
-            .max()
-            .unwrap_or(Timestamp::MIN);
+    let birth = [task.since(Field::Due), wall_since(task, task.due(), rules), task.open_since(), rule_since]
+        .into_iter()
+        .max()
+        .unwrap_or(Timestamp::MIN);
     let mut planned: Vec<Planned> = offsets
         .iter()
         .map(|minutes| {
@@ -102,30 +107,39 @@ fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
     planned
 }
 
-fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let zone = task.zone().unwrap_or(in_force.policy.default_zone);
+fn by_time(task: &Task, rules: &Rules<'_>) -> Vec<Planned> {
     task.remind_at()
         .unwrap_or_default()
         .iter()
         .map(|time| {
-            let moment = Moment::new(*time, zone);
-            let wall = wall_since(task, Some(*time), in_force);
+            let moment = Moment::new(*time, zone_of(task, *time, rules).0);
+            let wall = wall_since(task, Some(*time), rules);
             let birth = task.since(Field::RemindAt).max(wall).max(task.open_since());
-            Planned::at(None, Rule::At(moment), moment.instant(in_force.policy.date_only), birth)
+            Planned::at(None, Rule::At(moment), moment.instant(rules.in_force.policy.date_only), birth)
         })
         .collect()
 }
 
-/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, the
-/// task's own or the default one, and the time of day to dates.
-fn wall_since(task: &Task, stated: Option<Due>, in_force: &PolicyInForce) -> Timestamp {
-    let zone = match task.zone() {
-        Some(_) => task.since(Field::Zone),
-        None => in_force.since.zone.max(task.since(Field::Zone)),
-    };
+/// The zone that `stated` is read in, and since when that is so: the task's, else for a date alone the user's, else
+/// the default one. A naive time is never the user's: many producers write UTC that way.
+fn zone_of(task: &Task, stated: Due, rules: &Rules<'_>) -> (Zone, Timestamp) {
+    let of_task = task.since(Field::Zone);
+    if let Some(zone) = task.zone() {
+        return (zone, of_task);
+    }
+    let user = rules.user.filter(|_| matches!(stated, Due::Date(_)));
+    if let Some((zone, since)) = user.and_then(|user| Some((user.zone()?, user.since(WishField::Zone)))) {
+        return (zone, since.max(of_task));
+    }
+    (rules.in_force.policy.default_zone, rules.in_force.since.zone.max(of_task))
+}
+
+/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, and the
+/// time of day to dates.
+fn wall_since(task: &Task, stated: Option<Due>, rules: &Rules<'_>) -> Timestamp {
     match stated {
         None | Some(Due::Instant(_)) => Timestamp::MIN,
-        Some(Due::Wall(_)) => zone,
-        Some(Due::Date(_)) => zone.max(in_force.since.date_only),
+        Some(wall @ Due::Wall(_)) => zone_of(task, wall, rules).1,
+        Some(date @ Due::Date(_)) => zone_of(task, date, rules).1.max(rules.in_force.since.date_only),
     }
 }

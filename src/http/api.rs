@@ -16,11 +16,9 @@ use tokio::sync::Semaphore;
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
-use super::{reminders, stream};
+use super::{preferences, reminders, stream};
 use crate::clock::Clock;
-use crate::domain::{
-    PolicyInForce, Record, Reminder, State as ReminderState, TaskId, Timestamp, Zone, occurrence,
-};
+use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
 
@@ -62,6 +60,7 @@ pub(super) fn api_routes(api: Api) -> Router {
         .route("/api/v1/tasks/{task_id}", get(task))
         .route("/api/v1/reminders", get(reminders::list))
         .route("/api/v1/reminders/stream", get(stream::stream))
+        .route("/api/v1/users/{id}/preferences", preferences::preferences())
         .route("/api/v1/quarantine", get(quarantine))
         .route("/api/v1/quarantine/{number}", get(quarantined))
         .route("/api/v1/outbox", get(outbox))
@@ -83,9 +82,9 @@ struct TaskShown {
 }
 
 impl TaskShown {
-    fn of(task_id: &TaskId, record: &Record, policy: &PolicyInForce) -> Self {
+    fn of(task_id: &TaskId, record: &Record, rules: &Rules<'_>) -> Self {
         let task = &record.task;
-        let due = occurrence(task, policy).map(|due| due.instant(policy.policy.date_only));
+        let due = occurrence(task, rules).map(|due| due.instant(rules.in_force.policy.date_only));
         Self {
             task_id: task_id.to_string(),
             user_id: task.user().map(str::to_owned),
@@ -136,8 +135,10 @@ async fn task(State(api): State<Api>, PathText(task_id): PathText) -> Result<Jso
     let Some(task_id) = TaskId::new(task_id) else { return Err(unknown) };
     let shown = api
         .read(move |view| {
-            let record = view.store.record(&task_id)?;
-            Ok(record.map(|record| TaskShown::of(&task_id, &record, view.policy)))
+            let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
+            let user = view.preferences_of(&record.task)?;
+            let rules = Rules { in_force: view.policy, user: user.as_ref() };
+            Ok(Some(TaskShown::of(&task_id, &record, &rules)))
         })
         .await?;
     shown.map(Json).ok_or(unknown)

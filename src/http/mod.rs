@@ -10,6 +10,7 @@ mod body;
 mod deliver;
 mod listen;
 mod ops;
+mod preferences;
 mod problem;
 mod query;
 mod reminders;

@@ -18,6 +18,10 @@ pub(super) enum Subject {
     Task(Kind),
     /// A reminder that fell due: the worker's own event.
     Reminder,
+    /// A user's preferences.
+    Preferences,
+    /// A digest of reminders: the worker's own event.
+    Digest,
     /// Something else, as the producer spelled it.
     Foreign(String),
 }
@@ -46,6 +50,8 @@ enum Word {
     /// A verb alone.
     Verb(Kind),
     Reminder,
+    Preferences,
+    Digest,
     /// A verb of ours with another noun.
     OtherThing,
     /// None of these.
@@ -68,6 +74,12 @@ fn classify(text: &str) -> Word {
         [noun] if NOUNS.contains(noun) => Word::Nothing,
         [word] => verb(word).map_or(Word::Unknown, Word::Verb),
         [.., "reminder" | "reminders", "due"] => Word::Reminder,
+        [.., "reminder" | "reminders", "digest"] => Word::Digest,
+        [.., "preference" | "preferences", word]
+            if matches!(verb(word), Some(Kind::Created | Kind::Updated)) =>
+        {
+            Word::Preferences
+        }
         [.., noun, word] if NOUNS.contains(noun) => verb(word).map_or(Word::Unknown, Word::Task),
         [.., word, noun] if NOUNS.contains(noun) => verb(word).map_or(Word::Unknown, Word::Task),
         [.., word] => verb(word).map_or(Word::Unknown, |_| Word::OtherThing),
@@ -122,6 +134,8 @@ pub(super) fn subject(layers: &[&Layer<'_>]) -> Result<Subject, Reason> {
             Word::Task(kind) => return Ok(Subject::Task(kind)),
             Word::Verb(kind) if by_name => return Ok(Subject::Task(kind)),
             Word::Reminder => return Ok(Subject::Reminder),
+            Word::Preferences => return Ok(Subject::Preferences),
+            Word::Digest => return Ok(Subject::Digest),
             Word::OtherThing => return Ok(Subject::Foreign(excerpt(text))),
             Word::Unknown if by_name => return Ok(Subject::Foreign(excerpt(text))),
             Word::Verb(kind) => vague_verb = vague_verb.or(Some((kind, text))),

@@ -6,7 +6,7 @@
 //!
 //! One file a noun: `wrapping` (envelopes), `names` (the table of keys), `kind`, `task` (where the task is and its
 //! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `stamp` (dates), `origin` (ids,
-//! stamps, trace), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
+//! stamps, trace), `preferences` (what users wish), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
 //!
 //! Must never know: a store, a clock, HTTP, or what the worker makes of an event.
 
@@ -18,18 +18,21 @@ mod extras;
 mod kind;
 mod names;
 mod origin;
+mod preferences;
 mod reason;
 mod stamp;
 mod statements;
 mod task;
 mod wrapping;
 
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::domain::{Event, Kind, PRODUCER, TaskId, Timestamp};
+use crate::domain::{Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
+pub use preferences::{read_wishes, user_id};
 pub use reason::{EXCERPT_MAX_BYTES, Reason};
 pub use wrapping::WRAPPINGS_MAX;
 
@@ -55,6 +58,8 @@ pub struct Transport<'a> {
 pub enum Reading {
     /// A task event.
     Event(Box<Event>),
+    /// A change of a user's preferences.
+    Preferences(Box<PreferencesChange>),
     /// Surely not for us: to be acknowledged and counted.
     Ignored(Ignored),
     /// No certain event: to be dropped and kept in quarantine with the reason.
@@ -99,7 +104,8 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
     let told = Told::of(&unwrapped.envelopes, body);
     let kind = match told.subject()? {
         Subject::Task(kind) => kind,
-        Subject::Reminder => return Ok(Reading::Ignored(Ignored::Reminder)),
+        Subject::Reminder | Subject::Digest => return Ok(Reading::Ignored(Ignored::Reminder)),
+        Subject::Preferences => return preferences(&told, body, &unwrapped.envelopes, transport),
         Subject::Foreign(word) => return Ok(Reading::Ignored(Ignored::Unrelated(word))),
     };
     let mut refused = Refused::default();
@@ -121,6 +127,24 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
         statements,
         refused: refused.into_vec(),
     })))
+}
+
+/// Reads a change of a user's preferences.
+fn preferences(
+    told: &Told<'_>,
+    body: &Map<String, Value>,
+    envelopes: &[Map<String, Value>],
+    transport: &Transport<'_>,
+) -> Result<Reading, Reason> {
+    let mut refused = Refused::default();
+    let (user, wishes) = preferences::read(body, &mut refused)?;
+    let said = Said::Event {
+        stamps: origin::stamps(told, envelopes, transport, &mut refused),
+        offset: transport.offset.unwrap_or(0),
+        message_id: origin::message_id(told, envelopes),
+        producer: origin::producer(told),
+    };
+    Ok(Reading::Preferences(Box::new(PreferencesChange { user, said, wishes, refused: refused.into_vec() })))
 }
 
 /// A reminder of ours that came back through the broker.

@@ -41,13 +41,14 @@ async fn a_reminder_goes_out_to_the_topic_keyed_by_its_task_as_the_envelope_that
     let worker = worker_with_due(&["a", "b"]).await;
     let batch = claim(&worker).await;
     let policy = batch.policy.clone();
+    let rules = Rules { in_force: &policy, user: None };
     assert_eq!(worker.tick().send(batch).await, Sent::Some);
     let [request] = &worker.broker.requests()[..] else { panic!("one request") };
     assert_eq!(request.topic, TOPIC);
     assert_eq!(request.batch.len(), 2);
     for outgoing in &request.batch {
         let (id, record) = (task(&outgoing.key), worker.record(&outgoing.key));
-        assert_eq!(outgoing.event, reminder_due(&id, &record.task, &record.reminders[0], &policy));
+        assert_eq!(outgoing.event, reminder_due(&id, &record.task, &record.reminders[0], &rules));
     }
     assert_eq!(standing(&worker, "a"), (State::Published, 0, false));
 }

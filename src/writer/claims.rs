@@ -91,9 +91,14 @@ impl Group<'_> {
             Err(other) => return Err(other),
         };
         let mut dirty = false;
+        let user = self.preferences_of(&record.task)?;
         if record.generation != self.core.policy.generation {
-            self.replan(task, &mut record);
+            self.replan(task, &mut record)?;
             dirty = true;
+        } else if user.is_some() && self.meta.wishes_pass.is_some() {
+            let before = record.reminders.clone();
+            self.replan(task, &mut record)?;
+            dirty = record.reminders != before;
         }
         let now = self.now;
         let mut claimed = None;
@@ -117,6 +122,7 @@ impl Group<'_> {
             task_id: task.clone(),
             id,
             task: Arc::new(if dirty { record.task.clone() } else { std::mem::take(&mut record.task) }),
+            user,
             reminder,
         });
         if dirty {

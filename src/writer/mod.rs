@@ -18,6 +18,7 @@ mod foreign;
 mod group;
 mod handle;
 mod outbox;
+mod preferences;
 mod purge;
 mod receipts;
 mod replan;
@@ -33,7 +34,8 @@ use tokio::sync::oneshot;
 
 use crate::domain::decide::Attempt;
 use crate::domain::{
-    Backoff, Event, Policy, PolicyInForce, Reminder, ReminderId, Task, TaskId, Timestamp, Verdict,
+    Backoff, Event, Policy, PolicyInForce, Preferences, PreferencesChange, Reminder, ReminderId, Task,
+    TaskId, Timestamp, Verdict,
 };
 use crate::store::OutboxEntry;
 
@@ -68,6 +70,8 @@ pub struct Delivery {
 pub enum Content {
     /// A task event, and the body it was read from, should it be older than the horizon.
     Event(Box<Event>, bytes::Bytes),
+    /// A change of a user's preferences, and the body it was read from.
+    Preferences(Box<PreferencesChange>, bytes::Bytes),
     /// Something that is none of the worker's business.
     Ignored,
     /// Something that can't be read.
@@ -87,7 +91,9 @@ impl Delivery {
     /// How many plain events it weighs: a group is bounded in bytes as well.
     fn weight(&self) -> usize {
         let bytes = match &self.content {
-            Content::Event(_, body) | Content::Refused { body, .. } => body.len(),
+            Content::Event(_, body) | Content::Preferences(_, body) | Content::Refused { body, .. } => {
+                body.len()
+            }
             Content::Ignored => 0,
         };
         1 + bytes / BYTES_AN_EVENT
@@ -103,6 +109,8 @@ pub struct Claimed {
     pub id: ReminderId,
     /// Its task as it was when claimed.
     pub task: Arc<Task>,
+    /// The preferences of its task's user, if it has any.
+    pub user: Option<Arc<Preferences>>,
     /// Itself.
     pub reminder: Reminder,
 }

@@ -2,7 +2,7 @@
 
 use super::claims::pending;
 use super::foreign::Foreign;
-use crate::domain::{PolicyInForce, Timestamp};
+use crate::domain::{PolicyInForce, Preferences, Task, Timestamp};
 use crate::store::{Meta, Store, StoreError};
 
 /// How many of the next reminders are looked at for the oldest overdue one. Failed attempts stand in the
@@ -34,6 +34,18 @@ pub struct Overdue {
 }
 
 impl View<'_> {
+    /// The preferences of the user of `task`; `None` where there are none, or they can't be read.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn preferences_of(&self, task: &Task) -> Result<Option<Preferences>, StoreError> {
+        let Some(user) = task.user().filter(|_| self.meta.users > 0) else { return Ok(None) };
+        match self.store.preferences(user) {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            found => found,
+        }
+    }
+
     /// What should have gone out by `now`.
     ///
     /// # Errors

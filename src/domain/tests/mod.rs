@@ -5,6 +5,7 @@ mod identity;
 mod keeping;
 mod laws;
 mod planning;
+mod preferences;
 mod replanning;
 mod retry;
 mod stamps;
@@ -101,12 +102,12 @@ pub(crate) fn merged(events: &[Event]) -> Task {
 
 /// What a task calls for under a policy, of which nothing was planned before.
 pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    plan(&Record { task: task.clone(), ..Record::default() }, &Rules { in_force })
+    plan(&Record { task: task.clone(), ..Record::default() }, &Rules { in_force, user: None })
 }
 
 /// A record planned at `now`, with nothing in flight.
 pub(crate) fn replanned(record: &mut Record, in_force: &PolicyInForce, now: Timestamp) {
-    decide::replan(&task("t"), record, &Rules { in_force }, now, &|_| false);
+    decide::replan(&task("t"), record, &Rules { in_force, user: None }, now, &|_| false);
 }
 
 /// The rules and minutes of what is pending, sorted.

@@ -8,6 +8,7 @@ mod kind;
 mod laws;
 mod names;
 mod origin;
+mod preferences;
 mod reminders;
 mod statements;
 

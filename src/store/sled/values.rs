@@ -3,7 +3,7 @@
 
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
+use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage, WishesPass};
 
 /// The number of these encodings.
 const FORMAT: u8 = 1;
@@ -16,6 +16,11 @@ const META_HAS_HORIZON: u8 = 0x01;
 const META_HAS_POLICY: u8 = 0x02;
 const META_REPLANNING: u8 = 0x04;
 const META_REPLANNED_SOME: u8 = 0x08;
+const META_HAS_USERS: u8 = 0x10;
+
+const USERS_PASS: u8 = 0x01;
+const USERS_PASSED_SOME: u8 = 0x02;
+const USERS_PASS_AGAIN: u8 = 0x04;
 
 pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     let mut out = vec![FORMAT];
@@ -24,6 +29,7 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
         (META_HAS_POLICY, meta.policy.is_some()),
         (META_REPLANNING, meta.replanning_after.is_some()),
         (META_REPLANNED_SOME, matches!(meta.replanning_after, Some(Some(_)))),
+        (META_HAS_USERS, has_users(meta)),
     ]));
     let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
     for count in [applied, duplicate, stale, ignored, quarantined] {
@@ -53,7 +59,36 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     if let Some(Some(task)) = &meta.replanning_after {
         put_text(&mut out, task.as_str());
     }
+    if has_users(meta) {
+        put_users(&mut out, meta);
+    }
     out
+}
+
+fn has_users(meta: &Meta) -> bool {
+    meta.users > 0 || meta.wishes_pass.is_some()
+}
+
+fn put_users(out: &mut Vec<u8>, meta: &Meta) {
+    let pass = meta.wishes_pass.as_ref();
+    let after = pass.and_then(|pass| pass.after.as_ref());
+    put_uint(out, meta.users);
+    out.push(flags(&[
+        (USERS_PASS, pass.is_some()),
+        (USERS_PASSED_SOME, after.is_some()),
+        (USERS_PASS_AGAIN, pass.is_some_and(|pass| pass.again)),
+    ]));
+    if let Some(task) = after {
+        put_text(out, task.as_str());
+    }
+}
+
+fn users(reader: &mut Reader<'_>) -> Result<(u64, Option<WishesPass>), Malformed> {
+    let users = reader.uint()?;
+    let present = reader.byte()?;
+    let has = |flag| present & flag != 0;
+    let after = reader.when(has(USERS_PASSED_SOME), task)?;
+    Ok((users, has(USERS_PASS).then_some(WishesPass { after, again: has(USERS_PASS_AGAIN) })))
 }
 
 pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
@@ -72,7 +107,7 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
         let count = reader.int()?;
         State::ALL.iter().zip(&mut counts).filter(|(s, _)| **s == state).for_each(|(_, c)| *c = count);
     }
-    let meta = Meta {
+    let mut meta = Meta {
         events,
         reminders: Tally::from_counts(counts),
         next_claim: reader.uint()?,
@@ -88,7 +123,12 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
             (true, false) => Some(None),
             (true, true) => Some(Some(task(&mut reader)?)),
         },
+        users: 0,
+        wishes_pass: None,
     };
+    if has(META_HAS_USERS) {
+        (meta.users, meta.wishes_pass) = users(&mut reader)?;
+    }
     reader.end()?;
     Ok(meta)
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::domain::{Record, TaskId};
+use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
 
@@ -104,6 +104,14 @@ impl Store for TestStore {
 
     fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
         self.inner.tasks(after, limit)
+    }
+
+    fn preferences(&self, user: &str) -> Result<Option<Preferences>, StoreError> {
+        self.inner.preferences(user)
+    }
+
+    fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.inner.users(after, limit)
     }
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {

@@ -209,6 +209,8 @@ fn other_values_keep_their_bytes() {
             date_only: Dated { digest: 21, since: at(0) },
         }),
         replanning_after: Some(Some(task.clone())),
+        users: 0,
+        wishes_pass: None,
         next_claim: 10,
         next_quarantined: 11,
         next_outbox: 12,
