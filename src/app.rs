@@ -166,6 +166,7 @@ pub fn policy(config: &Config) -> Policy {
         default_offsets: config.reminders.default_offsets.clone(),
         default_zone: config.reminders.default_timezone,
         date_only: config.reminders.date_only_time,
+        spread: config.reminders.spread,
         expire_after: config.reminders.expire_after,
     }
 }

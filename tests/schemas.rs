@@ -119,6 +119,7 @@ fn published(task: &Task, reminder: &Reminder) -> Value {
         default_offsets: vec![0],
         default_zone: Zone::UTC,
         date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+        spread: Duration::ZERO,
         expire_after: Duration::from_secs(60),
     };
     let policy = PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };

@@ -109,6 +109,7 @@ fn the_policy_is_what_the_configuration_says() {
     config.reminders.default_offsets = vec![0, 45];
     config.reminders.default_timezone = "Europe/Berlin".parse().unwrap();
     config.reminders.date_only_time = chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap();
+    config.reminders.spread = Duration::from_secs(7);
     config.reminders.expire_after = Duration::from_secs(99);
     config.quarantine.max_mb = 3;
     config.outbox.max_mb = 5;
@@ -119,6 +120,7 @@ fn the_policy_is_what_the_configuration_says() {
             default_offsets: vec![0, 45],
             default_zone: "Europe/Berlin".parse().unwrap(),
             date_only: chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
+            spread: Duration::from_secs(7),
             expire_after: Duration::from_secs(99),
         }
     );

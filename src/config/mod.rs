@@ -171,6 +171,9 @@ pub struct Reminders {
     /// Time of day of a due date without one.
     #[serde(deserialize_with = "shapes::time_of_day")]
     pub date_only_time: NaiveTime,
+    /// Users' turns are spread over so long at the end of quiet hours and at the time of their digests.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub spread: Duration,
     /// An overdue reminder older than this expires.
     #[serde(deserialize_with = "shapes::duration")]
     pub expire_after: Duration,

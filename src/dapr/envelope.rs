@@ -18,6 +18,10 @@ use crate::domain::{Moment, PRODUCER, Reminder, Rule, Rules, Task, TaskId, Times
 const REMINDER_DUE: &str = "reminder_due";
 const EVENT_VERSION: &str = "v1";
 
+mod digest;
+
+pub use digest::{DigestItem, reminder_digest};
+
 /// CloudEvents 1.0 in its JSON format, with the extensions that daprd knows.
 #[derive(Serialize)]
 struct CloudEvent<'a, T> {
@@ -34,14 +38,14 @@ struct CloudEvent<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Event<'a> {
+struct Event<'a, P> {
     event_id: &'a str,
     event_type: &'static str,
     event_version: &'static str,
     timestamp: &'a str,
     correlation_id: &'a str,
     producer: &'static str,
-    payload: Payload<'a>,
+    payload: P,
 }
 
 #[derive(Serialize)]

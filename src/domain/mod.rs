@@ -3,6 +3,7 @@
 //! Never does I/O, never reads a clock, never names a database, a wire format or Dapr.
 
 pub mod decide;
+pub mod digest;
 mod due;
 mod event;
 mod plan;
@@ -21,7 +22,7 @@ pub use event::{
     RECURRENCE_MAX_BYTES, Refusal, Snooze, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES,
     TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until, Verdict,
 };
-pub use plan::{Planned, Rules, occurrence, plan};
+pub use plan::{Planned, REASON_MUTED, REASON_QUIET, Rules, let_go, occurrence, plan};
 pub use policy::{Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use preferences::{
     Digest, Mute, PastWish, Preferences, PreferencesChange, Quiet, QuietMode, Said, TimeOfDay, Wish,

@@ -13,6 +13,10 @@ use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
 
+mod quiet;
+
+pub use quiet::{REASON_MUTED, REASON_QUIET, let_go};
+
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
@@ -67,6 +71,9 @@ pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
     }
     let mut planned = by_offset(task, rules);
     planned.extend(by_time(task, rules));
+    if let Some(user) = rules.user {
+        quiet::move_all(&mut planned, task, user, rules);
+    }
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     planned
 }

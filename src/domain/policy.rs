@@ -20,6 +20,8 @@ pub struct Policy {
     pub default_zone: Zone,
     /// The time of day that a date alone means.
     pub date_only: NaiveTime,
+    /// Over how long users' turns are spread at the end of quiet hours and at the time of their digests.
+    pub spread: Duration,
     /// How long after its instant a reminder is still worth sending.
     pub expire_after: Duration,
 }
@@ -47,6 +49,7 @@ impl Policy {
                 &self.default_offsets,
                 self.default_zone,
                 date_only,
+                self.spread,
                 chrono_tz::IANA_TZDB_VERSION,
             )),
             offsets: short_digest(&self.default_offsets),

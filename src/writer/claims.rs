@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::group::{Group, claim_record};
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
 use crate::domain::decide::{self, Attempt};
-use crate::domain::{Record, Reminder, ReminderId, State, TaskId};
+use crate::domain::{Record, Reminder, ReminderId, Rules, State, TaskId, let_go};
 use crate::store::{IndexEntry, Op, StoreError};
 
 impl Group<'_> {
@@ -38,15 +38,18 @@ impl Group<'_> {
             }
         }
         self.effects.scanned_to = mark;
-        if reminders.is_empty() {
+        let digests = self.digests(&mut reminders, mark)?;
+        if reminders.is_empty() && digests.is_empty() {
             return Ok(None);
         }
         let number = self.meta.next_claim;
         self.meta.next_claim += 1;
-        let named: Vec<(ReminderId, TaskId)> = reminders.iter().map(|c| (c.id, c.task_id.clone())).collect();
+        let together = digests.iter().flat_map(|digest| &digest.members);
+        let named: Vec<(ReminderId, TaskId)> =
+            reminders.iter().chain(together).map(|c| (c.id, c.task_id.clone())).collect();
         self.batch.push(Op::PutClaim(claim_record(number, &named)));
         self.effects.claimed.push((number, named));
-        Ok(Some(ClaimedBatch { number, reminders, policy: Arc::clone(&self.core.policy) }))
+        Ok(Some(ClaimedBatch { number, reminders, digests, policy: Arc::clone(&self.core.policy) }))
     }
 
     /// Settles a claim, entry by entry. One that is settled already stays so.
@@ -55,16 +58,22 @@ impl Group<'_> {
         else {
             return Ok(());
         };
-        let mut ended: HashMap<ReminderId, Attempt> =
-            settlements.into_iter().map(|settlement| (settlement.id, settlement.attempt)).collect();
+        let mut ended: HashMap<ReminderId, (Attempt, Option<ReminderId>)> =
+            settlements.into_iter().map(|settled| (settled.id, (settled.attempt, settled.within))).collect();
         for (id, task) in named {
-            let attempt = ended
+            let (attempt, within) = ended
                 .remove(id)
-                .unwrap_or_else(|| Attempt::Ambiguous("the attempt ended without a result".into()));
+                .unwrap_or_else(|| (Attempt::Ambiguous("the attempt ended without a result".into()), None));
             let (now, backoff) = (self.now, self.core.settings.backoff);
             let Some(mut record) = self.readable(task)? else { continue };
             if let Some(reminder) = pending(&mut record, task, id) {
-                decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
+                // It may have been moved meanwhile; what it went out in is what is true of it.
+                if attempt == Attempt::Confirmed {
+                    reminder.within = within;
+                }
+                // Members of a digest stay together.
+                let seed = seed(&reminder.within.unwrap_or(*id));
+                decide::end_attempt(reminder, &attempt, &backoff, seed, now);
                 self.put(task, record)?;
             }
         }
@@ -74,7 +83,7 @@ impl Group<'_> {
     }
 
     /// Begins the attempt of one reminder, unless it has left the plan or come too late.
-    fn attempt(&mut self, entry: &IndexEntry) -> Result<Option<Claimed>, StoreError> {
+    pub(super) fn attempt(&mut self, entry: &IndexEntry) -> Result<Option<Claimed>, StoreError> {
         let (task, id) = (&entry.task, entry.key.1);
         let mut record = match self.record(task) {
             Ok(Some(record)) => record.clone(),
@@ -102,9 +111,17 @@ impl Group<'_> {
         }
         let now = self.now;
         let mut claimed = None;
+        let unwanted = user.as_deref().and_then(|user| {
+            let rules = Rules { in_force: &self.core.policy, user: Some(user) };
+            let reminder = record.reminders.iter().find(|r| r.state == State::Pending && r.id(task) == id)?;
+            let_go(&record.task, reminder, &rules)
+        });
         match pending(&mut record, task, &id) {
             Some(reminder) if reminder.wakes_at() <= now && reminder.fire_at <= now => {
-                if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
+                if let Some(reason) = unwanted {
+                    decide::release(reminder, reason, now);
+                    dirty = true;
+                } else if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
                     claimed = Some(reminder.clone());
                 } else {
                     dirty = true;

@@ -13,6 +13,7 @@
 mod answer;
 mod claims;
 mod core;
+mod digests;
 mod events;
 mod foreign;
 mod group;
@@ -115,13 +116,28 @@ pub struct Claimed {
     pub reminder: Reminder,
 }
 
+/// Reminders of one user whose attempt in one event has begun.
+#[derive(Clone, Debug)]
+pub struct ClaimedDigest {
+    /// The event's identity.
+    pub id: ReminderId,
+    /// Whose they are.
+    pub user: String,
+    /// When they are planned for.
+    pub at: Timestamp,
+    /// The reminders in the order of their own instants; never empty.
+    pub members: Vec<Claimed>,
+}
+
 /// A batch of reminders whose attempt has begun: its claim is on the disk.
 #[derive(Clone, Debug)]
 pub struct ClaimedBatch {
     /// The claim's number.
     pub number: u64,
-    /// The reminders in time order; never empty.
+    /// The reminders that go out alone, in time order.
     pub reminders: Vec<Claimed>,
+    /// Those that go out together; there is at least one of either.
+    pub digests: Vec<ClaimedDigest>,
     /// The policy they were planned under.
     pub policy: Arc<PolicyInForce>,
 }
@@ -144,6 +160,8 @@ pub struct Settlement {
     pub task_id: TaskId,
     /// Its identity.
     pub id: ReminderId,
+    /// The digest that it was tried in, if it was.
+    pub within: Option<ReminderId>,
     /// How it ended.
     pub attempt: Attempt,
 }

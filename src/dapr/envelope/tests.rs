@@ -20,6 +20,7 @@ fn in_force() -> PolicyInForce {
             default_offsets: vec![0],
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            spread: Duration::ZERO,
             expire_after: Duration::from_secs(86_400),
         },
         generation: 1,

@@ -84,6 +84,7 @@ pub(crate) fn policy() -> PolicyInForce {
             default_offsets: vec![15],
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            spread: std::time::Duration::ZERO,
             expire_after: std::time::Duration::from_secs(24 * 60 * 60),
         },
         generation: 1,
