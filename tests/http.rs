@@ -9,5 +9,7 @@ mod app;
 mod fixture;
 #[path = "http/listen.rs"]
 mod listen;
+#[path = "http/preferences.rs"]
+mod preferences;
 #[path = "http/sender.rs"]
 mod sender;

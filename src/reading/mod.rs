@@ -28,6 +28,7 @@ mod wrapping;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::domain::digest::DIGEST_MEMBERS_MAX;
 use crate::domain::{Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
@@ -71,7 +72,7 @@ pub enum Reading {
 pub enum Ignored {
     /// A record without a value: Kafka's mark for "delete this key".
     Tombstone,
-    /// A `reminder_due`.
+    /// A `reminder_due` or a `reminder_digest`.
     Reminder,
     /// Another kind of event, as its producer spelled it (an excerpt).
     Unrelated(String),
@@ -156,22 +157,38 @@ pub struct Receipt {
     pub task_id: TaskId,
     /// When it was planned for, which is its `timestamp`; `None` where its `producer` is none of our workers.
     pub planned_at: Option<Timestamp>,
+    /// It came back with others in a digest.
+    pub in_digest: bool,
 }
 
-/// Reads a `reminder_due` back, in any wrapping; `None` for anything else.
+/// Reads back a `reminder_due`, or the reminders of a `reminder_digest`, in any wrapping; nothing for anything else.
 #[must_use]
-pub fn read_receipt(body: &[u8]) -> Option<Receipt> {
-    let unwrapped = task::open(body).ok()?;
-    let told = Told::of(&unwrapped.envelopes, unwrapped.body.as_object()?);
-    if told.subject() != Ok(Subject::Reminder) {
-        return None;
-    }
-    let event_id = origin::message_id(&told, &unwrapped.envelopes)?.parse().ok()?;
+pub fn read_receipts(body: &[u8]) -> Vec<Receipt> {
+    let Ok(unwrapped) = task::open(body) else { return Vec::new() };
+    let Some(body) = unwrapped.body.as_object() else { return Vec::new() };
+    let told = Told::of(&unwrapped.envelopes, body);
     let ours = origin::producer(&told).as_deref() == Some(PRODUCER);
     let stamps =
         || origin::stamps(&told, &unwrapped.envelopes, &Transport::default(), &mut Refused::default());
     let planned_at = ours.then(stamps).and_then(|stamps| stamps.event).map(|stamp| stamp.at);
-    Some(Receipt { event_id, task_id: told.task_id(true).ok()?, planned_at })
+    match told.subject() {
+        Ok(Subject::Reminder) => {
+            let event_id = origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse().ok());
+            let alone = event_id.zip(told.task_id(true).ok());
+            let of = |(event_id, task_id)| Receipt { event_id, task_id, planned_at, in_digest: false };
+            alone.map(of).into_iter().collect()
+        }
+        Ok(Subject::Digest) => {
+            let items = body.get("payload").and_then(|payload| payload.get("items")?.as_array());
+            let of = |item: &Value| {
+                let event_id = item.get("reminder_id")?.as_str()?.parse().ok()?;
+                let task_id = task::task_id(item.get("task_id")?.as_str()?.to_owned()).ok()?;
+                Some(Receipt { event_id, task_id, planned_at, in_digest: true })
+            };
+            items.into_iter().flatten().take(DIGEST_MEMBERS_MAX).filter_map(of).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ pub(crate) fn worker_with(change: impl FnOnce(&mut Config), token: Option<&str>)
             default_offsets: vec![0],
             default_zone: "UTC".parse().unwrap(),
             date_only: config.reminders.date_only_time,
+            spread: Duration::ZERO,
             expire_after: config.reminders.expire_after,
         },
         retention: config.reminders.retention,

@@ -227,3 +227,5 @@ proptest! {
         prop_assert_eq!(&event["data"]["payload"]["title"], &serde_json::json!(title));
     }
 }
+
+mod digest;

@@ -8,6 +8,7 @@ mod groups;
 pub(crate) mod outbox;
 mod overdue;
 mod planning;
+mod preferences;
 mod purge;
 mod quarantine;
 mod receipts;

@@ -1,7 +1,7 @@
 //! A store in memory that counts, and fails on demand.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::domain::{Preferences, Record, TaskId};
@@ -20,6 +20,8 @@ pub(super) struct TestStore {
     unreachable: AtomicBool,
     /// How many reads of the pending index succeed before one fails; negative for all.
     readable: AtomicI64,
+    /// How often a user's preferences were read.
+    preferences_read: AtomicUsize,
     /// Tasks whose records are damaged.
     damaged: Mutex<HashSet<TaskId>>,
 }
@@ -33,6 +35,7 @@ impl TestStore {
             unsynced: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             readable: AtomicI64::new(-1),
+            preferences_read: AtomicUsize::new(0),
             damaged: Mutex::default(),
         })
     }
@@ -68,6 +71,11 @@ impl TestStore {
     /// The batches handed in since.
     pub(super) fn batches(&self) -> Vec<Batch> {
         self.tried.lock().unwrap().clone()
+    }
+
+    /// How often a user's preferences were read.
+    pub(super) fn preferences_read(&self) -> usize {
+        self.preferences_read.load(Ordering::SeqCst)
     }
 
     fn check(&self, task: &TaskId) -> Result<(), StoreError> {
@@ -107,6 +115,7 @@ impl Store for TestStore {
     }
 
     fn preferences(&self, user: &str) -> Result<Option<Preferences>, StoreError> {
+        self.preferences_read.fetch_add(1, Ordering::SeqCst);
         self.inner.preferences(user)
     }
 
