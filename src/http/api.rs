@@ -117,7 +117,8 @@ impl ReminderShown {
         let id = reminder.id(task_id).to_string();
         let published_at = reminder.settled_at.filter(|_| reminder.state == ReminderState::Published);
         Self {
-            event_id: id.clone(),
+            // What it goes out under: with others, their digest's.
+            event_id: reminder.within.map_or_else(|| id.clone(), |digest| digest.to_string()),
             reminder_id: id,
             occurrence: reminder.occurrence.map(|occurrence| occurrence.to_string()),
             rule: reminder.rule.to_string(),

@@ -19,7 +19,7 @@ use crate::store::{IndexEntry, IndexKey, StoreError};
 
 /// Most entries of the index looked at beyond a claim's limit for the other members of a digest: some ten
 /// milliseconds of reading.
-const GATHER_MAX: usize = 4_096;
+pub(super) const GATHER_MAX: usize = 4_096;
 /// Entries of the index read at once meanwhile.
 const GATHER_PAGE: usize = 128;
 

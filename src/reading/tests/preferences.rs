@@ -152,3 +152,12 @@ fn the_api_takes_nothing_it_cannot_read() {
         assert!(refused.contains(why), "{refused}");
     }
 }
+
+#[test]
+fn preferences_lie_so_deep_at_most() {
+    let inner = json!({"user_id": "u", "mute": true});
+    let within = |keys: &[&str]| keys.iter().rev().fold(inner.clone(), |inner, key| json!({*key: inner}));
+    assert_eq!(change(&within(&["data", "preferences"])).wishes.len(), 1, "below the payload");
+    let Reading::Refused(reason) = read_one(&within(&["data", "payload", "preferences"])) else { panic!() };
+    assert_eq!(reason.code(), "user_missing");
+}

@@ -1,9 +1,11 @@
 //! Users' preferences: kept, planned by, and what they put together.
 
 use super::*;
+use crate::domain::digest::DIGEST_MEMBERS_MAX;
 use crate::domain::tests::preferences::wished;
 use crate::domain::{Digest, Mute, Priority, Quiet, QuietMode, Wish};
 use crate::store::Op;
+use crate::writer::digests::GATHER_MAX;
 
 const DAY: i64 = 24 * 60;
 /// 23:00 and 07:00 of the next day, where minute 0 is 09:00.
@@ -173,7 +175,9 @@ async fn with_digest_due(ids: &[&str]) -> Worker {
     let daily = Digest { at: "08:00".parse().unwrap(), below: Priority::High };
     worker.wish("u", Wish::Digest(Some(daily))).await;
     worker.tell_all(ids.iter().map(|id| owned(id, "u", 2 * DAY)).collect()).await;
-    worker.advance_to_wake().await;
+    if !ids.is_empty() {
+        worker.advance_to_wake().await;
+    }
     worker
 }
 
@@ -269,4 +273,37 @@ async fn restating_a_wish_plans_nothing_anew() {
     assert!(worker.meta().await.wishes_pass.is_none());
     let kept = |op: &Op| matches!(op, Op::PutPreferences(..));
     assert!(worker.store.batches().iter().any(|batch| batch.ops().iter().any(kept)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_its_limit_a_claim_looks_at_so_many_entries_and_leaves_the_rest_to_the_next() {
+    let worker = with_digest_due(&[]).await;
+    let many = 1 + GATHER_MAX + 3;
+    worker.tell_all((0..many).map(|n| owned(&format!("{n:05}"), "u", 2 * DAY)).collect()).await;
+    worker.advance_to_wake().await;
+    let sizes =
+        |batch: &ClaimedBatch| batch.digests.iter().map(|digest| digest.members.len()).collect::<Vec<_>>();
+    let first = sizes(&worker.claim(1).await);
+    assert_eq!(first.iter().sum::<usize>(), 1 + GATHER_MAX);
+    assert!(first.iter().rev().skip(1).all(|size| *size == DIGEST_MEMBERS_MAX), "{first:?}");
+    assert_eq!(sizes(&worker.claim(1).await), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_beyond_its_limit_takes_nothing_of_others_and_loses_nothing() {
+    let worker = with_digest_due(&[]).await;
+    worker.tell_all(["a", "b", "c"].map(|id| owned(id, "u", 2 * DAY)).into()).await;
+    let same_instant = worker.next_wake().await;
+    for n in 0..5 {
+        let single =
+            created(T0, &[Statement::Due(Some(crate::domain::Due::Instant(same_instant))), offsets(&[0])]);
+        worker.tell(of(&format!("single-{n}"), single)).await;
+    }
+    worker.advance_to_wake().await;
+    let (mut singles, mut together) = (0, Vec::new());
+    while let Some(batch) = worker.writer.claim(1).await.unwrap() {
+        singles += batch.reminders.len();
+        together.extend(batch.digests.iter().map(|digest| digest.members.len()));
+    }
+    assert_eq!((singles, together), (5, vec![3]));
 }
