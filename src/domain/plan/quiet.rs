@@ -30,8 +30,8 @@ pub const REASON_MUTED: &str = "muted by its user";
 /// Why a reminder is cancelled that falls into quiet hours which drop.
 pub const REASON_QUIET: &str = "in its user's quiet hours, which drop reminders";
 
-/// How long before quiet hours a reminder goes out that would fall into them: a minute, so that it is with its user
-/// when they begin.
+/// How long before quiet hours a reminder goes out at least that would fall into them: a minute, so that it is with its
+/// user when they begin.
 const EARLIER_BY: Duration = Duration::from_secs(60);
 /// The least spread of users over the end of their quiet hours: those of one user wake together and apart from most
 /// others, so that they are found together.
@@ -80,7 +80,7 @@ fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) 
     }
     let quiet = user.quiet()?;
     let (start, end) = hours_around(quiet, zone, instant)?;
-    let before = start.minus(EARLIER_BY);
+    let before = start.minus(EARLIER_BY).minus(spread);
     match quiet.mode() {
         QuietMode::Drop => None,
         QuietMode::Earlier if before > after(WishField::Quiet) => Some(before),
@@ -109,7 +109,7 @@ fn came_to_be(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<
     planned.birth.max(zone).max(stated(Field::Priority)).max(stated(Field::User))
 }
 
-/// How long after the end of quiet hours, or after the time of the digest, a user's turn is: within `spread`, the same
+/// How long after the end of quiet hours or the time of the digest, or before quiet hours, a user's turn is: within `spread`, the same
 /// every day, and never on a whole second, where most other reminders are.
 fn offset(user: &str, spread: Duration) -> Duration {
     let window = u64::try_from(spread.max(SPREAD_MIN).as_millis()).unwrap_or(u64::MAX);

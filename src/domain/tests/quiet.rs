@@ -112,7 +112,7 @@ fn on_the_nights_on_which_clocks_change_a_gap_moves_forward_and_the_first_of_two
 #[test]
 fn earlier_is_just_before_they_begin_unless_that_has_passed_when_it_comes_to_be() {
     let wish = [quiet("22:00", "07:00", QuietMode::Earlier)];
-    assert_eq!(fires("2026-11-25T03:00:00Z", Priority::Medium, &wish).0, "2026-11-24T21:59:00Z");
+    assert_eq!(fires("2026-11-25T03:00:00Z", Priority::Medium, &wish).0, "2026-11-24T21:58:59Z");
     let late = task_due("2026-11-24T21:59:00Z", "2026-11-25T03:00:00Z", Priority::Medium);
     assert_eq!(fires_of(&late, &wish).0, "2026-11-25T07:00:00Z");
     let new_wish = [(at("2026-11-24T23:00:00Z"), wish[0].1.clone())];
@@ -124,18 +124,18 @@ fn silence_and_quiet_hours_that_drop_let_reminders_go() {
     let drop = quiet("22:00", "07:00", QuietMode::Drop);
     let muted = (at(MONDAY), Wish::Mute(Some(Mute::Always)));
     let until = (at(MONDAY), Wish::Mute(Some(Mute::Until(at("2026-11-24T23:00:00Z")))));
-    let listed = [drop.clone(), digest("06:00", Priority::High)];
+    let listed = vec![drop.clone(), digest("06:00", Priority::High)];
     for (wish, instant, priority, why) in [
-        (&[drop.clone()][..], "2026-11-24T23:00:00Z", Priority::Medium, Some(REASON_QUIET)),
-        (&[drop.clone()], "2026-11-24T23:00:00Z", Priority::High, None),
-        (&[drop], "2026-11-24T21:00:00Z", Priority::Medium, None),
-        (&listed, "2026-11-24T23:00:00Z", Priority::Medium, None),
-        (&[muted], "2026-11-24T21:00:00Z", Priority::High, Some(REASON_MUTED)),
-        (&[until.clone()], "2026-11-24T22:59:59Z", Priority::Low, Some(REASON_MUTED)),
-        (&[until], "2026-11-24T23:00:00Z", Priority::Low, None),
-        (&[], "2026-11-24T23:00:00Z", Priority::Low, None),
+        (vec![drop.clone()], "2026-11-24T23:00:00Z", Priority::Medium, Some(REASON_QUIET)),
+        (vec![drop.clone()], "2026-11-24T23:00:00Z", Priority::High, None),
+        (vec![drop], "2026-11-24T21:00:00Z", Priority::Medium, None),
+        (listed, "2026-11-24T23:00:00Z", Priority::Medium, None),
+        (vec![muted], "2026-11-24T21:00:00Z", Priority::High, Some(REASON_MUTED)),
+        (vec![until.clone()], "2026-11-24T22:59:59Z", Priority::Low, Some(REASON_MUTED)),
+        (vec![until], "2026-11-24T23:00:00Z", Priority::Low, None),
+        (vec![], "2026-11-24T23:00:00Z", Priority::Low, None),
     ] {
-        let (task, preferences) = (task_due(MONDAY, instant, priority), wishes(wish));
+        let (task, preferences) = (task_due(MONDAY, instant, priority), wishes(&wish));
         let planned = the_reminder(&task, &preferences);
         let reminder = Reminder {
             moved_from: planned.moved_from,
