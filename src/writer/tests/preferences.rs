@@ -307,3 +307,24 @@ async fn a_claim_beyond_its_limit_takes_nothing_of_others_and_loses_nothing() {
     }
     assert_eq!((singles, together), (5, vec![3]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_that_came_back_is_not_sent_again_though_its_attempt_had_no_answer() {
+    let worker = with_digest_due(&["a", "b"]).await;
+    let batch = worker.claim(10).await;
+    worker.settle(&batch, ambiguous()).await;
+    let digest = &batch.digests[0];
+    let receipt = |member: &Claimed| Receipt {
+        task_id: member.task_id.clone(),
+        id: member.id,
+        planned_at: Some(digest.at),
+    };
+    worker.writer.received(digest.members.iter().map(receipt).collect(), worker.clock.now());
+    worker.clock.sleep(Duration::from_secs(3)).await;
+    for id in ["a", "b"] {
+        let reminder = worker.record(id).reminders.remove(0);
+        assert_eq!((reminder.state, reminder.within), (State::Published, Some(digest.id)), "{id}");
+    }
+    assert_eq!(worker.writer.read(|view| view.foreign.count).await.unwrap(), 0);
+    assert_eq!(worker.next_wake().await, Timestamp::MAX);
+}
