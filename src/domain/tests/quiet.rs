@@ -180,6 +180,11 @@ fn what_came_to_be_after_its_digest_goes_alone_at_its_own_instant() {
     let lowered = at("2026-11-25T09:00:00Z");
     less.apply(&updated(lowered, &[Statement::Priority(Some(Priority::Low))]), lowered);
     assert_eq!(fires_of(&less, std::slice::from_ref(&wish)), (instant.into(), false), "and a new priority");
+    let mut handed_over = task_due(MONDAY, instant, Priority::Low);
+    handed_over.apply(&updated(lowered, &[Statement::User(Some("v".into()))]), lowered);
+    assert_eq!(fires_of(&handed_over, std::slice::from_ref(&wish)), (instant.into(), false), "a new user");
+    let new_zone = (lowered, Wish::Zone(Some(zone("Europe/London"))));
+    assert!(!fires(instant, Priority::Low, &[wish.clone(), new_zone]).1, "and a new zone");
     let night = [wish, quiet("14:00", "16:00", QuietMode::Defer)];
     assert_eq!(fires_of(&late, &night).0, "2026-11-25T16:00:00Z", "unless it falls into quiet hours");
     assert_eq!(fires(instant, Priority::Low, &night).0, "2026-11-25T08:00:00Z");

@@ -328,3 +328,15 @@ async fn a_digest_that_came_back_is_not_sent_again_though_its_attempt_had_no_ans
     assert_eq!(worker.writer.read(|view| view.foreign.count).await.unwrap(), 0);
     assert_eq!(worker.next_wake().await, Timestamp::MAX);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_moves_while_its_digest_is_in_flight_went_out_in_it_all_the_same() {
+    let worker = with_digest_due(&["a", "b"]).await;
+    let batch = worker.claim(10).await;
+    worker.tell(of("a", updated(worker.clock.now(), &[Statement::Priority(Some(Priority::High))]))).await;
+    assert_eq!(worker.record("a").reminders[0].fire_at, minute(2 * DAY));
+    worker.settle(&batch, Attempt::Confirmed).await;
+    let reminder = worker.record("a").reminders.remove(0);
+    assert_eq!((reminder.state, reminder.within), (State::Published, Some(batch.digests[0].id)));
+    assert_eq!(worker.next_wake().await, Timestamp::MAX);
+}
