@@ -185,6 +185,7 @@ pub fn policy(config: &Config) -> Policy {
         date_only: reminders.date_only_time,
         follow_recurrence: config.recurrence.follow,
         recurrence_not_from: config.recurrence.not_from.clone(),
+        spread: reminders.spread,
         expire_after: reminders.expire_after,
     }
 }

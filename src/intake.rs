@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 
 use crate::clock::Clock;
 use crate::domain::{ReminderId, Timestamp, Verdict};
-use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipt};
+use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipts};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
 
@@ -142,7 +142,7 @@ impl Intake {
         let (received, ids) = off_thread(body.len(), move || {
             let entries = read_bulk(&batch).map_err(NotBulk)?;
             let received: Vec<_> =
-                entries.iter().filter_map(|entry| Received::read(&entry.event, at, shown)).collect();
+                entries.iter().flat_map(|entry| Received::read(&entry.event, at, shown)).collect();
             Ok((received, entries.into_iter().map(|entry| (entry.entry_id, Verdict::Success)).collect()))
         })
         .await?;
@@ -202,13 +202,16 @@ struct Received {
 }
 
 impl Received {
-    fn read(event: &[u8], at: Timestamp, shown: bool) -> Option<Self> {
+    fn read(event: &[u8], at: Timestamp, shown: bool) -> Vec<Self> {
         if event.len() > EVENT_MAX_BYTES {
-            return None;
+            return Vec::new();
         }
-        let receipt = read_receipt(event)?;
-        let json = shown.then(|| live_json(&receipt, &at.to_rfc3339(), event));
-        Some(Self { receipt, json })
+        let of = |receipt: Receipt| {
+            // Readers of the stream know single reminders alone.
+            let json = (shown && !receipt.in_digest).then(|| live_json(&receipt, &at.to_rfc3339(), event));
+            Self { receipt, json }
+        };
+        read_receipts(event).into_iter().map(of).collect()
     }
 }
 
@@ -245,6 +248,7 @@ fn length_of(body: &Bytes) -> u64 {
 pub(crate) fn content(reading: Reading, body: Bytes) -> Content {
     match reading {
         Reading::Event(event) => Content::Event(event, body),
+        Reading::Preferences(change) => Content::Preferences(change, body),
         Reading::Ignored(_) => Content::Ignored,
         Reading::Refused(reason) => refused(&reason, body),
     }

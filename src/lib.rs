@@ -20,7 +20,7 @@
 //!    [`store`]).
 //! 2. **Never early**, by the wall clock re-read after every sleep ([`scheduler`], [`clock`]).
 //! 3. **At least once, one identity**, and the same bytes while the task does not change ([`domain::ReminderId`],
-//!    [`dapr::reminder_due`], [`tick`]).
+//!    [`dapr::reminder_due`], [`dapr::reminder_digest`], [`tick`]).
 //! 4. **Order does not matter**: any order and any repetition of the same events ends in the same record and the
 //!    same live plan ([`domain::task`]).
 //! 5. **Nothing vanishes**: every reminder planned is in exactly one state, every event received is counted once
@@ -42,6 +42,8 @@
 //! | held back | due, and waiting for its turn under a rate |
 //! | lateness | from a reminder's instant until the broker had it |
 //! | version | the place of an event in its task's history; the greater wins, field by field |
+//! | preference, wish | what a user says of the reminders of all its tasks |
+//! | digest | reminders of one user in one event: what was moved to the same instant |
 //! | tombstone | the record of a deleted task, which goes on merging |
 //! | horizon | the newest transport stamp among purged tasks: nothing at or below it revives one |
 //! | claim | what says on the disk that an attempt to publish has begun |

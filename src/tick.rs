@@ -14,10 +14,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::clock::Clock;
-use crate::dapr::{Outgoing, Publish, PublishOutcome, reminder_due};
+use crate::dapr::{DigestItem, Outgoing, Publish, PublishOutcome, reminder_digest, reminder_due};
 use crate::domain::decide::Attempt;
+use crate::domain::{PolicyInForce, ReminderId, Rules, Timestamp};
 use crate::telemetry::{self, PublishResult};
-use crate::writer::{Claimed, ClaimedBatch, Settlement, Writer};
+use crate::writer::{Claimed, ClaimedBatch, ClaimedDigest, Settlement, Writer};
 
 /// The wait before a settlement that the store could not commit is tried again.
 const SETTLE_AGAIN: Duration = Duration::from_millis(100);
@@ -53,50 +54,86 @@ impl Tick {
 
     /// Publishes a claimed batch and settles it, entry by entry.
     pub async fn send(&self, batch: ClaimedBatch) -> Sent {
-        let outgoing: Vec<Outgoing> = batch
-            .reminders
-            .iter()
-            .map(|claimed| Outgoing {
-                key: claimed.task_id.as_str().to_owned(),
-                event: Bytes::from(reminder_due(
-                    &claimed.task_id,
-                    &claimed.task,
-                    &claimed.reminder,
-                    &batch.policy,
-                )),
-            })
-            .collect();
+        let alone = batch.reminders.iter().map(|claimed| of_reminder(claimed, &batch));
+        let outgoing: Vec<Outgoing> =
+            alone.chain(batch.digests.iter().map(|digest| of_digest(digest, &batch))).collect();
         let outcomes = self.publisher.publish(&self.topic, &outgoing).await;
         let now = self.clock.now();
-        let alone = |claimed: &Claimed| {
-            claimed.reminder.attempts > 0
-                || matches!(outcomes[..], [PublishOutcome::Refused { for_good: true, .. }])
+        let is_refused = || matches!(outcomes[..], [PublishOutcome::Refused { for_good: true, .. }]);
+        let one = match (batch.reminders.as_slice(), batch.digests.as_slice()) {
+            ([one], []) => Some(one),
+            ([], [digest]) => digest.members.first(),
+            _ => None,
         };
-        let mut sent = match batch.reminders.as_slice() {
-            [one] if alone(one) => Sent::Itself,
+        let mut sent = match one {
+            Some(one) if one.reminder.attempts > 0 || is_refused() => Sent::Itself,
             _ => Sent::None(outcomes.first().map(reason).unwrap_or_default()),
         };
-        let mut settlements = Vec::with_capacity(batch.reminders.len());
-        for (claimed, outcome) in batch.reminders.iter().zip(outcomes) {
-            if outcome == PublishOutcome::Published {
-                sent = Sent::Some;
-                telemetry::reminder_fired(now.since(claimed.reminder.fire_at));
-            }
-            let (attempt, result) = match outcome {
-                PublishOutcome::Published => (Attempt::Confirmed, PublishResult::Confirmed),
-                PublishOutcome::Refused { reason, .. } => (Attempt::Failed(reason), PublishResult::Failed),
-                PublishOutcome::Ambiguous { reason } => {
-                    (Attempt::Ambiguous(reason), PublishResult::Ambiguous)
-                }
-            };
-            telemetry::publish_attempts(result, 1);
-            settlements.push(Settlement { task_id: claimed.task_id.clone(), id: claimed.id, attempt });
+        let mut settlements = Vec::with_capacity(outgoing.len());
+        let mut outcomes = outcomes.into_iter();
+        for (claimed, outcome) in batch.reminders.iter().zip(outcomes.by_ref()) {
+            settlements.push(settlement(claimed, None, attempt(outcome, &mut sent), now));
+        }
+        for (digest, outcome) in batch.digests.iter().zip(outcomes) {
+            let attempt = attempt(outcome, &mut sent);
+            let of = |member| settlement(member, Some(digest.id), attempt.clone(), now);
+            settlements.extend(digest.members.iter().map(of));
         }
         while self.writer.settle(batch.number, settlements.clone()).await.is_err() {
             self.clock.wait(SETTLE_AGAIN).await;
         }
         sent
     }
+}
+
+/// The CloudEvent that a reminder goes out as, alone.
+#[must_use]
+pub fn event_of(claimed: &Claimed, policy: &PolicyInForce) -> Vec<u8> {
+    let rules = Rules { in_force: policy, user: claimed.user.as_deref() };
+    reminder_due(&claimed.task_id, &claimed.task, &claimed.reminder, &rules)
+}
+
+/// The CloudEvent that a digest goes out as.
+#[must_use]
+pub fn event_of_digest(digest: &ClaimedDigest, policy: &PolicyInForce) -> Vec<u8> {
+    let ClaimedDigest { id, user, at, members } = digest;
+    let rules = Rules { in_force: policy, user: members.first().and_then(|member| member.user.as_deref()) };
+    let item = |member| {
+        let Claimed { task_id, task, reminder, .. }: &Claimed = member;
+        DigestItem { task_id, task, reminder }
+    };
+    let items: Vec<_> = members.iter().map(item).collect();
+    reminder_digest(*id, user, *at, &items, &rules)
+}
+
+fn of_reminder(claimed: &Claimed, batch: &ClaimedBatch) -> Outgoing {
+    let event = Bytes::from(event_of(claimed, &batch.policy));
+    Outgoing { key: claimed.task_id.as_str().to_owned(), event }
+}
+
+fn of_digest(digest: &ClaimedDigest, batch: &ClaimedBatch) -> Outgoing {
+    Outgoing { key: digest.user.clone(), event: Bytes::from(event_of_digest(digest, &batch.policy)) }
+}
+
+/// What an outcome means for what was sent, and for the batch.
+fn attempt(outcome: PublishOutcome, sent: &mut Sent) -> Attempt {
+    let (attempt, result) = match outcome {
+        PublishOutcome::Published => {
+            *sent = Sent::Some;
+            (Attempt::Confirmed, PublishResult::Confirmed)
+        }
+        PublishOutcome::Refused { reason, .. } => (Attempt::Failed(reason), PublishResult::Failed),
+        PublishOutcome::Ambiguous { reason } => (Attempt::Ambiguous(reason), PublishResult::Ambiguous),
+    };
+    telemetry::publish_attempts(result, 1);
+    attempt
+}
+
+fn settlement(claimed: &Claimed, within: Option<ReminderId>, attempt: Attempt, now: Timestamp) -> Settlement {
+    if attempt == Attempt::Confirmed {
+        telemetry::reminder_fired(now.since(claimed.reminder.fire_at));
+    }
+    Settlement { task_id: claimed.task_id.clone(), id: claimed.id, within, attempt }
 }
 
 /// Why an attempt failed; empty where it did not.

@@ -190,6 +190,7 @@ fn every_bound_is_kept_on_both_sides() {
         ("store.cache_mb", ["1", "16384"], ["0", "16385"]),
         ("app.port", ["0", "65535"], ["-1", "65536"]),
         ("dapr.publish_timeout", ["100ms", "5m"], ["99ms", "301s"]),
+        ("reminders.spread", ["0s", "1h"], ["-1s", "61m"]),
         ("reminders.expire_after", ["1m", "366d"], ["59s", "367d"]),
         ("reminders.retention", ["1h", "3660d"], ["59m", "3661d"]),
         ("publish.batch_max", ["1", "1000"], ["0", "1001"]),

@@ -15,5 +15,7 @@ mod clock;
 mod fixture;
 #[path = "http/listen.rs"]
 mod listen;
+#[path = "http/preferences.rs"]
+mod preferences;
 #[path = "http/sender.rs"]
 mod sender;

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use jsonschema::Validator;
 use reminder_worker::config::Config;
-use reminder_worker::dapr::reminder_due;
+use reminder_worker::dapr::{DigestItem, reminder_digest, reminder_due};
 use reminder_worker::domain::{
-    Due, Event, Kind, Moment, PolicyInForce, PolicySince, Reminder, Rule, Stamps, Statement, Task, TaskId,
-    Timestamp, Zone,
+    Due, Event, Kind, Moment, PolicyInForce, PolicySince, Reminder, ReminderId, Rule, Rules, Stamps,
+    Statement, Task, TaskId, Timestamp, Zone,
 };
 use serde_json::{Value, json};
 
@@ -48,6 +48,19 @@ fn example(kind: &str) -> Value {
         }),
         "task_completed" => json!({"task_id": "t-1", "user_id": "u-1", "recurrence": "FREQ=DAILY"}),
         "task_deleted" => json!({"task_id": "t-1", "deleted_at": null}),
+        "user_preferences_updated" => json!({
+            "user_id": "u-1", "timezone": "Europe/Berlin", "reminder_offsets": [0, 15], "mute": false,
+            "quiet_hours": {"start": "22:00", "end": "07:00", "mode": "earlier"},
+            "digest": {"at": "08:00", "below": "HIGH"}
+        }),
+        "reminder_digest" => json!({
+            "digest_id": "0e5c1f6e-8f9e-4b53-9f6b-0d1b7a8d1c11", "user_id": "u-1",
+            "items": [{
+                "task_id": "t-1", "title": null, "due_date": "2026-11-25T08:00:00.000Z", "priority": "LOW",
+                "reminder_id": "0e5c1f6e-8f9e-4b53-9f6b-0d1b7a8d1c12", "remind_at": "2026-11-25T07:45:00.000Z",
+                "rule": "offset:15", "occurrence": "2026-11-25T08:00:00.000Z", "timezone": "UTC"
+            }]
+        }),
         _ => json!({
             "task_id": "t-1", "user_id": null, "title": null, "due_date": "2026-11-25T08:00:00.000Z",
             "priority": "MEDIUM", "reminder_offset": 15, "reminder_id": "r-1", "timezone": "UTC",
@@ -56,7 +69,7 @@ fn example(kind: &str) -> Value {
         }),
     };
     let mut event = envelope(kind, &payload);
-    if kind == "reminder_due" {
+    if kind.starts_with("reminder_") {
         event["producer"] = json!("reminder-worker");
         event["correlation_id"] = json!("c-1");
     }
@@ -66,7 +79,7 @@ fn example(kind: &str) -> Value {
 #[test]
 fn each_schema_is_2020_12_and_accepts_an_event_that_uses_all_it_may() {
     let schemas = schemas();
-    assert_eq!(schemas.len(), 5);
+    assert_eq!(schemas.len(), 7);
     for (name, schema) in &schemas {
         assert!(jsonschema::draft202012::meta::is_valid(schema), "{name}");
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -86,6 +99,7 @@ fn each_schema_accepts_the_least_a_publisher_may_send() {
         ),
         ("task_completed", json!({"task_id": "t"})),
         ("task_deleted", json!({"task_id": "t"})),
+        ("user_preferences_updated", json!({"user_id": "u", "quiet_hours": null})),
     ] {
         assert!(validator(name).is_valid(&json!({"event_type": name, "payload": payload})), "{name}");
     }
@@ -116,7 +130,8 @@ fn each_schema_refuses_an_event_that_lacks_any_field_it_must_have() {
 fn published(task: &Task, reminder: &Reminder) -> Value {
     let policy = reminder_worker::app::policy(&Config::default());
     let policy = PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
-    let bytes = reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &policy);
+    let bytes =
+        reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &Rules { in_force: &policy, user: None });
     let mut event: Value = serde_json::from_slice(&bytes).unwrap();
     event["data"].take()
 }
@@ -155,6 +170,29 @@ fn what_the_worker_publishes_keeps_its_schema_whether_it_knows_all_or_nothing() 
 }
 
 #[test]
+fn a_digest_that_the_worker_publishes_keeps_its_schema() {
+    let policy = Policy {
+        default_offsets: vec![0],
+        default_zone: Zone::UTC,
+        date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+        spread: Duration::ZERO,
+        expire_after: Duration::from_secs(60),
+    };
+    let in_force =
+        PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
+    let (at, task_id, task) = (Timestamp::from_millis(0), TaskId::new("t-1").unwrap(), Task::default());
+    let due = Moment::new(Due::Date(20_000), "Europe/Berlin".parse().unwrap());
+    let reminder = Reminder::pending(Some(due), Rule::Offset(15), at);
+    let items = [DigestItem { task_id: &task_id, task: &task, reminder: &reminder }];
+    let id = ReminderId::of_digest("u", at, &[reminder.id(&task_id)]);
+    let bytes = reminder_digest(id, "u", at, &items, &Rules { in_force: &in_force, user: None });
+    let event: Value = serde_json::from_slice(&bytes).unwrap();
+    let errors: Vec<String> =
+        validator("reminder_digest").iter_errors(&event["data"]).map(|e| e.to_string()).collect();
+    assert!(errors.is_empty(), "{event:#}: {errors:?}");
+}
+
+#[test]
 fn values_outside_the_contract_are_refused() {
     for (name, path, wrong) in [
         ("task_created", "/event_type", json!("task_updated")),
@@ -173,6 +211,11 @@ fn values_outside_the_contract_are_refused() {
         ("reminder_due", "/producer", json!("chat-api")),
         ("reminder_due", "/payload/remind_at", json!(null)),
         ("reminder_due", "/payload/priority", json!(null)),
+        ("reminder_digest", "/payload/items", json!([])),
+        ("reminder_digest", "/payload/items/0/reminder_id", json!(null)),
+        ("user_preferences_updated", "/payload/quiet_hours/start", json!("24:00")),
+        ("user_preferences_updated", "/payload/digest/below", json!("LOW")),
+        ("user_preferences_updated", "/payload/mute", json!("soon")),
     ] {
         let mut event = example(name);
         *event.pointer_mut(path).unwrap() = wrong.clone();
@@ -190,5 +233,7 @@ fn one_schema_or_a_list_of_names_can_be_printed() {
     assert_eq!(one, schemas()["reminder_due"]);
     let names: Vec<String> =
         run(&["schema"]).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(names, ["task_created", "task_updated", "task_completed", "task_deleted", "reminder_due"]);
+    let tasks = ["task_created", "task_updated", "task_completed", "task_deleted"];
+    let others = ["user_preferences_updated", "reminder_due", "reminder_digest"];
+    assert_eq!(names, [&tasks[..], &others].concat());
 }

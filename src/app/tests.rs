@@ -113,6 +113,7 @@ fn the_policy_is_what_the_configuration_says() {
     config.reminders.nag_max = 4;
     config.reminders.default_timezone = "Europe/Berlin".parse().unwrap();
     config.reminders.date_only_time = chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap();
+    config.reminders.spread = Duration::from_secs(7);
     config.reminders.expire_after = Duration::from_secs(99);
     config.quarantine.max_mb = 3;
     config.outbox.max_mb = 5;
@@ -128,6 +129,7 @@ fn the_policy_is_what_the_configuration_says() {
             date_only: chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
             follow_recurrence: true,
             recurrence_not_from: Vec::new(),
+            spread: Duration::from_secs(7),
             expire_after: Duration::from_secs(99),
         }
     );

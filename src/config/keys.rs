@@ -41,6 +41,8 @@ const OUTBOX_MB: RangeInclusive<i64> = 1..=64 * 1024;
 const PUBLISH_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(300);
 /// Shorter would spin on a dead sidecar; longer would make an outage outlast itself.
 const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(10)..=HOUR;
+/// 0 means within a second; more than an hour is no spread but a delay.
+const SPREAD: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 /// Long enough to outlast a restart; a year late nobody wants to be reminded.
 const EXPIRE_AFTER: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(366 * 24 * 60 * 60);
 /// A day before, somebody is reminded of another day.
@@ -115,6 +117,7 @@ pub(super) const KEYS: &[Key] = &[
     key("topics.task_updates", Allowed::Name),
     key("topics.reminders", Allowed::Name),
     key("topics.reminder_actions", Allowed::OptionalName),
+    key("topics.user_preferences", Allowed::OptionalName),
     key("topics.dead_letter", Allowed::OptionalName),
     key("reminders.default_offsets", Allowed::Offsets),
     key("reminders.windows", Allowed::Windows),
@@ -125,6 +128,7 @@ pub(super) const KEYS: &[Key] = &[
     key("reminders.nag_max", Allowed::Whole(NAG_MAX)),
     key("reminders.default_timezone", Allowed::Zone),
     key("reminders.date_only_time", Allowed::TimeOfDay),
+    key("reminders.spread", Allowed::Span(SPREAD)),
     key("reminders.expire_after", Allowed::Span(EXPIRE_AFTER)),
     key("reminders.retention", Allowed::Span(RETENTION)),
     key("reminders.receipts", Allowed::Switch),

@@ -249,11 +249,12 @@ impl Layers {
         if span("publish.backoff_initial") > span("publish.backoff_max") {
             self.refuse("publish.backoff_initial", "at most publish.backoff_max");
         }
-        const TOPICS: [&str; 5] = [
+        const TOPICS: [&str; 6] = [
             "topics.task_events",
             "topics.task_updates",
             "topics.reminders",
             "topics.reminder_actions",
+            "topics.user_preferences",
             "topics.dead_letter",
         ];
         for (n, topic) in TOPICS.iter().enumerate() {

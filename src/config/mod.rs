@@ -156,6 +156,9 @@ pub struct Topics {
     /// Snoozes and acknowledgements.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub reminder_actions: Option<String>,
+    /// Users' preferences; `None` where none are heard.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub user_preferences: Option<String>,
     /// Deliveries Dapr gives up on.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub dead_letter: Option<String>,
@@ -167,6 +170,7 @@ impl Topics {
         [&self.task_events, &self.task_updates, &self.reminders]
             .into_iter()
             .chain(&self.reminder_actions)
+            .chain(&self.user_preferences)
             .map(String::as_str)
     }
 }
@@ -200,6 +204,9 @@ pub struct Reminders {
     /// Time of day of a due date without one.
     #[serde(deserialize_with = "shapes::time_of_day")]
     pub date_only_time: NaiveTime,
+    /// Users' turns are spread over so long at the end of quiet hours and at the time of their digests.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub spread: Duration,
     /// An overdue reminder older than this expires.
     #[serde(deserialize_with = "shapes::duration")]
     pub expire_after: Duration,

@@ -12,13 +12,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{
-    Moment, PRODUCER, PolicyInForce, Reminder, Rule, Task, TaskId, Timestamp, Zone, occurrence,
-};
+use crate::domain::{Moment, PRODUCER, Reminder, Rule, Rules, Task, TaskId, Timestamp, Zone, occurrence};
 
 /// The contract's kind of a reminder.
 const REMINDER_DUE: &str = "reminder_due";
 const EVENT_VERSION: &str = "v1";
+
+mod digest;
+
+pub use digest::{DigestItem, reminder_digest};
 
 /// CloudEvents 1.0 in its JSON format, with the extensions that daprd knows.
 #[derive(Serialize)]
@@ -36,14 +38,14 @@ struct CloudEvent<'a, T> {
 }
 
 #[derive(Serialize)]
-struct Event<'a> {
+struct Event<'a, P> {
     event_id: &'a str,
     event_type: &'static str,
     event_version: &'static str,
     timestamp: &'a str,
     correlation_id: &'a str,
     producer: &'static str,
-    payload: Payload<'a>,
+    payload: P,
 }
 
 #[derive(Serialize)]
@@ -65,13 +67,13 @@ struct Payload<'a> {
 /// The `reminder_due` that `reminder` of `task` is published as: a JSON CloudEvent, byte for byte the same for the
 /// same arguments. What the task does not tell is null.
 #[must_use]
-pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, policy: &PolicyInForce) -> Vec<u8> {
+pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Vec<u8> {
     let id = reminder.id(task_id).to_string();
     let at = reminder.fire_at.to_rfc3339();
     let trace = traceparent(&id, task.due_origin.trace_id);
     // An explicit time belongs to no occurrence: it is told with the task's present due date.
-    let due = reminder.occurrence.or_else(|| occurrence(task, policy));
-    let due_at = due.map(|due| due.instant(policy.policy.date_only));
+    let due = reminder.occurrence.or_else(|| occurrence(task, rules));
+    let due_at = due.map(|due| due.instant(rules.in_force.policy.date_only));
     let (offset, own) = match reminder.rule {
         Rule::Offset(minutes) => (Some(i64::from(minutes)), due),
         Rule::At(time) => (before(due_at, reminder), Some(time)),

@@ -14,7 +14,7 @@ mod sidecar;
 mod subscriptions;
 mod watch;
 
-pub use envelope::{outbox_event, reminder_due};
+pub use envelope::{DigestItem, outbox_event, reminder_digest, reminder_due};
 pub use publisher::{
     Outgoing, Publish, PublishOutcome, Publisher, Publishing, REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES,
 };

@@ -45,6 +45,8 @@ pub mod route {
     pub const TASK_EVENTS: &str = "/events/task-events";
     /// Updated tasks.
     pub const TASK_UPDATES: &str = "/events/task-updates";
+    /// Users' preferences.
+    pub const USER_PREFERENCES: &str = "/events/user-preferences";
     /// Reminders.
     pub const REMINDERS: &str = "/events/reminders";
     /// Snoozes and acknowledgements.
@@ -54,6 +56,7 @@ pub mod route {
 /// The list, in bulk or single.
 #[must_use]
 pub fn subscriptions(dapr: &Dapr, topics: &Topics, bulk: bool) -> Vec<Subscription> {
+    let optional = topics.user_preferences.iter().map(|topic| (topic, route::USER_PREFERENCES));
     [
         (&topics.task_events, route::TASK_EVENTS),
         (&topics.task_updates, route::TASK_UPDATES),
@@ -61,6 +64,7 @@ pub fn subscriptions(dapr: &Dapr, topics: &Topics, bulk: bool) -> Vec<Subscripti
     ]
     .into_iter()
     .chain(topics.reminder_actions.as_ref().map(|topic| (topic, route::REMINDER_ACTIONS)))
+    .chain(optional)
     .map(|(topic, route)| Subscription {
         pubsubname: dapr.pubsub.clone(),
         topic: topic.clone(),
@@ -124,6 +128,7 @@ mod tests {
             with_actions[3],
             serde_json::json!({"pubsubname": "kafka-pubsub", "topic": "acts", "route": "/events/reminder-actions"})
         );
+        config.topics.user_preferences = Some("wishes".into());
         config.topics.dead_letter = Some("dead".into());
         let bulk = serde_json::to_value(subscriptions(&config.dapr, &config.topics, true)).unwrap();
         assert_eq!(
@@ -134,5 +139,8 @@ mod tests {
                 "bulkSubscribe": {"enabled": true, "maxMessagesCount": 100, "maxAwaitDurationMs": 20},
             })
         );
+        let last = bulk.as_array().unwrap().last().unwrap();
+        assert_eq!((&last["topic"], &last["route"]), (&"wishes".into(), &"/events/user-preferences".into()));
+        assert_eq!(bulk.as_array().unwrap().len(), 5, "heard only where its topic is named");
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::event::TaskId;
 use super::import::was_past;
-use super::plan::{Planned, Rules};
+use super::plan::{Planned, REASON_MUTED, REASON_QUIET, Rules};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
@@ -109,6 +109,21 @@ pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Times
     false
 }
 
+/// A reminder that is due is not sent, because its user does not wish it: for good, whatever the user wishes later.
+pub fn release(reminder: &mut Reminder, reason: &str, now: Timestamp) {
+    if reminder.maybe_out {
+        reminder.settle(State::Published, now, Some(REASON_UNKNOWN.into()));
+    } else {
+        reminder.settle(State::Cancelled, now, Some(reason.into()));
+    }
+}
+
+/// Whether [`release`] has ended a reminder.
+fn is_released(reminder: &Reminder) -> bool {
+    reminder.state == State::Cancelled
+        && matches!(reminder.reason.as_deref(), Some(REASON_MUTED | REASON_QUIET))
+}
+
 /// Settles one attempt of a pending reminder.
 pub fn end_attempt(reminder: &mut Reminder, attempt: &Attempt, backoff: &Backoff, seed: u64, now: Timestamp) {
     let (reason, ambiguous) = match attempt {
@@ -189,11 +204,14 @@ fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, 
             if reminder.fire_at != planned.fire_at {
                 reminder.fire_at = planned.fire_at;
                 reminder.next_attempt = None;
+                // It leaves the others there, and what they are tried in without it must not be repeated with it.
+                reminder.within = None;
             }
         }
         State::Published if !reminder.maybe_out => {}
         State::Published | State::Cancelled | State::Superseded | State::Expired => {
-            if planned.is_born_expired() || too_late || was_past(reminder, planned.fire_at) {
+            let is_over = was_past(reminder, planned.fire_at) || is_released(reminder);
+            if planned.is_born_expired() || too_late || is_over {
                 return;
             }
             // Back again. What is known of earlier attempts stays with it.
@@ -202,7 +220,6 @@ fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, 
                 moved_from: planned.moved_from,
                 maybe_out: reminder.maybe_out,
                 attempts: reminder.attempts,
-                within: reminder.within,
                 ..again
             };
         }

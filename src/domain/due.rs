@@ -54,6 +54,20 @@ impl Zone {
         self.0.name()
     }
 
+    /// What walls in it show at `at`, as milliseconds since 1970-01-01T00:00 on them.
+    #[must_use]
+    pub fn wall_at(self, at: Timestamp) -> i64 {
+        let Some(utc) = DateTime::from_timestamp_millis(at.millis()) else { return at.millis() };
+        let offset = self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc();
+        at.millis().saturating_add(i64::from(offset) * 1000)
+    }
+
+    /// The instant at which walls in it first show `wall_ms`, or would but for a gap.
+    #[must_use]
+    pub fn instant_of(self, wall_ms: i64) -> Timestamp {
+        wall_to_instant(self, wall_ms)
+    }
+
     /// Whether wall times in it are instants: UTC under any of its names.
     #[must_use]
     pub fn is_utc(self) -> bool {

@@ -5,12 +5,14 @@
 mod bucket;
 pub mod catch_up;
 pub mod decide;
+pub mod digest;
 mod due;
 pub mod erase;
 mod event;
 pub mod import;
 mod plan;
 mod policy;
+mod preferences;
 mod record;
 mod reminder;
 mod retry;
@@ -28,8 +30,14 @@ pub use event::{
     Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until,
     Verdict,
 };
-pub use plan::{LeftOut, PLANNED_MAX, Planned, Rules, left_out, occurrence, plan};
+pub use plan::{
+    LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, let_go, occurrence, plan,
+};
 pub use policy::{ByPriority, Policy, PolicyDigests, PolicyInForce, PolicySince};
+pub use preferences::{
+    Digest, Mute, PastWish, Preferences, PreferencesChange, Quiet, QuietMode, Said, TimeOfDay, Wish,
+    WishCell, WishField,
+};
 pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
 pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
 pub use retry::Backoff;

@@ -8,6 +8,7 @@ mod actions;
 pub(super) mod dates;
 mod limits;
 mod nags;
+mod quiet;
 mod window;
 
 use std::time::Duration;
@@ -17,18 +18,22 @@ use dates::{Dates, read_since, zone_of};
 use super::due::Moment;
 use super::event::{Field, TaskId};
 use super::policy::PolicyInForce;
+use super::preferences::{Preferences, WishField};
 use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
 
 pub use limits::{LeftOut, PLANNED_MAX};
+pub use quiet::{REASON_MUTED, REASON_QUIET, let_go};
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// The configured policy.
     pub in_force: &'a PolicyInForce,
+    /// The preferences of the task's user, if it has any.
+    pub user: Option<&'a Preferences>,
 }
 
 /// A reminder that the task calls for.
@@ -105,13 +110,16 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     limits::keep(&mut planned, &mut left_out);
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     window::spread(id, &rules.in_force.policy.windows, &mut planned);
+    if let Some(user) = rules.user {
+        quiet::move_all(&mut planned, task, user, rules);
+    }
     (planned, left_out)
 }
 
 /// The due date of the task as an occurrence.
 #[must_use]
-pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
-    Dates::of(task, &Rules { in_force }).map(|dates| dates.first)
+pub fn occurrence(task: &Task, rules: &Rules<'_>) -> Option<Moment> {
+    task.due().map(|due| Moment::new(due, zone_of(task, due, rules).0))
 }
 
 fn by_offset(
@@ -149,14 +157,17 @@ fn by_offset(
     }
 }
 
-/// The offsets of the nearest rule, and since when they have been so: the task's own, else the configured default of
-/// its priority; `None` where its explicit times stand alone.
+/// The offsets of the nearest rule, and since when they have been so: the task's own, else those of its user, else the
+/// configured default of its priority; `None` where its explicit times stand alone.
 fn offsets<'r>(task: &'r Task, rules: &Rules<'r>) -> Option<(&'r [u32], Timestamp)> {
     if let Some(own) = task.offsets() {
         return Some((own, task.since(Field::Offsets)));
     }
     if task.remind_at().is_some_and(|times| !times.is_empty()) {
         return None;
+    }
+    if let Some((wished, user)) = rules.user.and_then(|user| Some((user.offsets()?, user))) {
+        return Some((wished, user.since(WishField::Offsets)));
     }
     let (policy, priority) = (&rules.in_force.policy, task.priority());
     let since = *rules.in_force.since.offsets.of(priority);
@@ -170,7 +181,7 @@ fn before(minutes: u32) -> Duration {
 
 fn by_time(task: &Task, rules: &Rules<'_>, planned: &mut Vec<Planned>) {
     planned.extend(task.remind_at().unwrap_or_default().iter().map(|time| {
-        let moment = Moment::new(*time, zone_of(task, *time, rules));
+        let moment = Moment::new(*time, zone_of(task, *time, rules).0);
         let birth = task.since(Field::RemindAt).max(read_since(task, *time, rules)).max(task.open_since());
         let instant = moment.instant(rules.in_force.policy.date_only);
         Planned::at(None, Rule::At(moment), instant, birth)

@@ -67,6 +67,8 @@ pub struct Policy {
     pub follow_recurrence: bool,
     /// Producers whose recurrence rules are not followed, since they create the next task themselves.
     pub recurrence_not_from: Vec<String>,
+    /// Over how long users' turns are spread at the end of quiet hours and at the time of their digests.
+    pub spread: Duration,
     /// How long after its instant a reminder is still worth sending.
     pub expire_after: Duration,
 }
@@ -126,6 +128,7 @@ impl Policy {
                 read_by,
                 recurrence,
                 &self.windows,
+                self.spread,
             )),
             offsets,
             nags,

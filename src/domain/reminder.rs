@@ -33,11 +33,16 @@ impl ReminderId {
     pub fn of(task: &TaskId, occurrence: Option<Moment>, rule: Rule) -> Self {
         let occurrence = occurrence.map_or_else(String::new, |o| o.to_string());
         let rule = rule.to_string();
-        let mut name = Vec::with_capacity(12 + task.as_str().len() + occurrence.len() + rule.len());
-        for part in [task.as_str(), &occurrence, &rule] {
+        Self::named([task.as_str(), &occurrence, &rule].map(str::as_bytes))
+    }
+
+    /// RFC 9562 UUID version 5 over each part's length (u32, big-endian) and bytes.
+    pub(super) fn named<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Self {
+        let mut name = Vec::with_capacity(96);
+        for part in parts {
             // Each part is bounded far below 4 GiB.
             name.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            name.extend_from_slice(part.as_bytes());
+            name.extend_from_slice(part);
         }
         Self(Uuid::new_v5(&NAMESPACE, &name))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::event::{Event, Kind, Stamp};
+use super::event::{Event, Kind, Stamp, Stamps};
 use super::time::Timestamp;
 
 /// How far ahead of the arrival a stamp may be and still be believed: well above what NTP leaves, well below
@@ -45,20 +45,25 @@ pub struct Stamped {
 /// The version of `event`, which arrived at `arrival`.
 #[must_use]
 pub fn stamp(event: &Event, arrival: Timestamp) -> Stamped {
+    stamp_of(&event.stamps, event.kind, event.offset, digest(event), arrival)
+}
+
+/// The version of what arrived at `arrival` with `stamps` and an offset, and is told apart by `digest`.
+pub(super) fn stamp_of(stamps: &Stamps, kind: Kind, offset: u64, digest: u64, arrival: Timestamp) -> Stamped {
     let latest = arrival.plus(STAMP_AHEAD_MAX);
-    let stamps = [
-        event.stamps.event.map(|s| within_second(s, event.kind)),
-        event.stamps.broker,
-        event.stamps.envelope.map(|s| within_second(s, event.kind)),
+    let all = [
+        stamps.event.map(|s| within_second(s, kind)),
+        stamps.broker,
+        stamps.envelope.map(|s| within_second(s, kind)),
     ];
-    let ahead = stamps.iter().flatten().any(|at| *at > latest);
-    let believed = stamps.into_iter().flatten().find(|at| *at <= latest);
+    let ahead = all.iter().flatten().any(|at| *at > latest);
+    let believed = all.into_iter().flatten().find(|at| *at <= latest);
     let version = Version {
         ms: believed.unwrap_or(arrival).millis(),
-        kind: event.kind,
-        broker: event.stamps.broker.map_or(0, Timestamp::millis),
-        offset: event.offset,
-        digest: digest(event),
+        kind,
+        broker: stamps.broker.map_or(0, Timestamp::millis),
+        offset,
+        digest,
     };
     Stamped { version, from_arrival: believed.is_none(), ahead }
 }

@@ -146,6 +146,8 @@ fn understood(reading: Reading) -> Result<Box<Event>, Problem> {
         }
         Reading::Refused(reason) => reason.to_string(),
         Reading::Ignored(ignored) => ignored.code().to_owned(),
+        // The kind is the worker's own.
+        Reading::Preferences(_) => "it is about a user's preferences".to_owned(),
     };
     Err(Problem::new(StatusCode::BAD_REQUEST, wrong))
 }

@@ -17,11 +17,9 @@ use super::firing::FiringShown;
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
-use super::{actions, reminders, stream};
+use super::{actions, preferences, reminders, stream};
 use crate::clock::Clock;
-use crate::domain::{
-    PolicyInForce, Record, Reminder, State as ReminderState, TaskId, Timestamp, Zone, occurrence,
-};
+use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
 
@@ -59,8 +57,10 @@ impl Api {
     /// A task and all that became of its reminders, or 404.
     pub(super) async fn task(&self, task_id: TaskId) -> Result<Json<TaskShown>, Problem> {
         let shown = self.read(move |view| {
-            let record = view.store.record(&task_id)?;
-            Ok(record.map(|record| TaskShown::of(&task_id, &record, view.policy)))
+            let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
+            let user = view.preferences_of(&record.task)?;
+            let rules = Rules { in_force: view.policy, user: user.as_ref() };
+            Ok(Some(TaskShown::of(&task_id, &record, &rules)))
         });
         shown.await?.map(Json).ok_or_else(unknown_task)
     }
@@ -74,6 +74,7 @@ pub(super) fn api_routes(api: Api) -> Router {
         .route("/api/v1/tasks/{task_id}/acknowledge", post(actions::acknowledge))
         .route("/api/v1/reminders", get(reminders::list))
         .route("/api/v1/reminders/stream", get(stream::stream))
+        .route("/api/v1/users/{id}/preferences", preferences::preferences())
         .route("/api/v1/quarantine", get(quarantine))
         .route("/api/v1/quarantine/{number}", get(quarantined))
         .route("/api/v1/outbox", get(outbox))
@@ -95,9 +96,9 @@ pub(super) struct TaskShown {
 }
 
 impl TaskShown {
-    fn of(task_id: &TaskId, record: &Record, policy: &PolicyInForce) -> Self {
+    fn of(task_id: &TaskId, record: &Record, rules: &Rules<'_>) -> Self {
         let task = &record.task;
-        let due = occurrence(task, policy).map(|due| due.instant(policy.policy.date_only));
+        let due = occurrence(task, rules).map(|due| due.instant(rules.in_force.policy.date_only));
         Self {
             task_id: task_id.to_string(),
             user_id: task.user().map(str::to_owned),
@@ -130,7 +131,8 @@ impl ReminderShown {
         let id = reminder.id(task_id).to_string();
         let published_at = reminder.settled_at.filter(|_| reminder.state == ReminderState::Published);
         Self {
-            event_id: id.clone(),
+            // What it goes out under: with others, their digest's.
+            event_id: reminder.within.map_or_else(|| id.clone(), |digest| digest.to_string()),
             reminder_id: id,
             occurrence: reminder.occurrence.map(|occurrence| occurrence.to_string()),
             rule: reminder.rule.to_string(),

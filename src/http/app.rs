@@ -56,6 +56,7 @@ pub fn app_router(app: App) -> Router {
         .route(route::TASK_UPDATES, post(deliver::task_updates))
         .route(route::REMINDERS, post(deliver::reminders))
         .route(route::REMINDER_ACTIONS, post(deliver::reminder_actions))
+        .route(route::USER_PREFERENCES, post(deliver::user_preferences))
         .route("/api/tasks/{task_id}/events", post(accept::accept))
         .fallback(elsewhere)
         .method_not_allowed_fallback(super::problem::method_not_allowed)

@@ -55,6 +55,13 @@ pub(super) async fn task_updates(State(app): State<App>, request: Request) -> Re
     deliver(&app, &topic, request).await
 }
 
+/// `POST /events/user-preferences`
+pub(super) async fn user_preferences(State(app): State<App>, request: Request) -> Response {
+    // Dapr may go on with a subscription that the configuration no longer has.
+    let topic = app.config.topics.user_preferences.clone().unwrap_or_else(|| "user-preferences".to_owned());
+    deliver(&app, &topic, request).await
+}
+
 /// `POST /events/reminders`
 pub(super) async fn reminders(State(app): State<App>, request: Request) -> Response {
     let topic = app.config.topics.reminders.clone();

@@ -14,6 +14,7 @@ mod deliver;
 mod firing;
 mod listen;
 mod ops;
+mod preferences;
 mod problem;
 mod query;
 mod reminders;

@@ -140,6 +140,9 @@ impl Import {
                 let reading = off_thread(bytes.len(), move || read(&bytes, &Transport::default())).await;
                 match reading {
                     Reading::Event(event) => return self.wait(number, ImportLine::Event(event)).await,
+                    Reading::Preferences(change) => {
+                        return self.wait(number, ImportLine::Preferences(change)).await;
+                    }
                     Reading::Ignored(_) => return self.wait(number, ImportLine::Ignored).await,
                     Reading::Refused(reason) => (reason.code(), reason.to_string()),
                 }

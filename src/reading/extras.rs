@@ -189,6 +189,15 @@ pub(super) fn minutes(value: &Value) -> Result<u32, String> {
     })
 }
 
+/// Offsets before due in whole minutes, ascending and distinct; null states none.
+pub(super) fn offset_list(value: &Value) -> Result<Option<Vec<u32>>, String> {
+    let Some(items) = items(value)? else { return Ok(None) };
+    let mut minutes = items.iter().map(|item| offset(item, 60)).collect::<Result<Vec<_>, _>>()?;
+    minutes.sort_unstable();
+    minutes.dedup();
+    Ok(Some(minutes))
+}
+
 fn offset(item: &Value, unit_s: u64) -> Result<u32, String> {
     let seconds = match item {
         Value::Number(n) => whole(n).and_then(|n| n.checked_mul(unit_s)),

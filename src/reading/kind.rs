@@ -18,6 +18,10 @@ pub(super) enum Subject {
     Task(Kind),
     /// A reminder that fell due: the worker's own event.
     Reminder,
+    /// A user's preferences.
+    Preferences,
+    /// A digest of reminders: the worker's own event.
+    Digest,
     /// Something else, as the producer spelled it.
     Foreign(String),
 }
@@ -57,6 +61,8 @@ enum Word {
     /// A verb alone that is certain only under a key made for it.
     VerbIfNamed(Kind),
     Reminder,
+    Preferences,
+    Digest,
     /// A verb of ours with another noun.
     OtherThing,
     /// None of these.
@@ -82,9 +88,15 @@ fn classify(text: &str) -> Word {
             (None, Some(kind)) => Word::VerbIfNamed(kind),
             (None, None) => Word::Unknown,
         },
+        [.., noun, "digest"] if REMINDERS.contains(noun) => Word::Digest,
         [.., noun, "due"] if REMINDERS.contains(noun) => Word::Reminder,
         [.., one, other] if done_to_reminder(one, other).is_some() => {
             done_to_reminder(one, other).map_or(Word::Unknown, Word::Task)
+        }
+        [.., "preference" | "preferences", word]
+            if matches!(verb(word), Some(Kind::Created | Kind::Updated)) =>
+        {
+            Word::Preferences
         }
         [.., noun, word] if NOUNS.contains(noun) => verb(word).map_or(Word::Unknown, Word::Task),
         [.., word, noun] if NOUNS.contains(noun) => verb(word).map_or(Word::Unknown, Word::Task),
@@ -154,6 +166,8 @@ pub(super) fn subject(layers: &[&Layer<'_>]) -> Result<Subject, Reason> {
             Word::Task(kind) => return Ok(Subject::Task(kind)),
             Word::Verb(kind) | Word::VerbIfNamed(kind) if by_name => return Ok(Subject::Task(kind)),
             Word::Reminder => return Ok(Subject::Reminder),
+            Word::Preferences => return Ok(Subject::Preferences),
+            Word::Digest => return Ok(Subject::Digest),
             Word::OtherThing => return Ok(Subject::Foreign(excerpt(text))),
             Word::Unknown if by_name => return Ok(Subject::Foreign(excerpt(text))),
             Word::Verb(kind) => vague_verb = vague_verb.or(Some((kind, text))),

@@ -6,7 +6,7 @@
 //!
 //! One file a noun: `wrapping` (envelopes), `names` (the table of keys), `kind`, `task` (where the task is and its
 //! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `nags` (reminders after due), `actions`
-//! (snoozes and acknowledgements), `stamp` (dates), `origin` (ids, stamps, trace), `mentions` (whose a body is, read or
+//! (snoozes and acknowledgements), `stamp` (dates), `origin` (ids, stamps, trace), `preferences` (what users wish), `mentions` (whose a body is, read or
 //! not), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
 //!
 //! Must never know: a store, a clock, HTTP, or what the worker makes of an event.
@@ -22,19 +22,23 @@ mod mentions;
 mod nags;
 mod names;
 mod origin;
+mod preferences;
 mod reason;
 mod stamp;
 mod statements;
 mod task;
 mod wrapping;
 
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::domain::{Event, Kind, PRODUCER, TaskId, Timestamp};
+use crate::domain::digest::DIGEST_MEMBERS_MAX;
+use crate::domain::{Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
 pub use mentions::{mentions, names_user, task_of};
+pub use preferences::{read_wishes, user_id};
 pub use reason::{EXCERPT_MAX_BYTES, Reason};
 pub use wrapping::WRAPPINGS_MAX;
 
@@ -60,6 +64,8 @@ pub struct Transport<'a> {
 pub enum Reading {
     /// A task event.
     Event(Box<Event>),
+    /// A change of a user's preferences.
+    Preferences(Box<PreferencesChange>),
     /// Surely not for us: to be acknowledged and counted.
     Ignored(Ignored),
     /// No certain event: to be dropped and kept in quarantine with the reason.
@@ -71,7 +77,7 @@ pub enum Reading {
 pub enum Ignored {
     /// A record without a value: Kafka's mark for "delete this key".
     Tombstone,
-    /// A `reminder_due`.
+    /// A `reminder_due` or a `reminder_digest`.
     Reminder,
     /// Another kind of event, as its producer spelled it (an excerpt).
     Unrelated(String),
@@ -104,7 +110,8 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
     let told = Told::of(&unwrapped.envelopes, body);
     let kind = match told.subject()? {
         Subject::Task(kind) => kind,
-        Subject::Reminder => return Ok(Reading::Ignored(Ignored::Reminder)),
+        Subject::Reminder | Subject::Digest => return Ok(Reading::Ignored(Ignored::Reminder)),
+        Subject::Preferences => return preferences(&told, body, &unwrapped.envelopes, transport),
         Subject::Foreign(word) => return Ok(Reading::Ignored(Ignored::Unrelated(word))),
     };
     let mut refused = Refused::default();
@@ -131,6 +138,24 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
     })))
 }
 
+/// Reads a change of a user's preferences.
+fn preferences(
+    told: &Told<'_>,
+    body: &Map<String, Value>,
+    envelopes: &[Map<String, Value>],
+    transport: &Transport<'_>,
+) -> Result<Reading, Reason> {
+    let mut refused = Refused::default();
+    let (user, wishes) = preferences::read(body, &mut refused)?;
+    let said = Said::Event {
+        stamps: origin::stamps(told, envelopes, transport, &mut refused),
+        offset: transport.offset.unwrap_or(0),
+        message_id: origin::message_id(told, envelopes),
+        producer: origin::producer(told),
+    };
+    Ok(Reading::Preferences(Box::new(PreferencesChange { user, said, wishes, refused: refused.into_vec() })))
+}
+
 /// A reminder of ours that came back through the broker.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Receipt {
@@ -140,22 +165,38 @@ pub struct Receipt {
     pub task_id: TaskId,
     /// When it was planned for, which is its `timestamp`; `None` where its `producer` is none of our workers.
     pub planned_at: Option<Timestamp>,
+    /// It came back with others in a digest.
+    pub in_digest: bool,
 }
 
-/// Reads a `reminder_due` back, in any wrapping; `None` for anything else.
+/// Reads back a `reminder_due`, or the reminders of a `reminder_digest`, in any wrapping; nothing for anything else.
 #[must_use]
-pub fn read_receipt(body: &[u8]) -> Option<Receipt> {
-    let unwrapped = task::open(body).ok()?;
-    let told = Told::of(&unwrapped.envelopes, unwrapped.body.as_object()?);
-    if told.subject() != Ok(Subject::Reminder) {
-        return None;
-    }
-    let event_id = origin::message_id(&told, &unwrapped.envelopes)?.parse().ok()?;
+pub fn read_receipts(body: &[u8]) -> Vec<Receipt> {
+    let Ok(unwrapped) = task::open(body) else { return Vec::new() };
+    let Some(body) = unwrapped.body.as_object() else { return Vec::new() };
+    let told = Told::of(&unwrapped.envelopes, body);
     let ours = origin::producer(&told).as_deref() == Some(PRODUCER);
     let stamps =
         || origin::stamps(&told, &unwrapped.envelopes, &Transport::default(), &mut Refused::default());
     let planned_at = ours.then(stamps).and_then(|stamps| stamps.event).map(|stamp| stamp.at);
-    Some(Receipt { event_id, task_id: told.task_id(true).ok()?, planned_at })
+    match told.subject() {
+        Ok(Subject::Reminder) => {
+            let event_id = origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse().ok());
+            let alone = event_id.zip(told.task_id(true).ok());
+            let of = |(event_id, task_id)| Receipt { event_id, task_id, planned_at, in_digest: false };
+            alone.map(of).into_iter().collect()
+        }
+        Ok(Subject::Digest) => {
+            let items = body.get("payload").and_then(|payload| payload.get("items")?.as_array());
+            let of = |item: &Value| {
+                let event_id = item.get("reminder_id")?.as_str()?.parse().ok()?;
+                let task_id = task::task_id(item.get("task_id")?.as_str()?.to_owned()).ok()?;
+                Some(Receipt { event_id, task_id, planned_at, in_digest: true })
+            };
+            items.into_iter().flatten().take(DIGEST_MEMBERS_MAX).filter_map(of).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -101,6 +101,25 @@ pub enum Reason {
         /// What is wrong with it.
         why: String,
     },
+    /// A user's preferences that do not say whose they are.
+    #[error("nothing says whose preferences these are; send `user_id` in the payload")]
+    UserMissing,
+    /// A user id that is neither text nor an exact integer, or is empty or too long.
+    #[error("`{key}` is no user id: {why}")]
+    UserUnreadable {
+        /// The key as the producer wrote it.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A user's preferences of which none can be read.
+    #[error("none of the preferences can be read; `{key}`: {why}")]
+    PreferencesUnreadable {
+        /// The first key as the producer wrote it.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A body that is no bulk delivery: no `entries`, or an entry without `entryId` or `event`.
     #[error("the body is no bulk delivery: {detail}")]
     NotABulk {
@@ -130,6 +149,9 @@ impl Reason {
             Self::ZoneUnreadable { .. } => "zone_unreadable",
             Self::ChangesUnreadable { .. } => "changes_unreadable",
             Self::SnoozeUnreadable { .. } => "snooze_unreadable",
+            Self::UserMissing => "user_missing",
+            Self::UserUnreadable { .. } => "user_unreadable",
+            Self::PreferencesUnreadable { .. } => "preferences_unreadable",
             Self::NotABulk { .. } => "not_a_bulk",
         }
     }

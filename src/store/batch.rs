@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{Claim, IndexKey, Meta, OutboxEntry, Quarantined};
-use crate::domain::{Record, State, TaskId};
+use crate::domain::{Preferences, Record, State, TaskId};
 
 /// One write.
 #[derive(Clone, PartialEq, Debug)]
@@ -17,6 +17,10 @@ pub enum Op {
     PutRecord(TaskId, Box<Record>),
     /// A record goes.
     RemoveRecord(TaskId),
+    /// A user's preferences.
+    PutPreferences(String, Box<Preferences>),
+    /// A user's wishes go.
+    RemovePreferences(String),
     /// A pending reminder's place.
     PutPending(IndexKey, TaskId),
     /// It is no longer there.

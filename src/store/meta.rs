@@ -82,6 +82,15 @@ pub struct Paused {
     pub reason: Option<String>,
 }
 
+/// A pass over all tasks that plans anew those of users with preferences, some of which have changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WishesPass {
+    /// The last task done.
+    pub after: Option<TaskId>,
+    /// Preferences have changed since it began: another one must follow.
+    pub again: bool,
+}
+
 /// Counters, marks and numbers.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Meta {
@@ -95,6 +104,10 @@ pub struct Meta {
     pub policy: Option<PolicyMark>,
     /// How far the planning anew under the policy in force has come: the last task done. `None` when it is done.
     pub replanning_after: Option<Option<TaskId>>,
+    /// Users whose preferences are kept.
+    pub users: u64,
+    /// The planning anew after a change of preferences. `None` when it is done.
+    pub wishes_pass: Option<WishesPass>,
     /// The next claim's number.
     pub next_claim: u64,
     /// The next quarantined event's number.

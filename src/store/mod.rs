@@ -10,10 +10,10 @@ mod batch;
 mod meta;
 pub mod sled;
 
-use crate::domain::{Record, ReminderId, TaskId, Timestamp};
+use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
-pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage};
+pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);
@@ -103,6 +103,18 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]
     fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError>;
+
+    /// The preferences of `user`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn preferences(&self, user: &str) -> Result<Option<Preferences>, StoreError>;
+
+    /// The users whose preferences are kept, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError>;
 
     /// Pending reminders in the order in which they wake.
     ///

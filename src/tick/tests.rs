@@ -2,11 +2,13 @@
 
 use crate::dapr::{PublishOutcome, reminder_due};
 use crate::domain::decide::REASON_UNKNOWN;
+use crate::domain::tests::preferences::wished;
 use crate::domain::tests::{event, minute, task, title, updated};
-use crate::domain::{Kind, State};
+use crate::domain::{Kind, Quiet, QuietMode, State, Statement, Wish};
 use crate::scheduler::tests::broker::{TIMEOUT, ambiguous, hung, refused, unreachable};
 use crate::scheduler::tests::{BACKOFF, MILLI, PACE, SECOND, TOPIC, Worker, after, due_in, of};
 use crate::store::Store as _;
+use crate::writer::{Content, Delivery};
 
 use super::*;
 
@@ -41,13 +43,14 @@ async fn a_reminder_goes_out_to_the_topic_keyed_by_its_task_as_the_envelope_that
     let worker = worker_with_due(&["a", "b"]).await;
     let batch = claim(&worker).await;
     let policy = batch.policy.clone();
+    let rules = Rules { in_force: &policy, user: None };
     assert_eq!(worker.tick().send(batch).await, Sent::Some);
     let [request] = &worker.broker.requests()[..] else { panic!("one request") };
     assert_eq!(request.topic, TOPIC);
     assert_eq!(request.batch.len(), 2);
     for outgoing in &request.batch {
         let (id, record) = (task(&outgoing.key), worker.record(&outgoing.key));
-        assert_eq!(outgoing.event, reminder_due(&id, &record.task, &record.reminders[0], &policy));
+        assert_eq!(outgoing.event, reminder_due(&id, &record.task, &record.reminders[0], &rules));
     }
     assert_eq!(standing(&worker, "a"), (State::Published, 0, false));
 }
@@ -181,4 +184,33 @@ async fn lateness_is_from_the_planned_instant_until_the_broker_had_it() {
     worker.broker.answers(|request| request.all(&PublishOutcome::Published).after(250 * MILLI));
     pass(&worker).await;
     assert_eq!(worker.reminder("t").lateness(), Some(Duration::from_millis(1_250)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_digest_is_one_event_of_its_user_and_a_repeat_has_the_same_bytes() {
+    let worker = Worker::still().await;
+    let quiet = Quiet::new("08:00".parse().unwrap(), "09:30".parse().unwrap(), QuietMode::Defer).unwrap();
+    let change = wished(minute(0), &[Wish::Quiet(Some(quiet))]);
+    let content = Content::Preferences(Box::new(change), Bytes::new());
+    worker.writer.deliver(vec![Delivery { at: minute(0), topic: TOPIC.into(), content }]).await;
+    let owned = |id: &str| {
+        let mut event = due_in(id, 1_000);
+        event.statements.insert(0, Statement::User(Some("u".into())));
+        event
+    };
+    worker.tell_all(["a", "b"].map(owned).into()).await;
+    worker.sleep_until(minute(31)).await;
+    worker.broker.answers(|request| request.each(|_| ambiguous()));
+    assert!(matches!(pass(&worker).await, Sent::None(_)));
+    assert_eq!(standing(&worker, "a"), (State::Pending, 1, true));
+    worker.broker.answers(|request| request.each(|_| PublishOutcome::Published));
+    sleep_until_next_attempt(&worker, "a").await;
+    assert_eq!(pass(&worker).await, Sent::Some);
+    let [first, again] = &worker.broker.requests()[..] else { panic!("two requests") };
+    assert_eq!(first.batch, again.batch, "byte for byte");
+    let [outgoing] = &first.batch[..] else { panic!("one event") };
+    assert_eq!(outgoing.key, "u");
+    for id in ["a", "b"] {
+        assert_eq!(standing(&worker, id), (State::Published, 1, false));
+    }
 }

@@ -62,7 +62,9 @@ impl Core {
 
     /// Whether there is work that waits for no command.
     pub(super) fn has_work_put_off(&self) -> bool {
-        self.meta.replanning_after.is_some() || (self.is_quiet() && self.receipts.len() >= RECEIPTS_A_COMMIT)
+        self.meta.replanning_after.is_some()
+            || self.meta.wishes_pass.is_some()
+            || (self.is_quiet() && self.receipts.len() >= RECEIPTS_A_COMMIT)
     }
 
     /// Whether no reminder is on its way: then there is time for what is put off.
@@ -134,6 +136,7 @@ impl Group<'_> {
             self.write_receipts()?;
         }
         self.replan_step()?;
+        self.wishes_step()?;
         if long_ago && self.core.counters_unwritten {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }

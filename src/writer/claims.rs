@@ -12,7 +12,7 @@ use super::queue::Lane;
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
 use crate::domain::catch_up::MISSED_AFTER;
 use crate::domain::decide::{self, Attempt};
-use crate::domain::{Record, Reminder, ReminderId, State, TaskId};
+use crate::domain::{Record, Reminder, ReminderId, Rules, State, TaskId, let_go};
 use crate::store::{IndexEntry, Op, StoreError};
 
 impl Group<'_> {
@@ -26,15 +26,18 @@ impl Group<'_> {
         if self.scan(limit, &mut reminders)? {
             self.claim_held(limit, &mut reminders)?;
         }
-        if reminders.is_empty() {
+        let digests = self.digests(&mut reminders, self.effects.scanned_to)?;
+        if reminders.is_empty() && digests.is_empty() {
             return Ok(None);
         }
         let number = self.meta.next_claim;
         self.meta.next_claim += 1;
-        let named: Vec<(ReminderId, TaskId)> = reminders.iter().map(|c| (c.id, c.task_id.clone())).collect();
+        let together = digests.iter().flat_map(|digest| &digest.members);
+        let named: Vec<(ReminderId, TaskId)> =
+            reminders.iter().chain(together).map(|c| (c.id, c.task_id.clone())).collect();
         self.batch.push(Op::PutClaim(claim_record(number, &named)));
         self.effects.claimed.push((number, named));
-        Ok(Some(ClaimedBatch { number, reminders, policy: Arc::clone(&self.core.policy) }))
+        Ok(Some(ClaimedBatch { number, reminders, digests, policy: Arc::clone(&self.core.policy) }))
     }
 
     /// Claims what is due and not held back, in time order, until there are `limit`; true if all that is due has been
@@ -72,17 +75,23 @@ impl Group<'_> {
         else {
             return Ok(());
         };
-        let mut ended: HashMap<ReminderId, Attempt> =
-            settlements.into_iter().map(|settlement| (settlement.id, settlement.attempt)).collect();
+        let mut ended: HashMap<ReminderId, (Attempt, Option<ReminderId>)> =
+            settlements.into_iter().map(|settled| (settled.id, (settled.attempt, settled.within))).collect();
         for (id, task) in named {
-            let attempt = ended
+            let (attempt, within) = ended
                 .remove(id)
-                .unwrap_or_else(|| Attempt::Ambiguous("the attempt ended without a result".into()));
+                .unwrap_or_else(|| (Attempt::Ambiguous("the attempt ended without a result".into()), None));
             let (now, backoff) = (self.now, self.core.settings.backoff);
             let Some(mut record) = self.readable(task)? else { continue };
             if let Some(reminder) = pending(&mut record, task, id) {
-                decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
-                self.plan_next(task, &mut record);
+                // It may have been moved meanwhile; what it went out in is what is true of it.
+                if attempt == Attempt::Confirmed {
+                    reminder.within = within;
+                }
+                // Members of a digest stay together.
+                let seed = seed(&reminder.within.unwrap_or(*id));
+                decide::end_attempt(reminder, &attempt, &backoff, seed, now);
+                self.plan_next(task, &mut record)?;
                 self.put(task, record)?;
             }
         }
@@ -116,18 +125,31 @@ impl Group<'_> {
             Err(other) => return Err(other),
         };
         let mut dirty = false;
+        let user = self.preferences_of(&record.task)?;
         if record.generation != self.core.policy.generation {
-            self.replan(task, &mut record);
+            self.replan(task, &mut record)?;
             dirty = true;
+        } else if user.is_some() && self.meta.wishes_pass.is_some() {
+            let before = record.reminders.clone();
+            self.replan(task, &mut record)?;
+            dirty = record.reminders != before;
         }
         let now = self.now;
         if now.since(entry.key.0) > MISSED_AFTER && was_in != Some(Lane::OnTime) {
-            dirty |= self.catch_up(task, &mut record);
+            dirty |= self.catch_up(task, &mut record)?;
         }
         let mut claimed = None;
+        let unwanted = user.as_deref().and_then(|user| {
+            let rules = Rules { in_force: &self.core.policy, user: Some(user) };
+            let reminder = record.reminders.iter().find(|r| r.state == State::Pending && r.id(task) == id)?;
+            let_go(&record.task, reminder, &rules)
+        });
         match pending(&mut record, task, &id) {
             Some(reminder) if reminder.wakes_at() <= now && reminder.fire_at <= now => {
-                if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
+                if let Some(reason) = unwanted {
+                    decide::release(reminder, reason, now);
+                    dirty = true;
+                } else if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
                     claimed = Some(reminder.clone());
                 } else {
                     dirty = true;
@@ -148,10 +170,11 @@ impl Group<'_> {
             task_id: task.clone(),
             id,
             task: Arc::new(if dirty { record.task.clone() } else { std::mem::take(&mut record.task) }),
+            user,
             reminder,
         });
         if dirty {
-            self.plan_next(task, &mut record);
+            self.plan_next(task, &mut record)?;
             self.put(task, record)?;
         }
         Ok(claimed)

@@ -156,7 +156,7 @@ impl Core {
                 let Some(mut record) = group.readable(&entry.task)? else { continue };
                 if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
                     lose_attempt(reminder, now);
-                    group.plan_next(&entry.task, &mut record);
+                    group.plan_next(&entry.task, &mut record)?;
                     group.put(&entry.task, record)?;
                 }
             }

@@ -80,7 +80,7 @@ impl Group<'_> {
         let page = self.core.store.tasks(after, STEP_MAX)?;
         erased.next = page.last().filter(|_| page.len() == STEP_MAX).cloned();
         if erased.next.is_none() {
-            self.erase_preferences(user);
+            self.erase_preferences(user)?;
         }
         for task in page {
             let mut reminders = match self.record(&task) {
@@ -105,8 +105,25 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Removes what is kept of the user beside tasks, in one commit with the last of them. There is nothing yet.
-    fn erase_preferences(&mut self, _user: &str) {}
+    /// Removes what is kept of the user beside tasks, in one commit with the last of them.
+    fn erase_preferences(&mut self, user: &str) -> Result<(), StoreError> {
+        let is_kept = match self.users.get(user) {
+            Some(known) => known.is_some(),
+            None if self.meta.users == 0 => false,
+            None => match self.core.store.preferences(user) {
+                Ok(found) => found.is_some(),
+                // What can't be read goes too.
+                Err(StoreError::Corrupt(_)) => true,
+                Err(other) => return Err(other),
+            },
+        };
+        if is_kept {
+            self.batch.push(Op::RemovePreferences(user.to_owned()));
+            self.meta.users = self.meta.users.saturating_sub(1);
+            self.users.insert(user.to_owned(), None);
+        }
+        Ok(())
+    }
 
     /// Removes an entry, if it is still there; a result of its attempt then finds none.
     fn erase_outbox(&mut self, number: u64) -> Result<bool, StoreError> {

@@ -32,6 +32,18 @@ impl Group<'_> {
             Content::Refused { code, reason, body, length } => {
                 self.quarantine(at, topic, code, reason, &body, length)
             }
+            Content::Preferences(change, body) => match self.merge_preferences(&change, at) {
+                Ok(_) => Ok(Verdict::Success),
+                Err(StoreError::Corrupt(why)) => {
+                    tracing::error!(
+                        user = change.user,
+                        why,
+                        "the preferences of a user can't be read; a change of them is in quarantine"
+                    );
+                    self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
+                }
+                Err(other) => Err(other),
+            },
             Content::Event(event, body) => match self.merge(&event, at) {
                 Ok(true) => Ok(Verdict::Success),
                 Ok(false) => {
@@ -62,7 +74,7 @@ impl Group<'_> {
 
     fn fold_into(&mut self, mut record: Record, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
         if self.apply(&mut record, event, at).changed {
-            self.replan(&event.task_id, &mut record);
+            self.replan(&event.task_id, &mut record)?;
             self.put(&event.task_id, record)?;
         }
         Ok(true)

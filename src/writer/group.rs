@@ -4,11 +4,12 @@
 //! own state changes before that batch is on the disk.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::core::Core;
 use super::foreign::ForeignReminder;
 use super::outbox::OutboxPass;
-use crate::domain::{Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
+use crate::domain::{Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
 
 /// A record as the group found it and as it will leave it.
@@ -25,6 +26,8 @@ pub(super) struct Group<'a> {
     pub(super) meta: Meta,
     pub(super) batch: Batch,
     pub(super) effects: Effects,
+    /// Preferences of users as the group has them so far; `None` where a user has none.
+    pub(super) users: HashMap<String, Option<Arc<Preferences>>>,
     records: HashMap<TaskId, Staged>,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Group<'a> {
             meta: core.meta.clone(),
             batch: Batch::default(),
             effects: Effects::default(),
+            users: HashMap::new(),
             records: HashMap::new(),
         }
     }
@@ -141,16 +145,19 @@ impl<'a> Group<'a> {
     }
 
     /// Brings a record's reminders into line with its plan.
-    pub(super) fn replan(&self, task: &TaskId, record: &mut Record) {
-        let rules = Rules { in_force: &self.core.policy };
+    pub(super) fn replan(&mut self, task: &TaskId, record: &mut Record) -> Result<(), StoreError> {
+        let user = self.preferences_of(&record.task)?;
+        let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
         decide::replan(task, record, &rules, self.now, &|reminder| self.is_in_flight(reminder));
+        Ok(())
     }
 
     /// After a reminder of a task that comes again was settled its next one is planned.
-    pub(super) fn plan_next(&self, task: &TaskId, record: &mut Record) {
+    pub(super) fn plan_next(&mut self, task: &TaskId, record: &mut Record) -> Result<(), StoreError> {
         if record.task.recurrence().is_some() {
-            self.replan(task, record);
+            self.replan(task, record)?;
         }
+        Ok(())
     }
 
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.

@@ -6,7 +6,7 @@
 
 use super::group::Group;
 use crate::domain::import::keep_past;
-use crate::domain::{Event, Outcome, Timestamp};
+use crate::domain::{Event, Outcome, PreferencesChange, Timestamp};
 use crate::store::StoreError;
 
 /// A line of an import that could be read.
@@ -14,6 +14,8 @@ use crate::store::StoreError;
 pub enum ImportLine {
     /// A task event.
     Event(Box<Event>),
+    /// A change of a user's preferences.
+    Preferences(Box<PreferencesChange>),
     /// Something that is none of the worker's business.
     Ignored,
 }
@@ -52,6 +54,19 @@ impl Group<'_> {
                     self.ignore();
                     Outcome::Ignored
                 }
+                ImportLine::Preferences(change) => match self.merge_preferences(&change, arrived) {
+                    Ok(outcome) => outcome,
+                    Err(StoreError::Corrupt(why)) => {
+                        tracing::error!(
+                            user = change.user,
+                            why,
+                            "the preferences of a user can't be read; an imported change of them is refused"
+                        );
+                        imported.unreadable.push((place, why));
+                        continue;
+                    }
+                    Err(other) => return Err(other),
+                },
                 ImportLine::Event(event) => match self.import_event(&event, arrived, &mut imported.past) {
                     Ok(outcome) => outcome,
                     Err(StoreError::Corrupt(why)) => {
@@ -84,10 +99,10 @@ impl Group<'_> {
         let applied = self.apply(&mut record, event, arrived);
         if applied.changed {
             let before = record.reminders.clone();
-            self.replan(&event.task_id, &mut record);
+            self.replan(&event.task_id, &mut record)?;
             // A record has few reminders.
             *past += keep_past(&before, &mut record, arrived) as u64;
-            self.plan_next(&event.task_id, &mut record);
+            self.plan_next(&event.task_id, &mut record)?;
             self.put(&event.task_id, record)?;
         }
         Ok(applied.outcome)

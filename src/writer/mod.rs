@@ -13,6 +13,7 @@
 mod answer;
 mod claims;
 mod core;
+mod digests;
 mod erase;
 mod events;
 mod foreign;
@@ -22,6 +23,7 @@ mod import;
 mod outbox;
 mod pacing;
 mod pause;
+mod preferences;
 mod purge;
 mod queue;
 mod receipts;
@@ -39,7 +41,8 @@ use tokio::sync::oneshot;
 
 use crate::domain::decide::Attempt;
 use crate::domain::{
-    Backoff, Event, Policy, PolicyInForce, Reminder, ReminderId, Task, TaskId, Timestamp, Verdict,
+    Backoff, Event, Policy, PolicyInForce, Preferences, PreferencesChange, Reminder, ReminderId, Task,
+    TaskId, Timestamp, Verdict,
 };
 use crate::store::OutboxEntry;
 
@@ -79,6 +82,8 @@ pub struct Delivery {
 pub enum Content {
     /// A task event, and the body it was read from, should it be older than the horizon.
     Event(Box<Event>, bytes::Bytes),
+    /// A change of a user's preferences, and the body it was read from.
+    Preferences(Box<PreferencesChange>, bytes::Bytes),
     /// Something that is none of the worker's business.
     Ignored,
     /// Something that can't be read.
@@ -98,7 +103,9 @@ impl Delivery {
     /// How many plain events it weighs: a group is bounded in bytes as well.
     fn weight(&self) -> usize {
         let bytes = match &self.content {
-            Content::Event(_, body) | Content::Refused { body, .. } => body.len(),
+            Content::Event(_, body) | Content::Preferences(_, body) | Content::Refused { body, .. } => {
+                body.len()
+            }
             Content::Ignored => 0,
         };
         1 + bytes / BYTES_AN_EVENT
@@ -114,8 +121,23 @@ pub struct Claimed {
     pub id: ReminderId,
     /// Its task as it was when claimed.
     pub task: Arc<Task>,
+    /// The preferences of its task's user, if it has any.
+    pub user: Option<Arc<Preferences>>,
     /// Itself.
     pub reminder: Reminder,
+}
+
+/// Reminders of one user whose attempt in one event has begun.
+#[derive(Clone, Debug)]
+pub struct ClaimedDigest {
+    /// The event's identity.
+    pub id: ReminderId,
+    /// Whose they are.
+    pub user: String,
+    /// When they are planned for.
+    pub at: Timestamp,
+    /// The reminders in the order of their own instants; never empty.
+    pub members: Vec<Claimed>,
 }
 
 /// A batch of reminders whose attempt has begun: its claim is on the disk.
@@ -123,8 +145,10 @@ pub struct Claimed {
 pub struct ClaimedBatch {
     /// The claim's number.
     pub number: u64,
-    /// The reminders in the order in which they go out; never empty.
+    /// The reminders that go out alone, in time order.
     pub reminders: Vec<Claimed>,
+    /// Those that go out together; there is at least one of either.
+    pub digests: Vec<ClaimedDigest>,
     /// The policy they were planned under.
     pub policy: Arc<PolicyInForce>,
 }
@@ -147,6 +171,8 @@ pub struct Settlement {
     pub task_id: TaskId,
     /// Its identity.
     pub id: ReminderId,
+    /// The digest that it was tried in, if it was.
+    pub within: Option<ReminderId>,
     /// How it ended.
     pub attempt: Attempt,
 }

@@ -265,19 +265,21 @@ impl Group<'_> {
     }
 
     /// Ends what the choice in force ends of the missed reminders of `task`; true if it ended any.
-    pub(super) fn catch_up(&self, task: &TaskId, record: &mut Record) -> bool {
+    pub(super) fn catch_up(&mut self, task: &TaskId, record: &mut Record) -> Result<bool, StoreError> {
         let choice = self.core.settings.firing.catch_up;
         let expire_after = self.core.policy.policy.expire_after;
-        let in_flight = |id: &ReminderId| self.is_in_flight(id);
+        let now = self.now;
         let mut changed = false;
         if choice != CatchUp::Fire && record.task.recurrence().is_some() {
-            let rules = Rules { in_force: &self.core.policy };
-            changed = decide::to_last_missed(task, record, &rules, self.now, &in_flight);
+            let user = self.preferences_of(&record.task)?;
+            let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
+            changed = decide::to_last_missed(task, record, &rules, now, &|id| self.is_in_flight(id));
             if changed {
-                self.replan(task, record);
+                self.replan(task, record)?;
             }
         }
-        changed | catch_up::catch_up(task, record, choice, expire_after, self.now, &in_flight)
+        let in_flight = |id: &ReminderId| self.is_in_flight(id);
+        Ok(changed | catch_up::catch_up(task, record, choice, expire_after, now, &in_flight))
     }
 }
 

@@ -14,7 +14,7 @@ impl Group<'_> {
         for task in page {
             let Some(mut record) = self.readable(&task)? else { continue };
             if record.generation != self.core.policy.generation {
-                self.replan(&task, &mut record);
+                self.replan(&task, &mut record)?;
                 self.put(&task, record)?;
             }
         }

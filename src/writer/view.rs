@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::claims::pending;
 use super::foreign::Foreign;
 use super::pacing::{HeldBack, Pacing};
-use crate::domain::{PolicyInForce, Timestamp};
+use crate::domain::{PolicyInForce, Preferences, Task, Timestamp};
 use crate::store::{Meta, Store, StoreError};
 
 /// How many of the next reminders are looked at for the oldest overdue one. Failed attempts stand in the
@@ -43,6 +43,18 @@ impl View<'_> {
     #[must_use]
     pub fn held_back(&self) -> Option<HeldBack> {
         self.pacing.borrow().held_back()
+    }
+
+    /// The preferences of the user of `task`; `None` where there are none, or they can't be read.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn preferences_of(&self, task: &Task) -> Result<Option<Preferences>, StoreError> {
+        let Some(user) = task.user().filter(|_| self.meta.users > 0) else { return Ok(None) };
+        match self.store.preferences(user) {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            found => found,
+        }
     }
 
     /// What should have gone out by `now`.

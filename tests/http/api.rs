@@ -160,7 +160,7 @@ async fn a_reminder_that_was_put_off_is_listed_by_the_instant_it_was_planned_for
     };
     let claimed = &batch.reminders[0];
     let attempt = Attempt::Failed("the broker is away".into());
-    let settlement = Settlement { task_id: claimed.task_id.clone(), id: claimed.id, attempt };
+    let settlement = Settlement { task_id: claimed.task_id.clone(), id: claimed.id, within: None, attempt };
     worker.writer.settle(batch.number, vec![settlement]).await.unwrap();
     let fire_at = claimed.reminder.fire_at;
     let after = fire_at.plus(std::time::Duration::from_millis(1));

@@ -236,7 +236,10 @@ fn the_acls_let_the_worker_do_what_it_does_and_name_its_group() {
         let heard: BTreeSet<String> =
             all.iter().filter(|name| Some(*name) != config.topics.dead_letter.as_ref()).cloned().collect();
         faults.unless_same("topics that may be read", read, heard);
-        faults.unless_same("topics that may be written", write, all);
+        // Users' preferences are heard alone.
+        let written =
+            all.into_iter().filter(|name| Some(name) != config.topics.user_preferences.as_ref()).collect();
+        faults.unless_same("topics that may be written", write, written);
         faults.unless_same("groups", groups, BTreeSet::from([app_id(tree)]));
     };
     holds(
@@ -244,6 +247,11 @@ fn the_acls_let_the_worker_do_what_it_does_and_name_its_group() {
         &[
             (TOPICS, "--group reminder-worker", "--group worker"),
             (TOPICS, "--topic task-updates", "--topic task-changes"),
+            (
+                TOPICS,
+                "read,describe --topic user-preferences",
+                "read,write,describe --topic user-preferences",
+            ),
             (
                 TOPICS,
                 "write,describe --topic reminder-worker-dead-letters",

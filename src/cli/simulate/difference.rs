@@ -101,7 +101,7 @@ mod tests {
     fn claimed(task: &str) -> Claimed {
         let task_id = TaskId::new(task).unwrap();
         let reminder = Reminder::pending(None, Rule::Offset(0), at(0));
-        Claimed { id: reminder.id(&task_id), task_id, task: Arc::new(Task::default()), reminder }
+        Claimed { id: reminder.id(&task_id), task_id, task: Arc::new(Task::default()), user: None, reminder }
     }
 
     fn instants(pair: &Pair) -> (&str, Option<i64>, Option<i64>) {

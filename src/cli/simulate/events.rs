@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::cli::Failure;
 use crate::cli::terminal::harmless;
-use crate::domain::{Event, Timestamp};
+use crate::domain::{Said, Stamps, Timestamp};
 use crate::intake::{self, EVENT_MAX_BYTES};
 use crate::reading::{Reading, Transport, read};
 use crate::writer::Content;
@@ -141,11 +141,10 @@ fn look(line: &[u8]) -> Line {
         return Line::Blank;
     }
     match read(line, &Transport::default()) {
-        Reading::Event(event) => match stamp(&event) {
-            Some(at) => Line::Event(at),
-            None => {
-                Line::Unread("it has no `timestamp` that can be read, so no time to be played at".to_owned())
-            }
+        Reading::Event(event) => played_at(event.stamps),
+        Reading::Preferences(change) => match change.said {
+            Said::Event { stamps, .. } => played_at(stamps),
+            Said::Now => played_at(Stamps::default()),
         },
         Reading::Ignored(_) => Line::Ignored,
         Reading::Refused(reason) => Line::Unread(reason.to_string()),
@@ -157,8 +156,11 @@ fn too_long() -> Line {
 }
 
 /// When the event was made, else when its envelope was.
-fn stamp(event: &Event) -> Option<Timestamp> {
-    event.stamps.event.or(event.stamps.envelope).map(|stamp| stamp.at)
+fn played_at(stamps: Stamps) -> Line {
+    match stamps.event.or(stamps.envelope) {
+        Some(stamp) => Line::Event(stamp.at),
+        None => Line::Unread("it has no `timestamp` that can be read, so no time to be played at".to_owned()),
+    }
 }
 
 /// Reads to the end of the line: so many bytes.

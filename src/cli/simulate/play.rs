@@ -11,8 +11,8 @@ pub(super) fn alone(mut world: World, mut screen: Screen) -> Result<(), Failure>
     while let Some(now) = world.next() {
         world.advance(now)?;
         while let Some(fired) = world.fire()? {
-            for claimed in &fired.reminders {
-                screen.fires(fired.at, claimed, &fired.policy)?;
+            for (claimed, digest) in fired.reminders() {
+                screen.fires(fired.at, claimed, digest, &fired.batch.policy)?;
             }
             if screen.is_unread() {
                 return Ok(());
@@ -60,7 +60,7 @@ fn fire_once(worlds: &mut [(Side, &mut World)], difference: &mut Difference) -> 
     for (side, world) in worlds {
         let Some(fired) = world.fire()? else { continue };
         any = true;
-        for claimed in &fired.reminders {
+        for (claimed, _) in fired.reminders() {
             difference.note(*side, fired.at, claimed);
         }
     }

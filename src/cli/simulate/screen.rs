@@ -17,7 +17,7 @@ use crate::cli::terminal::{Paint, harmless};
 use crate::cli::{Context, Failure};
 use crate::clock::Clock;
 use crate::domain::{PolicyInForce, Timestamp};
-use crate::writer::Claimed;
+use crate::writer::{Claimed, ClaimedDigest};
 
 /// Bytes that are gathered before they are written: a call to the system for every line would cost more than the rest.
 const GATHERED_BYTES: usize = 64 * 1024;
@@ -83,10 +83,11 @@ impl Screen {
         &mut self,
         at: Timestamp,
         claimed: &Claimed,
+        digest: Option<&ClaimedDigest>,
         policy: &PolicyInForce,
     ) -> Result<(), Failure> {
         let text = match self.json {
-            true => firing_json(at, claimed, policy),
+            true => firing_json(at, claimed, digest, policy),
             false => self.table(FIRINGS).row(firing_row(at, claimed)),
         };
         self.print(&text)

@@ -11,10 +11,10 @@ use super::difference::Pair;
 use super::world::Outcome;
 use crate::cli::reminders::cell;
 use crate::cli::terminal::harmless;
-use crate::dapr::reminder_due;
 use crate::domain::{PolicyInForce, State, Timestamp};
 use crate::store::EventTally;
-use crate::writer::Claimed;
+use crate::tick::{event_of, event_of_digest};
+use crate::writer::{Claimed, ClaimedDigest};
 
 /// Rows that are looked at before the columns are as wide as they will be: what comes later is printed as it comes.
 pub(super) const MEASURED_ROWS: usize = 256;
@@ -86,8 +86,13 @@ pub(super) fn firing_row(at: Timestamp, claimed: &Claimed) -> Vec<String> {
     [&at.to_rfc3339(), &when, claimed.task_id.as_str(), &rule, title].map(cell).to_vec()
 }
 
-/// A firing as JSON, with the event that is published.
-pub(super) fn firing_json(at: Timestamp, claimed: &Claimed, policy: &PolicyInForce) -> String {
+/// A firing as JSON, with the event that is published for it, or that it is a part of.
+pub(super) fn firing_json(
+    at: Timestamp,
+    claimed: &Claimed,
+    digest: Option<&ClaimedDigest>,
+    policy: &PolicyInForce,
+) -> String {
     #[derive(Deserialize)]
     struct Published<'a> {
         #[serde(borrow)]
@@ -101,7 +106,10 @@ pub(super) fn firing_json(at: Timestamp, claimed: &Claimed, policy: &PolicyInFor
         late_by_ms: u64,
         event: Option<&'a RawValue>,
     }
-    let published = reminder_due(&claimed.task_id, &claimed.task, &claimed.reminder, policy);
+    let published = match digest {
+        Some(digest) => event_of_digest(digest, policy),
+        None => event_of(claimed, policy),
+    };
     let published: Option<Published<'_>> = serde_json::from_slice(&published).ok();
     let late = at.since(claimed.reminder.fire_at);
     json_line(&Firing {

@@ -15,9 +15,11 @@ use crate::app;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::domain::decide::Attempt;
-use crate::domain::{PolicyInForce, Tally, Timestamp};
+use crate::domain::{Tally, Timestamp};
 use crate::store::{EventTally, Store, StoreError};
-use crate::writer::{Claimed, ClaimedBatch, Delivery, GROUP_EVENTS_MAX, Rehearsal, STEP_MAX, Settlement};
+use crate::writer::{
+    Claimed, ClaimedBatch, ClaimedDigest, Delivery, GROUP_EVENTS_MAX, Rehearsal, STEP_MAX, Settlement,
+};
 
 /// How long the worker goes without forgetting ended tasks. It does hourly; a day less or more is never seen, since
 /// an ended task fires nothing and is remembered for days.
@@ -75,10 +77,17 @@ impl Patience {
 pub(super) struct Fired {
     /// That instant.
     pub(super) at: Timestamp,
-    /// In time order.
-    pub(super) reminders: Vec<Claimed>,
-    /// The policy that they were planned under.
-    pub(super) policy: Arc<PolicyInForce>,
+    /// Alone or together.
+    pub(super) batch: ClaimedBatch,
+}
+
+impl Fired {
+    /// The reminders, those that go out together last, each with the digest that it is in.
+    pub(super) fn reminders(&self) -> impl Iterator<Item = (&Claimed, Option<&ClaimedDigest>)> {
+        let together = self.batch.digests.iter();
+        let members = together.flat_map(|digest| digest.members.iter().map(move |m| (m, Some(digest))));
+        self.batch.reminders.iter().map(|claimed| (claimed, None)).chain(members)
+    }
 }
 
 /// What became of everything.
@@ -177,15 +186,17 @@ impl World {
 
     /// The broker has all of them.
     fn settle(&mut self, batch: ClaimedBatch, at: Timestamp) -> Result<Fired, Failure> {
-        let ended = |claimed: &Claimed| Settlement {
+        let fired = Fired { at, batch };
+        let ended = |(claimed, digest): (&Claimed, Option<&ClaimedDigest>)| Settlement {
             task_id: claimed.task_id.clone(),
             id: claimed.id,
+            within: digest.map(|digest| digest.id),
             attempt: Attempt::Confirmed,
         };
-        let settlements = batch.reminders.iter().map(ended).collect();
-        self.rehearsal.settle(batch.number, settlements, at).map_err(|error| unusable(&error))?;
-        self.fired += batch.reminders.len() as u64;
-        Ok(Fired { at, reminders: batch.reminders, policy: batch.policy })
+        let settlements: Vec<_> = fired.reminders().map(ended).collect();
+        self.fired += settlements.len() as u64;
+        self.rehearsal.settle(fired.batch.number, settlements, at).map_err(|error| unusable(&error))?;
+        Ok(fired)
     }
 
     /// How many reminders have fired.

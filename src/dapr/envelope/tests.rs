@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    ByPriority, CORRELATION_MAX_BYTES, Due, Event, Kind, LIST_MAX, Policy, Priority, Stamp, Stamps,
-    Statement, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, USER_ID_MAX_BYTES,
+    ByPriority, CORRELATION_MAX_BYTES, Due, Event, Kind, LIST_MAX, Policy, PolicyInForce, Priority, Stamp,
+    Stamps, Statement, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, USER_ID_MAX_BYTES,
 };
 
 /// Kafka's limit for a record, key and headers included.
@@ -25,6 +25,7 @@ fn in_force() -> PolicyInForce {
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
             follow_recurrence: true,
             recurrence_not_from: Vec::new(),
+            spread: Duration::ZERO,
             expire_after: Duration::from_secs(86_400),
         },
         generation: 1,
@@ -67,7 +68,13 @@ fn due_reminder(due: Due, zone: Zone, minutes: u32) -> Reminder {
 }
 
 fn told(task: &Task, reminder: &Reminder) -> serde_json::Value {
-    serde_json::from_slice(&reminder_due(&id("t-1"), task, reminder, &in_force())).unwrap()
+    serde_json::from_slice(&reminder_due(
+        &id("t-1"),
+        task,
+        reminder,
+        &Rules { in_force: &in_force(), user: None },
+    ))
+    .unwrap()
 }
 
 #[test]
@@ -99,7 +106,7 @@ fn a_reminder_is_published_as_its_golden_bytes() {
     );
     let hash = Sha256::digest(event_id.as_bytes());
     let span: String = hash[16..24].iter().map(|b| format!("{b:02x}")).collect();
-    let bytes = reminder_due(&id("t-1"), &task, &reminder, &in_force());
+    let bytes = reminder_due(&id("t-1"), &task, &reminder, &Rules { in_force: &in_force(), user: None });
     assert_eq!(String::from_utf8(bytes).unwrap(), golden.replace("ID", &event_id).replace("SPAN", &span));
 }
 
@@ -172,7 +179,7 @@ fn the_largest_task_makes_a_record_that_kafka_takes() {
     let longest_zone: Zone = "America/Argentina/ComodRivadavia".parse().unwrap();
     let reminder = due_reminder(Due::Wall(NINE), longest_zone, crate::domain::OFFSET_MAX_MINUTES);
     let task_id = id(&text(TASK_ID_MAX_BYTES));
-    let bytes = reminder_due(&task_id, &task, &reminder, &in_force());
+    let bytes = reminder_due(&task_id, &task, &reminder, &Rules { in_force: &in_force(), user: None });
     assert!(bytes.len() + task_id.as_str().len() < RECORD_MAX_BYTES / 8, "{}", bytes.len());
 }
 
@@ -215,7 +222,7 @@ proptest! {
                 None,
                 trace,
             );
-            reminder_due(&id("t-1"), &task, &due_reminder(Due::Instant(at(ms)), Zone::UTC, minutes), &in_force())
+            reminder_due(&id("t-1"), &task, &due_reminder(Due::Instant(at(ms)), Zone::UTC, minutes), &Rules { in_force: &in_force(), user: None })
         };
         let bytes = make();
         prop_assert_eq!(&bytes, &make());
@@ -225,3 +232,5 @@ proptest! {
         prop_assert_eq!(&event["data"]["payload"]["title"], &serde_json::json!(title));
     }
 }
+
+mod digest;

@@ -53,7 +53,7 @@ pub(super) fn without_stale(
         record.reminders.iter().any(|r| r.rule == planned.rule && r.occurrence == planned.occurrence)
     };
     // The stated due date always gets its reminder, if only as an expired one.
-    let first = occurrence(&record.task, rules.in_force);
+    let first = occurrence(&record.task, rules);
     let is_stale = |record: &Record, planned: &Planned| {
         comes_again(planned.rule)
             && planned.occurrence != first

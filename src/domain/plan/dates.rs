@@ -11,6 +11,7 @@ use chrono::NaiveTime;
 use super::Rules;
 use crate::domain::due::{Due, Moment, Zone};
 use crate::domain::event::{Field, Status};
+use crate::domain::preferences::WishField;
 use crate::domain::series::{Next, OnComplete, Series};
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
@@ -43,9 +44,10 @@ impl Dates {
     /// The occurrences of `task`; `None` where it has no due date.
     pub(in crate::domain) fn of(task: &Task, rules: &Rules<'_>) -> Option<Self> {
         let due = task.due()?;
-        let zone = zone_of(task, due, rules);
+        let (zone, zone_since) = zone_of(task, due, rules);
         let first_since = task.since(Field::Due).max(read_since(task, due, rules));
-        let series = task.recurrence().and_then(|rule| Following::read(rule, task, zone, rules));
+        let series =
+            task.recurrence().and_then(|rule| Following::read(rule, task, (zone, zone_since), rules));
         let date_only = rules.in_force.policy.date_only;
         Some(Self { first: Moment::new(due, zone), first_since, series, date_only })
     }
@@ -129,7 +131,12 @@ impl Dates {
 }
 
 impl Following {
-    fn read(rule: &str, task: &Task, zone: Zone, rules: &Rules<'_>) -> Option<Self> {
+    fn read(
+        rule: &str,
+        task: &Task,
+        (zone, zone_since): (Zone, Timestamp),
+        rules: &Rules<'_>,
+    ) -> Option<Self> {
         let policy = &rules.in_force.policy;
         let series = Series::parse(rule).ok()?;
         let is_followed = || policy.follows(task.recurrence_producer.as_deref());
@@ -137,28 +144,31 @@ impl Following {
             return None;
         }
         // Even an instant comes again by the wall.
-        let zone_since = read_since(task, Due::Wall(0), rules);
         let since = task.since(Field::Recurrence).max(zone_since).max(rules.in_force.since.recurrence);
         Some(Self { series, zone, since })
     }
 }
 
-/// The zone that `stated` of `task` is read in.
-pub(super) fn zone_of(task: &Task, _stated: Due, rules: &Rules<'_>) -> Zone {
-    task.zone().unwrap_or(rules.in_force.policy.default_zone)
+/// The zone that `stated` is read in, and since when that is so: the task's, else for a date alone the user's, else the
+/// default one. A naive time is never the user's: many producers write UTC that way.
+pub(super) fn zone_of(task: &Task, stated: Due, rules: &Rules<'_>) -> (Zone, Timestamp) {
+    let of_task = task.since(Field::Zone);
+    if let Some(zone) = task.zone() {
+        return (zone, of_task);
+    }
+    let user = rules.user.filter(|_| matches!(stated, Due::Date(_)));
+    if let Some((zone, since)) = user.and_then(|user| Some((user.zone()?, user.since(WishField::Zone)))) {
+        return (zone, since.max(of_task));
+    }
+    (rules.in_force.policy.default_zone, rules.in_force.since.zone.max(of_task))
 }
 
-/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, the
-/// task's own or the default one, and the time of day to dates.
+/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, and the
+/// time of day to dates.
 pub(super) fn read_since(task: &Task, stated: Due, rules: &Rules<'_>) -> Timestamp {
-    let since = &rules.in_force.since;
-    let zone = match task.zone() {
-        Some(_) => task.since(Field::Zone),
-        None => since.zone.max(task.since(Field::Zone)),
-    };
     match stated {
         Due::Instant(_) => Timestamp::MIN,
-        Due::Wall(_) => zone,
-        Due::Date(_) => zone.max(since.date_only),
+        Due::Wall(_) => zone_of(task, stated, rules).1,
+        Due::Date(_) => zone_of(task, stated, rules).1.max(rules.in_force.since.date_only),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Planned;
 use crate::domain::event::TaskId;
 use crate::domain::reminder::{ReminderId, Rule};
+use crate::domain::time::Timestamp;
 
 /// Moves `planned` of the task `id` into the window of its rule, unless that would be before its birth.
 pub(super) fn spread(id: &TaskId, windows: &[(u32, Duration)], planned: &mut [Planned]) {
@@ -17,12 +18,17 @@ pub(super) fn spread(id: &TaskId, windows: &[(u32, Duration)], planned: &mut [Pl
     for planned in planned {
         let Rule::Offset(minutes) = planned.rule else { continue };
         let Some((_, window)) = windows.iter().find(|(of, _)| *of == minutes) else { continue };
-        let moved = planned.fire_at.minus(place(id, planned, *window));
+        let moved = whole_second(planned.fire_at.minus(place(id, planned, *window)));
         if moved > planned.birth && moved < planned.fire_at {
             planned.moved_from.get_or_insert(planned.fire_at);
             planned.fire_at = moved;
         }
     }
+}
+
+/// The start of its second: what wishes moved lies between two of them, and these are told apart by it.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.millis() - at.millis().rem_euclid(1000))
 }
 
 /// How long before its instant, from nothing to the whole window.

@@ -213,7 +213,7 @@ fn acknowledging_an_explicit_time_ends_the_nags_of_what_was_due_by_then() {
 #[test]
 fn what_an_action_leaves_out_is_told_with_its_reason() {
     let told = |events: &[Event]| {
-        let left = left_out(&task("t"), &lived(events), &Rules { in_force: &policy() });
+        let left = left_out(&task("t"), &lived(events), &Rules { in_force: &policy(), user: None });
         left.iter().map(|(p, why)| (p.rule.to_string(), *why)).collect::<Vec<_>>()
     };
     let nag = |n: u32, why| (format!("nag:{n}"), why);

@@ -20,12 +20,12 @@ fn record(events: &[Event]) -> Record {
 }
 
 fn rules_of(record: &Record) -> Vec<String> {
-    let rules = &Rules { in_force: &policy() };
+    let rules = &Rules { in_force: &policy(), user: None };
     plan(&task("t"), record, rules).iter().map(|p| p.rule.to_string()).collect()
 }
 
 fn left_out_of(record: &Record) -> Vec<(String, LeftOut)> {
-    let rules = &Rules { in_force: &policy() };
+    let rules = &Rules { in_force: &policy(), user: None };
     left_out(&task("t"), record, rules).iter().map(|(p, why)| (p.rule.to_string(), *why)).collect()
 }
 
@@ -71,7 +71,7 @@ fn of_rules_at_one_instant_the_first_makes_the_one_reminder() {
 fn what_was_past_when_it_came_to_be_takes_no_others_place() {
     let told = created(T0, &[times(&[50]), offsets(&[10])]);
     let record = record(&[told, updated(minute(55), &[due(minute(60))])]);
-    let planned = plan(&task("t"), &record, &Rules { in_force: &policy() });
+    let planned = plan(&task("t"), &record, &Rules { in_force: &policy(), user: None });
     let live: Vec<_> = planned.iter().filter(|p| !p.is_born_expired()).map(|p| p.rule.to_string()).collect();
     assert_eq!(live, ["offset:0", "at:2026-11-24T09:50:00.000Z"], "offset:10 would be of minute 50 as well");
 }

@@ -11,6 +11,8 @@ mod laws;
 mod limits;
 mod nags;
 mod planning;
+pub(crate) mod preferences;
+mod quiet;
 mod replanning;
 mod retry;
 mod series;
@@ -96,6 +98,7 @@ pub(crate) fn policy() -> PolicyInForce {
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
             follow_recurrence: true,
             recurrence_not_from: Vec::new(),
+            spread: std::time::Duration::ZERO,
             expire_after: std::time::Duration::from_secs(24 * 60 * 60),
         },
         generation: 1,
@@ -115,12 +118,12 @@ pub(crate) fn merged(events: &[Event]) -> Task {
 /// What a task calls for under a policy, of which nothing was planned before.
 pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
     let record = Record { task: task.clone(), ..Record::default() };
-    plan(&TaskId::new("t").unwrap(), &record, &Rules { in_force })
+    plan(&TaskId::new("t").unwrap(), &record, &Rules { in_force, user: None })
 }
 
 /// A record planned at `now`, with nothing in flight.
 pub(crate) fn replanned(record: &mut Record, in_force: &PolicyInForce, now: Timestamp) {
-    decide::replan(&task("t"), record, &Rules { in_force }, now, &|_| false);
+    decide::replan(&task("t"), record, &Rules { in_force, user: None }, now, &|_| false);
 }
 
 /// The rules and minutes of what is pending, sorted.

@@ -155,6 +155,7 @@ fn policies_that_plan_alike_have_one_digest() {
         Policy { default_offsets: vec![0], ..base.clone() },
         Policy { default_zone: zone("Asia/Kolkata"), ..base.clone() },
         Policy { date_only: NaiveTime::MIN, ..base.clone() },
+        Policy { spread: std::time::Duration::from_secs(7), ..base.clone() },
     ];
     for other in others {
         assert_ne!(other.digests().whole, base.digests().whole);

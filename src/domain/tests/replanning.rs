@@ -17,7 +17,7 @@ pub(super) fn with_one_pending() -> Record {
 pub(super) fn tell(record: &mut Record, event: &Event, in_flight: bool) {
     let now = event.stamps.event.unwrap().at;
     record.task.apply(event, now);
-    decide::replan(&task("t"), record, &Rules { in_force: &policy() }, now, &|_| in_flight);
+    decide::replan(&task("t"), record, &Rules { in_force: &policy(), user: None }, now, &|_| in_flight);
 }
 
 fn moved() -> Event {

@@ -208,7 +208,7 @@ fn a_record_of_a_series_stays_bounded() {
 fn the_last_occurrence_before_an_instant_is_found() {
     let record = daily(0, DAILY);
     let policy = policy();
-    let dates = Dates::of(&record.task, &Rules { in_force: &policy }).unwrap();
+    let dates = Dates::of(&record.task, &Rules { in_force: &policy, user: None }).unwrap();
     let until = |at: Timestamp| dates.until(at).map(|o| (dates.instant(o).millis() - T0.millis()) / 60_000);
     assert_eq!(until(minute(59)), None);
     for (at, last) in

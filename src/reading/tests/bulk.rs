@@ -26,6 +26,7 @@ fn batch() -> Value {
 
 fn outcome(entry: &BulkEntry<'_>) -> String {
     match entry.read() {
+        Reading::Preferences(change) => format!("preferences of {}", change.user),
         Reading::Event(event) => format!("task {} at offset {}", event.task_id, event.offset),
         Reading::Ignored(ignored) => ignored.code().to_owned(),
         Reading::Refused(reason) => reason.code().to_owned(),

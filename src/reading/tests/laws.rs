@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Receipt, read_bulk, read_receipt};
+use super::super::{Receipt, read_bulk, read_receipts};
 use super::{Reading, Transport, read};
 use crate::domain::{LIST_MAX, NAGS_MAX, OFFSET_MAX_MINUTES, TEXT_MAX_BYTES};
 
@@ -19,7 +19,8 @@ fn our_own_reminder_is_read_back_in_any_wrapping() {
     let by_envelope = json!({"specversion": "1.0", "id": EVENT_ID, "type": "reminder_due",
                              "data": {"payload": {"task_id": "7"}}});
     for value in [&body, &envelope, &again, &text, &by_envelope] {
-        let receipt = read_receipt(value.to_string().as_bytes()).unwrap();
+        let [receipt] = &read_receipts(value.to_string().as_bytes())[..] else { panic!("{value}") };
+        assert!(!receipt.in_digest);
         assert_eq!((receipt.event_id, receipt.task_id.as_str()), (EVENT_ID.parse().unwrap(), "7"), "{value}");
     }
 }
@@ -34,10 +35,29 @@ fn a_receipt_tells_when_it_was_planned_for_where_a_worker_says_so() {
     for (producer, stamp, planned) in
         [("reminder-worker", at, true), ("chat-api", at, false), ("reminder-worker", "soon", false)]
     {
-        let receipt = read_receipt(event(producer, stamp).to_string().as_bytes()).unwrap();
+        let receipt = read_receipts(event(producer, stamp).to_string().as_bytes()).remove(0);
         let planned = planned.then(|| crate::domain::Timestamp::from_millis(1_795_510_800_250));
         assert_eq!(receipt.planned_at, planned, "{producer} {stamp}");
     }
+}
+
+#[test]
+fn a_digest_is_read_back_as_the_reminders_in_it() {
+    let item = |n: usize| json!({"task_id": format!("{n}"), "reminder_id": EVENT_ID});
+    let digest = |items: usize| {
+        json!({"event_id": "x", "event_type": "reminder_digest", "producer": "reminder-worker",
+               "timestamp": "2026-11-24T09:00:00.250Z", "payload": {"items": (0..items).map(item).collect::<Vec<_>>()}})
+    };
+    let receipts = read_receipts(digest(2).to_string().as_bytes());
+    let planned_at = Some(crate::domain::Timestamp::from_millis(1_795_510_800_250));
+    let of = |task: &str| Receipt {
+        event_id: EVENT_ID.parse().unwrap(),
+        task_id: crate::domain::TaskId::new(task).unwrap(),
+        planned_at,
+        in_digest: true,
+    };
+    assert_eq!(receipts, [of("0"), of("1")]);
+    assert_eq!(read_receipts(digest(101).to_string().as_bytes()).len(), 100, "no digest has more");
 }
 
 #[test]
@@ -48,9 +68,11 @@ fn nothing_else_is_a_receipt() {
         json!({"event_id": EVENT_ID, "event_type": "task_created", "payload": payload}),
         json!({"event_id": "7", "event_type": "reminder_due", "payload": payload}),
         json!({"event_type": "reminder_due", "payload": payload}),
+        json!({"event_type": "reminder_digest", "payload": {"items": [{"task_id": "7"}, 1]}}),
+        json!({"event_type": "reminder_digest", "payload": {"items": {}}}),
         json!({"event_id": EVENT_ID, "event_type": "reminder_due", "payload": {}}),
     ] {
-        assert_eq!(read_receipt(value.to_string().as_bytes()), None::<Receipt>, "{value}");
+        assert_eq!(read_receipts(value.to_string().as_bytes()), [] as [Receipt; 0], "{value}");
     }
 }
 
@@ -123,14 +145,14 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         check(&read(&bytes, &Transport::default()));
-        let _ = (read_bulk(&bytes), read_receipt(&bytes));
+        let _ = (read_bulk(&bytes), read_receipts(&bytes));
     }
 
     #[test]
     fn no_json_panics(value in json()) {
         let bytes = value.to_string();
         check(&read(bytes.as_bytes(), &Transport::default()));
-        let _ = (read_bulk(bytes.as_bytes()), read_receipt(bytes.as_bytes()));
+        let _ = (read_bulk(bytes.as_bytes()), read_receipts(bytes.as_bytes()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod laws;
 mod mentions;
 mod names;
 mod origin;
+mod preferences;
 mod reminders;
 mod statements;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::domain::{Record, TaskId};
+use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
 
@@ -60,6 +60,14 @@ impl Store for FaultyStore {
 
     fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
         self.inner.tasks(after, limit)
+    }
+
+    fn preferences(&self, user: &str) -> Result<Option<Preferences>, StoreError> {
+        self.inner.preferences(user)
+    }
+
+    fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.inner.users(after, limit)
     }
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {

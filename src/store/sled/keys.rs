@@ -14,6 +14,8 @@ pub(super) const RECORD: u8 = b'r';
 pub(super) const PENDING: u8 = b'p';
 /// Instant and reminder id → task id.
 pub(super) const SETTLED: u8 = b's';
+/// User → its preferences.
+pub(super) const USER: u8 = b'u';
 /// Number → the reminders under way.
 pub(super) const CLAIM: u8 = b'c';
 /// Number → what is known of a quarantined event.
@@ -28,8 +30,8 @@ pub(super) const OUTBOX_BODY: u8 = b'O';
 pub(super) const PART: u8 = 0xf0;
 
 /// Spaces whose values may come in parts.
-pub(super) const SPACES: [u8; 9] =
-    [META, RECORD, PENDING, SETTLED, CLAIM, QUARANTINED, QUARANTINED_BODY, OUTBOX, OUTBOX_BODY];
+pub(super) const SPACES: [u8; 10] =
+    [META, RECORD, PENDING, SETTLED, USER, CLAIM, QUARANTINED, QUARANTINED_BODY, OUTBOX, OUTBOX_BODY];
 
 /// The only key of `space`.
 pub(super) fn single(space: u8) -> Vec<u8> {
@@ -44,6 +46,16 @@ pub(super) fn record(task: &TaskId) -> Vec<u8> {
 /// The task of a record's key.
 pub(super) fn task_of(key: &[u8]) -> Option<TaskId> {
     TaskId::new(std::str::from_utf8(key.get(1..)?).ok()?)
+}
+
+/// The key of a user's preferences.
+pub(super) fn user(user: &str) -> Vec<u8> {
+    joined(USER, user.as_bytes())
+}
+
+/// The user of the key of its preferences.
+pub(super) fn user_of(key: &[u8]) -> Option<String> {
+    Some(std::str::from_utf8(key.get(1..)?).ok()?.to_owned())
 }
 
 /// A place in one of the reminder indexes.

@@ -16,6 +16,7 @@ mod migrations;
 mod open;
 mod panics;
 mod parts;
+mod preferences;
 mod records;
 mod values;
 mod wire;
@@ -31,7 +32,7 @@ use parts::{Parts, Value};
 use wire::Malformed;
 
 use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Store, StoreError};
-use crate::domain::{Record, TaskId};
+use crate::domain::{Preferences, Record, TaskId};
 
 /// A store whose entries are keys and values on a disk.
 pub struct SledStore {
@@ -175,6 +176,10 @@ fn writes_of(batch: &Batch, disk: &dyn Disk, parts: &mut Parts) -> Result<Writes
                 parts.put(disk, out, keys::record(task), &records::encode(record))?;
             }
             Op::RemoveRecord(task) => parts.remove(disk, out, keys::record(task))?,
+            Op::PutPreferences(user, preferences) => {
+                parts.put(disk, out, keys::user(user), &preferences::encode(preferences))?;
+            }
+            Op::RemovePreferences(user) => parts.remove(disk, out, keys::user(user))?,
             Op::PutPending(key, task) => {
                 parts.put(disk, out, keys::index(keys::PENDING, key), task.as_str().as_bytes())?;
             }
@@ -275,6 +280,18 @@ impl Store for SledStore {
             Ok(found.len() < limit)
         })?;
         Ok(found)
+    }
+
+    fn preferences(&self, user: &str) -> Result<Option<Preferences>, StoreError> {
+        self.get(&keys::user(user), "a user's preferences", preferences::decode)
+    }
+
+    fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let after = after.map(keys::user);
+        let users = self.list(keys::USER, after, limit, "a user", |key, _| {
+            Ok((keys::user_of(key).ok_or(BAD_KEY)?, ()))
+        })?;
+        Ok(users.into_iter().map(|(user, ())| user).collect())
     }
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {

@@ -285,7 +285,7 @@ fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
     reader.text().map(str::to_owned)
 }
 
-fn zone(reader: &mut Reader<'_>) -> Result<Zone, Malformed> {
+pub(super) fn zone(reader: &mut Reader<'_>) -> Result<Zone, Malformed> {
     reader.text()?.parse().map_err(|_| Malformed("a zone is not in this release's tz database"))
 }
 

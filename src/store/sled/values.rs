@@ -3,7 +3,9 @@
 
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
+use crate::store::{
+    Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage, WishesPass,
+};
 
 /// The number of these encodings.
 const FORMAT: u8 = 1;
@@ -18,9 +20,14 @@ const META_REPLANNING: u8 = 0x04;
 const META_REPLANNED_SOME: u8 = 0x08;
 /// Offsets that depend on the priority, or reminders after due, are or were configured.
 const META_POLICY_HAS_MORE: u8 = 0x10;
-const META_HAS_RECURRENCE: u8 = 0x80;
 const META_PAUSED: u8 = 0x20;
-const META_PAUSED_FOR_REASON: u8 = 0x40;
+const META_HAS_USERS: u8 = 0x40;
+/// The last flag that there is room for.
+const META_HAS_RECURRENCE: u8 = 0x80;
+
+const USERS_PASS: u8 = 0x01;
+const USERS_PASSED_SOME: u8 = 0x02;
+const USERS_PASS_AGAIN: u8 = 0x04;
 
 pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     let mut out = vec![FORMAT];
@@ -33,7 +40,7 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
         (META_POLICY_HAS_MORE, more.is_some()),
         (META_HAS_RECURRENCE, meta.policy.is_some_and(|policy| policy.recurrence.is_some())),
         (META_PAUSED, meta.paused.is_some()),
-        (META_PAUSED_FOR_REASON, meta.paused.as_ref().is_some_and(|paused| paused.reason.is_some())),
+        (META_HAS_USERS, has_users(meta)),
     ]));
     let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
     for count in [applied, duplicate, stale, ignored, quarantined] {
@@ -73,11 +80,41 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     // What came later stands last: a store from before has none of it.
     if let Some(Paused { since, reason }) = &meta.paused {
         put_int(&mut out, since.millis());
+        out.push(u8::from(reason.is_some()));
         if let Some(reason) = reason {
             put_text(&mut out, reason);
         }
     }
+    if has_users(meta) {
+        put_users(&mut out, meta);
+    }
     out
+}
+
+fn has_users(meta: &Meta) -> bool {
+    meta.users > 0 || meta.wishes_pass.is_some()
+}
+
+fn put_users(out: &mut Vec<u8>, meta: &Meta) {
+    let pass = meta.wishes_pass.as_ref();
+    let after = pass.and_then(|pass| pass.after.as_ref());
+    put_uint(out, meta.users);
+    out.push(flags(&[
+        (USERS_PASS, pass.is_some()),
+        (USERS_PASSED_SOME, after.is_some()),
+        (USERS_PASS_AGAIN, pass.is_some_and(|pass| pass.again)),
+    ]));
+    if let Some(task) = after {
+        put_text(out, task.as_str());
+    }
+}
+
+fn users(reader: &mut Reader<'_>) -> Result<(u64, Option<WishesPass>), Malformed> {
+    let users = reader.uint()?;
+    let present = reader.byte()?;
+    let has = |flag| present & flag != 0;
+    let after = reader.when(has(USERS_PASSED_SOME), task)?;
+    Ok((users, has(USERS_PASS).then_some(WishesPass { after, again: has(USERS_PASS_AGAIN) })))
 }
 
 pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
@@ -113,6 +150,8 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
             (true, true) => Some(Some(task(&mut reader)?)),
         },
         paused: None,
+        users: 0,
+        wishes_pass: None,
     };
     if has(META_POLICY_HAS_MORE) {
         let policy = meta.policy.as_mut().ok_or(Malformed("it has more of a policy that it has not"))?;
@@ -126,8 +165,12 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
     }
     if has(META_PAUSED) {
         let since = instant(&mut reader)?;
-        let reason = reader.when(has(META_PAUSED_FOR_REASON), |r| r.text().map(str::to_owned))?;
+        let is_told = reader.byte()? != 0;
+        let reason = reader.when(is_told, |r| r.text().map(str::to_owned))?;
         meta.paused = Some(Paused { since, reason });
+    }
+    if has(META_HAS_USERS) {
+        (meta.users, meta.wishes_pass) = users(&mut reader)?;
     }
     reader.end()?;
     Ok(meta)

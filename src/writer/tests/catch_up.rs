@@ -85,6 +85,7 @@ async fn what_was_tried_goes_on_being_tried() {
     let batch = worker.claim(10).await;
     let attempts = [("failed", failed()), ("doubtful", ambiguous())];
     let settled = |c: &Claimed| Settlement {
+        within: None,
         task_id: c.task_id.clone(),
         id: c.id,
         attempt: attempts.iter().find(|(id, _)| *id == c.task_id.as_str()).unwrap().1.clone(),

@@ -47,7 +47,7 @@ async fn a_claim_is_settled_entry_by_entry_and_what_is_not_named_had_no_answer()
         .iter()
         .filter_map(|claimed| {
             let attempt = attempts.iter().find(|(id, _)| *id == claimed.task_id.as_str())?.1.clone();
-            Some(Settlement { task_id: claimed.task_id.clone(), id: claimed.id, attempt })
+            Some(Settlement { task_id: claimed.task_id.clone(), id: claimed.id, within: None, attempt })
         })
         .collect();
     worker.writer.settle(batch.number, settled).await.unwrap();

@@ -14,6 +14,7 @@ mod overdue;
 mod pacing;
 mod pause;
 mod planning;
+mod preferences;
 mod purge;
 mod quarantine;
 mod receipts;
@@ -181,8 +182,14 @@ fn refused(at: Timestamp, body: &'static str) -> Delivery {
 }
 
 fn settlements(batch: &ClaimedBatch, attempt: &Attempt) -> Vec<Settlement> {
-    let of = |c: &Claimed| Settlement { task_id: c.task_id.clone(), id: c.id, attempt: attempt.clone() };
-    batch.reminders.iter().map(of).collect()
+    let of = |c: &Claimed| Settlement {
+        task_id: c.task_id.clone(),
+        id: c.id,
+        within: c.reminder.within,
+        attempt: attempt.clone(),
+    };
+    let together = batch.digests.iter().flat_map(|digest| &digest.members);
+    batch.reminders.iter().chain(together).map(of).collect()
 }
 
 fn failed() -> Attempt {

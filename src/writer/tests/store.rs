@@ -1,10 +1,10 @@
 //! A store in memory that counts, and fails on demand.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::domain::{Record, TaskId};
+use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
 
@@ -22,6 +22,8 @@ pub(super) struct TestStore {
     readable: AtomicI64,
     /// Records read so far.
     reads: AtomicI64,
+    /// How often a user's preferences were read.
+    preferences_read: AtomicUsize,
     /// Tasks whose records are damaged.
     damaged: Mutex<HashSet<TaskId>>,
 }
@@ -36,6 +38,7 @@ impl TestStore {
             unreachable: AtomicBool::new(false),
             readable: AtomicI64::new(-1),
             reads: AtomicI64::new(0),
+            preferences_read: AtomicUsize::new(0),
             damaged: Mutex::default(),
         })
     }
@@ -78,6 +81,11 @@ impl TestStore {
         self.tried.lock().unwrap().clone()
     }
 
+    /// How often a user's preferences were read.
+    pub(super) fn preferences_read(&self) -> usize {
+        self.preferences_read.load(Ordering::SeqCst)
+    }
+
     fn check(&self, task: &TaskId) -> Result<(), StoreError> {
         if self.unreachable.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("as told".into()));
@@ -113,6 +121,15 @@ impl Store for TestStore {
 
     fn tasks(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
         self.inner.tasks(after, limit)
+    }
+
+    fn preferences(&self, user: &str) -> Result<Option<Preferences>, StoreError> {
+        self.preferences_read.fetch_add(1, Ordering::SeqCst);
+        self.inner.preferences(user)
+    }
+
+    fn users(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.inner.users(after, limit)
     }
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {

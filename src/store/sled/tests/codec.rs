@@ -40,7 +40,7 @@ fn any_meta() -> impl Strategy<Value = Meta> {
     );
     let some = proptest::option::of::<BoxedStrategy<Option<TaskId>>>;
     (
-        any::<[u64; 8]>(),
+        any::<[u64; 9]>(),
         any::<[i64; State::ALL.len()]>(),
         proptest::option::of(any_instant()),
         proptest::option::of(policy),
@@ -60,6 +60,8 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             horizon,
             policy,
             replanning_after,
+            users: counts[8],
+            wishes_pass: None,
             next_claim: counts[5],
             next_quarantined: counts[6],
             next_outbox: counts[7],

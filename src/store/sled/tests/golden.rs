@@ -218,6 +218,8 @@ fn other_values_keep_their_bytes() {
         outbox: Usage { entries: 15, bytes: 16 },
         outbox_dead: Usage { entries: 17, bytes: 18 },
         paused: None,
+        users: 0,
+        wishes_pass: None,
     };
     assert_eq!(
         hex(&values::encode_meta(&meta)),
@@ -267,8 +269,8 @@ fn a_pause_stands_behind_all_that_a_store_from_before_it_has() {
     let counts = "00".repeat(19);
     for (meta, bytes) in [
         (meta(None), format!("0101{counts}0c")),
-        (meta(Some((-1, None))), format!("0121{counts}0c01")),
-        (meta(Some((1, Some("r")))), format!("0161{counts}0c020172")),
+        (meta(Some((-1, None))), format!("0121{counts}0c0100")),
+        (meta(Some((1, Some("r")))), format!("0121{counts}0c02010172")),
     ] {
         assert_eq!(hex(&values::encode_meta(&meta)), bytes);
         assert_eq!(values::decode_meta(&values::encode_meta(&meta)), Ok(meta));

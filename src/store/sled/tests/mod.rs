@@ -6,4 +6,5 @@ mod faults;
 mod formats;
 mod golden;
 mod limits;
+mod preferences;
 mod strategies;
