@@ -3,6 +3,8 @@
 //! An example is one or more `json` blocks with events, perhaps a `toml` block with settings, and a `text` block: its
 //! first line names the span, each further line a reminder as `INSTANT  TASK  RULE`. It is played by `simulate`.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
