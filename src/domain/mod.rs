@@ -5,6 +5,8 @@
 pub mod decide;
 mod due;
 mod event;
+mod fate;
+pub mod history;
 mod plan;
 mod policy;
 mod record;
@@ -20,7 +22,8 @@ pub use event::{
     RECURRENCE_MAX_BYTES, Refusal, Snooze, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES,
     TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until, Verdict,
 };
-pub use plan::{Planned, Rules, occurrence, plan};
+pub use fate::{Fate, fate};
+pub use plan::{Planned, Rules, occurrence, plan, without_cancelled};
 pub use policy::{Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
 pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};

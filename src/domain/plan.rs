@@ -4,6 +4,8 @@
 //! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
 //! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
+mod cancelled;
+
 use super::due::{Due, Moment};
 use super::event::Field;
 use super::policy::PolicyInForce;
@@ -11,6 +13,8 @@ use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
+
+pub use cancelled::without_cancelled;
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +59,8 @@ impl Planned {
 
 /// Everything the record's task calls for, explicit times last. A task that has ended calls for nothing.
 ///
-/// At or below a rule's low-water mark nothing is planned.
+/// At or below a rule's low-water mark nothing is planned. What was called off is still in it: see
+/// [`without_cancelled`].
 #[must_use]
 pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
     let task = &record.task;

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, OutboxItem, ReadFn, Reply};
+use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, Ordered, OutboxItem, ReadFn, Reply};
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 
@@ -14,6 +14,7 @@ pub(super) enum Answer {
     Done(Reply<Result<(), NotCommitted>>),
     Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
     Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
+    Ordered(Reply<Result<Ordered, NotCommitted>>, Ordered),
     Purge(Reply<Result<bool, NotCommitted>>, bool),
     Read(ReadFn),
 }
@@ -101,6 +102,10 @@ impl Group<'_> {
                 Ok(()) => Ok(Answer::Done(reply)),
                 Err(error) => Err((error, Answer::Done(reply))),
             },
+            Command::Order { task, order, id, reply } => match self.order(&task, order, id) {
+                Ok(ordered) => Ok(Answer::Ordered(reply, ordered)),
+                Err(error) => Err((error, Answer::Ordered(reply, Ordered::Unknown))),
+            },
             Command::Purge { reply } => match self.purge_step() {
                 Ok(more) => Ok(Answer::Purge(reply, more)),
                 Err(error) => Err((error, Answer::Purge(reply, false))),
@@ -134,14 +139,18 @@ impl Command {
             Self::Settle { settlements, .. } => settlements.len(),
             Self::Claim { limit, .. } | Self::TakeOutbox { limit, .. } => *limit,
             Self::SettleOutbox { results, .. } => results.len(),
-            Self::Accept { .. } | Self::Receipts { .. } | Self::Purge { .. } | Self::Read(_) => 1,
+            Self::Accept { .. }
+            | Self::Receipts { .. }
+            | Self::Order { .. }
+            | Self::Purge { .. }
+            | Self::Read(_) => 1,
         }
     }
 
     /// Refuses what came from outside, where somebody waits with a time-out; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Deliver { .. } | Self::Accept { .. } | Self::Read(_) => {
+            Self::Deliver { .. } | Self::Accept { .. } | Self::Order { .. } | Self::Read(_) => {
                 refuse(self);
                 None
             }
@@ -162,6 +171,7 @@ impl Answer {
             Self::Done(reply) => drop(reply.send(Err(NotCommitted))),
             Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Ordered(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
             // Dropping the closure drops its reply, which its asker reads as a refusal.
             Self::Read(_) => {}
@@ -171,7 +181,7 @@ impl Answer {
     /// Refuses what came from outside; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Verdicts(..) | Self::Accept(..) | Self::Read(_) => {
+            Self::Verdicts(..) | Self::Accept(..) | Self::Ordered(..) | Self::Read(_) => {
                 self.refuse();
                 None
             }
@@ -187,6 +197,7 @@ impl Answer {
             Self::Done(reply) => drop(reply.send(Ok(()))),
             Self::Accept(reply, acceptance) => drop(reply.send(Ok(acceptance))),
             Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
+            Self::Ordered(reply, ordered) => drop(reply.send(Ok(ordered))),
             Self::Purge(reply, more) => drop(reply.send(Ok(more))),
             Self::Read(read) => read(&core.view()),
         }
@@ -210,6 +221,7 @@ pub(super) fn refuse(command: Command) {
         Command::Settle { reply, .. } | Command::SettleOutbox { reply, .. } => Answer::Done(reply),
         Command::Accept { reply, .. } => Answer::Accept(reply, Acceptance::Full),
         Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
+        Command::Order { reply, .. } => Answer::Ordered(reply, Ordered::Unknown),
         Command::Purge { reply } => Answer::Purge(reply, false),
         Command::Read(read) => Answer::Read(read),
         Command::Receipts { .. } => return,

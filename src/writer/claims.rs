@@ -92,7 +92,7 @@ impl Group<'_> {
         };
         let mut dirty = false;
         if record.generation != self.core.policy.generation {
-            self.replan(task, &mut record);
+            self.replan_anew(task, &mut record);
             dirty = true;
         }
         let now = self.now;

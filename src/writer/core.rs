@@ -12,6 +12,7 @@ use super::claims::pending;
 use super::foreign::{Foreign, Memory};
 use super::group::Group;
 use super::outbox::OutboxPass;
+use super::refused::RefusedShown;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
@@ -36,6 +37,9 @@ pub(super) struct Core {
     /// When this life began.
     pub(super) since: Timestamp,
     pub(super) foreign: Foreign,
+    pub(super) refused: RefusedShown,
+    /// Reminders that this life's settings or tz database moved.
+    pub(super) moved: u64,
     pub(super) purged_to: Option<TaskId>,
     pub(super) counters_unwritten: bool,
     // What other loops look at.
@@ -66,6 +70,8 @@ impl Core {
             receipts: Vec::new(),
             since: now,
             foreign: Foreign::default(),
+            refused: RefusedShown::default(),
+            moved: 0,
             purged_to: None,
             counters_unwritten: false,
             next_wake: watch::Sender::new(Timestamp::MAX),

@@ -42,6 +42,10 @@ pub(super) struct Effects {
     pub(super) purged_to: Option<Option<TaskId>>,
     pub(super) receipts_written: usize,
     pub(super) foreign: Vec<ForeignReminder>,
+    /// Producers of events shown in quarantine for what was refused of them, and the hour.
+    pub(super) refused: Vec<(i64, String)>,
+    /// Reminders that a change of settings or of the tz database moved.
+    pub(super) moved: u64,
 }
 
 /// A folded group, ready to commit.
@@ -178,6 +182,8 @@ impl Core {
             purged_to,
             receipts_written,
             foreign,
+            refused,
+            moved,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
@@ -208,6 +214,8 @@ impl Core {
         }
         self.receipts.drain(..receipts_written);
         self.foreign.note(foreign);
+        self.refused.extend(refused);
+        self.moved += moved;
         if outbox_grew {
             self.outbox_waiting.send_modify(|turn| *turn += 1);
         }

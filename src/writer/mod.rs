@@ -17,9 +17,11 @@ mod events;
 mod foreign;
 mod group;
 mod handle;
+mod orders;
 mod outbox;
 mod purge;
 mod receipts;
+mod refused;
 mod replan;
 mod run;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use crate::store::OutboxEntry;
 
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
+pub use orders::{Order, Ordered, ReminderFate};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 
@@ -205,6 +208,7 @@ enum Command {
     TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotCommitted>> },
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
+    Order { task: TaskId, order: Order, id: String, reply: Reply<Result<Ordered, NotCommitted>> },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
     Read(ReadFn),
 }
