@@ -49,7 +49,7 @@ enum Command {
     Sidecar(sidecar::Args),
     /// Send a task event to a running worker, which keeps it and publishes it.
     Publish(publish::Args),
-    /// Look at reminders.
+    /// Look at reminders, ask why, call them off or move them.
     Reminders(reminders::Args),
     /// Print the configuration in force and where each value comes from.
     Check(check::Args),

@@ -3,6 +3,7 @@
 
 mod query;
 mod show;
+mod task;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -31,6 +32,12 @@ enum Command {
     List(List),
     /// Show the next reminders to fire
     Next(Next),
+    /// Tell why a task's reminders fire, have fired or will not
+    Why(task::Why),
+    /// Call off what is planned for a task, or one reminder of it; needs a running worker
+    Cancel(task::Cancel),
+    /// Move a task's due date; needs a running worker
+    Reschedule(task::Reschedule),
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,6 +92,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
             let query = Query { state: Some(State::Pending), limit: next.limit as usize, ..Query::default() };
             (query, next.common)
         }
+        Command::Why(why) => return task::show_why(why, context).await,
+        Command::Cancel(cancel) => return task::cancel(cancel, context).await,
+        Command::Reschedule(reschedule) => return task::reschedule(reschedule, context).await,
     };
     let config = common.config.load(&context.env)?.config;
     let reminders = match online(&config, &query).await? {
@@ -138,22 +148,8 @@ async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>,
 
 /// The reminders as the store tells them, opened by this process since no worker answers.
 fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
-    let silence = format!("no worker answers at http://{}", config.ops.address());
-    let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
+    let store = open_store(config)?;
     let path = &config.store.path;
-    // Opening would create one.
-    if !path.exists() {
-        return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
-    }
-    let store = SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
-        OpenError::Held { path, holder } => {
-            let message = format!(
-                "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"
-            );
-            Failure::new(Exit::Store, message)
-        }
-        other => Failure::from(other),
-    })?;
     let Query { state, user, from, to, limit } = query;
     let found = list_reminders(&store, Wanted { state, user, from, to }, limit, now).map_err(|error| {
         Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", path.display()))
@@ -161,6 +157,26 @@ fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder
     // The one shape of a listed reminder, whether it comes over the wire or from beside.
     let listed = serde_json::to_value(found).and_then(serde_json::from_value);
     listed.map_err(|error| Failure::failed(format!("a reminder cannot be shown: {error}")))
+}
+
+/// The store, where no worker answers.
+fn open_store(config: &Config) -> Result<SledStore, Failure> {
+    let silence = format!("no worker answers at http://{}", config.ops.address());
+    let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
+    let path = &config.store.path;
+    // Opening would create one.
+    if !path.exists() {
+        return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
+    }
+    SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
+        OpenError::Held { path, holder } => {
+            let message = format!(
+                "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"
+            );
+            Failure::new(Exit::Store, message)
+        }
+        other => Failure::from(other),
+    })
 }
 
 impl Reminder {

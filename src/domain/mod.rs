@@ -15,6 +15,7 @@ mod retry;
 pub mod task;
 mod time;
 mod version;
+pub mod why;
 
 pub use due::{Due, Moment, Zone};
 pub use event::{

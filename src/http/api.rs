@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
-use super::{reminders, stream};
+use super::{orders, reminders, stream, why};
 use crate::clock::Clock;
 use crate::domain::{
     PolicyInForce, Record, Reminder, State as ReminderState, TaskId, Timestamp, Zone, occurrence,
@@ -60,6 +60,9 @@ impl Api {
 pub(super) fn api_routes(api: Api) -> Router {
     Router::new()
         .route("/api/v1/tasks/{task_id}", get(task))
+        .route("/api/v1/tasks/{task_id}/why", get(why::show))
+        .route("/api/v1/tasks/{task_id}/cancel", post(orders::cancel))
+        .route("/api/v1/tasks/{task_id}/reschedule", post(orders::reschedule))
         .route("/api/v1/reminders", get(reminders::list))
         .route("/api/v1/reminders/stream", get(stream::stream))
         .route("/api/v1/quarantine", get(quarantine))

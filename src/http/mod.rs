@@ -10,11 +10,13 @@ mod body;
 mod deliver;
 mod listen;
 mod ops;
+mod orders;
 mod problem;
 mod query;
 mod reminders;
 mod stream;
 mod token;
+mod why;
 
 pub use api::Api;
 pub use app::{App, app_router};
@@ -22,3 +24,4 @@ pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, 
 pub use ops::ops_router;
 pub use problem::Problem;
 pub use reminders::{ListedReminder, Wanted, list_reminders};
+pub use why::{WhyShown, why};

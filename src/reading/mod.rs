@@ -26,7 +26,7 @@ mod wrapping;
 
 use uuid::Uuid;
 
-use crate::domain::{Event, Kind, PRODUCER, TaskId, Timestamp};
+use crate::domain::{Due, Event, Kind, PRODUCER, TaskId, Timestamp, Zone};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
@@ -121,6 +121,22 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
         statements,
         refused: refused.into_vec(),
     })))
+}
+
+/// A due date in any form that events state one in; `None` for null and for empty text.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn read_due(value: &serde_json::Value) -> Result<Option<Due>, String> {
+    stamp::due(value)
+}
+
+/// A zone as events state one; `None` for null and for empty text.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn read_zone(value: &serde_json::Value) -> Result<Option<Zone>, String> {
+    statements::zone(value)
 }
 
 /// A reminder of ours that came back through the broker.

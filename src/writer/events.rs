@@ -45,19 +45,21 @@ impl Group<'_> {
             Content::Refused { code, reason, body, length } => {
                 self.quarantine(at, topic, code, reason, &body, length)
             }
-            Content::Event(event, body) => match self.merge(&event, Arrival { at, topic: &topic, body: &body }) {
-                Ok(true) => Ok(Verdict::Success),
-                Ok(false) => {
-                    let reason = "its task is unknown and it is no newer than tasks that were purged";
-                    self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body, length_of(&body))
+            Content::Event(event, body) => {
+                match self.merge(&event, Arrival { at, topic: &topic, body: &body }) {
+                    Ok(true) => Ok(Verdict::Success),
+                    Ok(false) => {
+                        let reason = "its task is unknown and it is no newer than tasks that were purged";
+                        self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body, length_of(&body))
+                    }
+                    // The event is good, its record is not: holding up the partition would mend nothing.
+                    Err(StoreError::Corrupt(why)) => {
+                        tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its event is in quarantine");
+                        self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
+                    }
+                    Err(other) => Err(other),
                 }
-                // The event is good, its record is not: holding up the partition would mend nothing.
-                Err(StoreError::Corrupt(why)) => {
-                    tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its event is in quarantine");
-                    self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
-                }
-                Err(other) => Err(other),
-            },
+            }
         }
     }
 

@@ -3,8 +3,8 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Acceptance, ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Order, Ordered, OutboxItem, OutboxResult,
-    Receipt, Settlement, View,
+    Acceptance, ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Order, Ordered, OutboxItem,
+    OutboxResult, Receipt, Settlement, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;

@@ -5,8 +5,8 @@
 
 use super::group::Group;
 use crate::domain::{
-    Due, Event, Fate, Kind, PRODUCER, Record, Reminder, Rules, STAMP_AHEAD_MAX, Stamp, Stamps, Statement, Target,
-    TaskId, Timestamp, Zone, fate, history::Before, plan,
+    Due, Event, Fate, Kind, PRODUCER, Record, Reminder, Rules, STAMP_AHEAD_MAX, Stamp, Stamps, Statement,
+    Target, TaskId, Timestamp, Zone, fate, history::Before, plan,
 };
 use crate::store::StoreError;
 

@@ -27,7 +27,10 @@ impl Group<'_> {
         }
         let moved = self.core.moved + self.effects.moved;
         if self.meta.replanning_after.is_none() && moved > 0 {
-            tracing::info!(moved, "all tasks are planned under the present settings; so many reminders moved");
+            tracing::info!(
+                moved,
+                "all tasks are planned under the present settings; so many reminders moved"
+            );
         }
         Ok(())
     }

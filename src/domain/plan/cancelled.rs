@@ -16,9 +16,7 @@ pub fn without_cancelled(id: &TaskId, task: &Task, planned: Vec<Planned>) -> (Ve
         None => false,
         Some(Target::Present) => true,
         Some(Target::Occurrence(occurrence)) => planned.occurrence == Some(occurrence),
-        Some(Target::Reminder(reminder)) => {
-            ReminderId::of(id, planned.occurrence, planned.rule) == reminder
-        }
+        Some(Target::Reminder(reminder)) => ReminderId::of(id, planned.occurrence, planned.rule) == reminder,
     };
     let is_off = |planned: &Planned| {
         task.called_off.iter().any(|off| planned.birth <= off.at && is_meant(planned, off))

@@ -1,6 +1,8 @@
 //! What the tests of the rules tell and ask.
 
 mod attempts;
+mod cancelling;
+mod history;
 mod identity;
 mod keeping;
 mod laws;
@@ -9,6 +11,7 @@ mod replanning;
 mod retry;
 mod stamps;
 mod wall;
+mod why;
 
 use chrono::NaiveTime;
 

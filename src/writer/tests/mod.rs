@@ -5,6 +5,7 @@ mod commits;
 mod counters;
 mod failing;
 mod groups;
+mod orders;
 pub(crate) mod outbox;
 mod overdue;
 mod planning;

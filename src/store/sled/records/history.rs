@@ -114,10 +114,8 @@ fn put_event(out: &mut Vec<u8>, versions: &[Version], noted: &Noted) {
         Some(EventId::Hex(_)) => ID_HEX,
         Some(EventId::Text(_)) => ID_TEXT,
     };
-    let marks = flags(&[
-        (HAS_OVERWRITTEN, !noted.overwritten.is_empty()),
-        (HAS_REFUSED, !noted.refused.is_empty()),
-    ]);
+    let marks =
+        flags(&[(HAS_OVERWRITTEN, !noted.overwritten.is_empty()), (HAS_REFUSED, !noted.refused.is_empty())]);
     // There are four outcomes.
     out.push(EVENT | u8::try_from(outcome).unwrap_or_default() << OUTCOME_SHIFT | marks | form << ID_SHIFT);
     put_count(out, versions.iter().position(|version| *version == noted.version).unwrap_or_default());
