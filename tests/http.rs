@@ -9,5 +9,7 @@ mod app;
 mod fixture;
 #[path = "http/listen.rs"]
 mod listen;
+#[path = "http/orders.rs"]
+mod orders;
 #[path = "http/sender.rs"]
 mod sender;

@@ -3,6 +3,8 @@
 //! Made from one record between two commits. A store that no worker holds is asked by the same function.
 
 mod prose;
+#[cfg(test)]
+mod tests;
 
 use axum::Json;
 use axum::extract::State;

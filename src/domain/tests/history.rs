@@ -4,7 +4,7 @@ use super::super::history::*;
 use super::*;
 
 /// Merges and notes as the commit loop does.
-pub(super) fn noted(record: &mut Record, event: &Event, at: Timestamp) {
+pub(crate) fn noted(record: &mut Record, event: &Event, at: Timestamp) {
     let before = Before::of(&record.task, &record.history);
     let applied = record.task.apply(event, at);
     record.history.note(event, at, &applied, &record.task, &before);

@@ -2,7 +2,7 @@
 
 mod attempts;
 mod cancelling;
-mod history;
+pub(crate) mod history;
 mod identity;
 mod keeping;
 mod laws;
