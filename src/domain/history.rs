@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use super::event::{Event, Field, Refusal};
+use super::record::Record;
 use super::reminder::{Reminder, ReminderId, State, cut};
 use super::task::{Applied, Outcome, Task};
 use super::time::Timestamp;
@@ -160,37 +161,6 @@ impl History {
         }
     }
 
-    /// Notes `event`, which arrived at `at` and has been applied to what was `before`. A duplicate is no news, and of
-    /// stale events in a row only the last is kept.
-    pub fn note(&mut self, event: &Event, at: Timestamp, applied: &Applied, task: &Task, before: &Before) {
-        for (field, version) in &before.0 {
-            if task.cell(*field).is_none_or(|cell| cell.version != *version) {
-                self.overwrite(*version, *field);
-            }
-        }
-        let is_stale = |note: &Note| matches!(note, Note::Event(noted) if noted.outcome == Outcome::Stale);
-        match applied.outcome {
-            Outcome::Duplicate => return,
-            Outcome::Stale if self.notes.last().is_some_and(is_stale) => {
-                self.notes.pop();
-            }
-            Outcome::Applied | Outcome::Stale | Outcome::Ignored => {}
-        }
-        let refusal = |refusal: &Refusal| Refusal {
-            key: cut(refusal.key.clone(), NOTED_KEY_MAX_BYTES),
-            reason: cut(refusal.reason.clone(), NOTED_REASON_MAX_BYTES),
-        };
-        self.add(Note::Event(Noted {
-            at,
-            version: applied.version,
-            outcome: applied.outcome,
-            id: event.message_id.as_deref().map(EventId::of),
-            producer: event.producer.clone().map(|name| cut(name, NOTED_PRODUCER_MAX_BYTES)),
-            overwritten: Vec::new(),
-            refused: event.refused.iter().take(NOTED_REFUSALS_MAX).map(refusal).collect(),
-        }));
-    }
-
     fn overwrite(&mut self, version: Version, field: Field) {
         let wrote = self.notes.iter_mut().rev().find_map(|note| match note {
             Note::Event(noted) if noted.version == version => Some(noted),
@@ -201,6 +171,46 @@ impl History {
         {
             noted.overwritten.push(field);
         }
+    }
+}
+
+impl Record {
+    /// Notes `event`, which arrived at `at` and has been applied to what was `before`. A duplicate is no news, and of
+    /// stale events in a row that planned nothing only the last is kept.
+    pub fn note(&mut self, event: &Event, at: Timestamp, applied: &Applied, before: &Before) {
+        for (field, version) in &before.0 {
+            if self.task.cell(*field).is_none_or(|cell| cell.version != *version) {
+                self.history.overwrite(*version, *field);
+            }
+        }
+        match applied.outcome {
+            Outcome::Duplicate => return,
+            Outcome::Stale if self.ends_in_an_idle_stale_note() => {
+                self.history.notes.pop();
+            }
+            Outcome::Applied | Outcome::Stale | Outcome::Ignored => {}
+        }
+        let refusal = |refusal: &Refusal| Refusal {
+            key: cut(refusal.key.clone(), NOTED_KEY_MAX_BYTES),
+            reason: cut(refusal.reason.clone(), NOTED_REASON_MAX_BYTES),
+        };
+        self.history.add(Note::Event(Noted {
+            at,
+            version: applied.version,
+            outcome: applied.outcome,
+            id: event.message_id.as_deref().map(EventId::of),
+            producer: event.producer.clone().map(|name| cut(name, NOTED_PRODUCER_MAX_BYTES)),
+            overwritten: Vec::new(),
+            refused: event.refused.iter().take(NOTED_REFUSALS_MAX).map(refusal).collect(),
+        }));
+    }
+
+    /// Whether the newest note is of a stale event, and no reminder names it as its reason.
+    fn ends_in_an_idle_stale_note(&self) -> bool {
+        let latest = self.history.latest();
+        let is_named = |r: &Reminder| r.planned_by == latest || r.ended_by == latest;
+        matches!(self.history.notes.last(), Some(Note::Event(noted)) if noted.outcome == Outcome::Stale)
+            && !self.reminders.iter().any(is_named)
     }
 }
 

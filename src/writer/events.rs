@@ -95,7 +95,7 @@ impl Group<'_> {
         let refused = self.keep_what_was_refused(event, applied.outcome, arrival)?;
         let known = record.generation != 0;
         if applied.changed || (refused && known) {
-            record.history.note(event, arrival.at, &applied, &record.task, &before);
+            record.note(event, arrival.at, &applied, &before);
             self.replan(&event.task_id, &mut record);
             self.put(&event.task_id, record)?;
         }

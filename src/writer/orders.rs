@@ -73,7 +73,7 @@ impl Group<'_> {
             let arrival = self.now.max(stamp.minus(STAMP_AHEAD_MAX));
             let before = Before::of(&record.task, &record.history);
             let applied = record.task.apply(&event, arrival);
-            record.history.note(&event, arrival, &applied, &record.task, &before);
+            record.note(&event, arrival, &applied, &before);
             self.replan(task, &mut record);
             if former != (record.reminders.clone(), record.task.due(), record.task.zone()) {
                 self.put(task, record.clone())?;

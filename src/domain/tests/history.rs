@@ -7,7 +7,7 @@ use super::*;
 pub(crate) fn noted(record: &mut Record, event: &Event, at: Timestamp) {
     let before = Before::of(&record.task, &record.history);
     let applied = record.task.apply(event, at);
-    record.history.note(event, at, &applied, &record.task, &before);
+    record.note(event, at, &applied, &before);
     replanned(record, &policy(), at);
 }
 
@@ -84,6 +84,24 @@ fn a_duplicate_leaves_no_note_and_stale_events_in_a_row_leave_one() {
         noted(&mut record, &named(&format!("stale {n}"), updated(minute(n), &[title("b")])), minute(11));
     }
     assert_eq!(ids(&record.history), ["first", "stale 2"]);
+}
+
+#[test]
+fn a_stale_event_that_planned_a_reminder_keeps_its_note() {
+    let mut record = Record::default();
+    // Told after the instant of the reminder; a statement that comes later shows that it was told in time.
+    noted(
+        &mut record,
+        &named("restated", updated(minute(50), &[due(minute(60)), offsets(&[15])])),
+        minute(50),
+    );
+    noted(&mut record, &named("early", updated(T0, &[due(minute(60)), offsets(&[15])])), minute(51));
+    assert_eq!(pending(&record), [("offset:15".to_owned(), 45)]);
+    for n in 1..4 {
+        noted(&mut record, &named(&n.to_string(), updated(minute(n), &[offsets(&[15])])), minute(52));
+    }
+    assert_eq!(ids(&record.history), ["restated", "early", "3"]);
+    assert_eq!(record.reminders[0].planned_by, Some(1));
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! version; what is absent costs a bit. Differences wrap, so that any instant comes back as it was. Zones go by
 //! name. Knows no key and no disk.
 //!
-//! Format 2 is format 1 and what few tasks have after it ([`extras`]), or holds words that format 1 did not know. A
-//! record that needs neither is written in format 1.
+//! Format 2 is format 1 with what it did not know: words, ids of users that are UUIDs in 16 bytes, and numbered parts
+//! after it ([`extras`]). A record that needs none of it is written in format 1.
 
 use super::codes::Coded;
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};

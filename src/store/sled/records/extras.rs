@@ -1,4 +1,5 @@
-//! What few records have, each part under a number of its own after the plain record.
+//! What the plain encoding does not have, each part under a number of its own after it: most records have a history
+//! there, few anything else.
 
 use super::super::codes::Coded;
 use super::super::wire::{Malformed, Reader, put_bytes, put_count, put_int, put_text, put_uint};
@@ -46,14 +47,19 @@ pub(super) fn put(out: &mut Vec<u8>, versions: &[Version], record: &Record) {
         put_text(&mut part, producer);
         parts.push((RECURRENCE_PRODUCER, part));
     }
-    parts.extend(by_place(MOVED, record, |part, reminder| {
-        put_int(part, reminder.moved_from?.millis().wrapping_sub(reminder.fire_at.millis()));
-        Some(())
-    }));
-    parts.extend(by_place(WITHIN, record, |part, reminder| {
-        part.extend_from_slice(reminder.within?.as_bytes());
-        Some(())
-    }));
+    // Looked for first: most records come here for their history alone.
+    if record.reminders.iter().any(|reminder| reminder.moved_from.is_some()) {
+        parts.extend(by_place(MOVED, record, |part, reminder| {
+            put_int(part, reminder.moved_from?.millis().wrapping_sub(reminder.fire_at.millis()));
+            Some(())
+        }));
+    }
+    if record.reminders.iter().any(|reminder| reminder.within.is_some()) {
+        parts.extend(by_place(WITHIN, record, |part, reminder| {
+            part.extend_from_slice(reminder.within?.as_bytes());
+            Some(())
+        }));
+    }
     if !record.task.called_off.is_empty() {
         let mut part = Vec::new();
         put_called_off(&mut part, &record.task.called_off);

@@ -107,7 +107,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..400), known: bool) {
         if let (true, Some(first)) = (known, bytes.first_mut()) {
-            *first = 1;
+            *first = 1 + *first % 2;
         }
         // Whatever they return: it is not a panic, and nothing large is made of little.
         let _ = records::decode(&bytes);

@@ -24,13 +24,12 @@ fn long(length: usize) -> String {
     "x".repeat(length)
 }
 
-/// Every field, version and reminder that a task can have at once, each as long as it can be and unlike the
-/// others: two rules a list element ahead, and all that a record keeps of what is past.
-fn largest_record() -> Record {
+/// Every field, as long as it can be.
+fn largest_statements() -> [Statement; 14] {
     let wall = |n: usize| Due::Wall(i64::MAX - i64::try_from(n).unwrap());
     let moment = |n: usize| Moment::new(wall(n), zone(ZONE));
     let list = || 0..LIST_MAX;
-    let statements = [
+    [
         Statement::User(Some(long(USER_ID_MAX_BYTES))),
         Statement::Title(Some(long(TEXT_MAX_BYTES))),
         Statement::Priority(Some(Priority::High)),
@@ -48,7 +47,16 @@ fn largest_record() -> Record {
         })),
         Statement::Acknowledged(Some(Target::Occurrence(moment(1)))),
         Statement::Cancelled(Some(Target::Occurrence(moment(2)))),
-    ];
+    ]
+}
+
+/// Every field, version and reminder that a task can have at once, each as long as it can be and unlike the
+/// others: two rules a list element ahead, and all that a record keeps of what is past.
+fn largest_record() -> Record {
+    let wall = |n: usize| Due::Wall(i64::MAX - i64::try_from(n).unwrap());
+    let moment = |n: usize| Moment::new(wall(n), zone(ZONE));
+    let list = || 0..LIST_MAX;
+    let statements = largest_statements();
     let cells = (0..).zip(statements).map(|(n, statement)| Cell {
         statement,
         version: version(if n % 2 == 0 { i64::MIN / 4 } else { i64::MAX / 4 } + n, Kind::Updated),
