@@ -91,22 +91,22 @@ pub fn timeline(record: &Record) -> Vec<Entry<'_>> {
     for reminder in &record.reminders {
         let by = reminder.planned_by.and_then(|number| record.history.get(number));
         if let Some(at) = by.map(Note::at).or_else(|| known_since(record, reminder)) {
-            add(2, at, What::Planned(reminder, by));
+            add(3, at, What::Planned(reminder, by));
         }
         if reminder.attempts > 0 {
-            add(3, reminder.fire_at, What::Failed(reminder));
+            add(4, reminder.fire_at, What::Failed(reminder));
         }
         if let Some(at) = reminder.settled_at {
             let ended = reminder.ended_by.and_then(|number| record.history.get(number));
             match reminder.state {
                 State::Pending => {}
-                State::Published => add(4, at, What::Published(reminder)),
-                State::Cancelled | State::Superseded => add(3, at, What::Left(reminder, ended)),
-                State::Expired => add(4, at, What::Expired(reminder)),
+                State::Published => add(5, at, What::Published(reminder)),
+                State::Cancelled | State::Superseded => add(2, at, What::Left(reminder, ended)),
+                State::Expired => add(5, at, What::Expired(reminder)),
             }
         }
         if let Some(at) = reminder.received_at {
-            add(5, at, What::Received(reminder));
+            add(6, at, What::Received(reminder));
         }
     }
     if record.history.forgotten > 0 {

@@ -76,7 +76,9 @@ pub(super) async fn show(
 #[must_use]
 pub fn why(task_id: &TaskId, record: &Record, policy: &Policy, now: Timestamp) -> WhyShown {
     let task = &record.task;
-    let zone = task.zone().unwrap_or(policy.default_zone);
+    // A deleted task states none any more; its reminders remember.
+    let former = || record.reminders.iter().rev().find_map(|r| r.occurrence.and_then(Moment::zone));
+    let zone = task.zone().or_else(former).unwrap_or(policy.default_zone);
     let prose = Prose { record, zone, now };
     let mut answers: Vec<AnswerShown> = record
         .reminders

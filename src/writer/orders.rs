@@ -97,11 +97,13 @@ impl Group<'_> {
 
     /// The event that says what is ordered, newer than anything that it must win over.
     fn event(&self, task: &TaskId, record: &Record, order: Order, id: String) -> Event {
-        let statements = match order {
+        let statements: Vec<Statement> = match order {
             Order::Cancel(target) => vec![Statement::Cancelled(Some(target))],
-            Order::Reschedule(due, None) => vec![Statement::Due(Some(due)), Statement::Cancelled(None)],
-            Order::Reschedule(due, Some(zone)) => {
-                vec![Statement::Due(Some(due)), Statement::Zone(Some(zone)), Statement::Cancelled(None)]
+            Order::Reschedule(due, zone) => {
+                let is_off = record.task.called_off.iter().any(|off| off.of.is_some());
+                let zone = zone.map(|zone| Statement::Zone(Some(zone)));
+                let back = is_off.then_some(Statement::Cancelled(None));
+                [Some(Statement::Due(Some(due))), zone, back].into_iter().flatten().collect()
             }
         };
         let cells = statements.iter().filter_map(|statement| record.task.cell(statement.field()));

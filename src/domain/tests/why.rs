@@ -42,11 +42,11 @@ fn what_ends_a_reminder_stands_after_its_cause() {
         ),
         (
             updated(minute(5), &[due(minute(90))]),
-            vec![("task_updated", 5), ("planned", 5), ("superseded", 5)],
+            vec![("task_updated", 5), ("superseded", 5), ("planned", 5)],
         ),
         (
             updated(minute(5), &[due(minute(4))]),
-            vec![("task_updated", 5), ("planned", 5), ("superseded", 5), ("expired", 5)],
+            vec![("task_updated", 5), ("superseded", 5), ("planned", 5), ("expired", 5)],
         ),
     ] {
         let mut record = one_at_60();

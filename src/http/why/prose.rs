@@ -40,10 +40,18 @@ impl Prose<'_> {
             What::Replanned(note) => self.replanned(note),
             What::Planned(reminder, by) => self.planned(reminder, *by),
             What::Failed(reminder) => self.failed(reminder),
-            What::Published(reminder) => format!("{}: {}", reminder.rule, self.answer(reminder)),
+            What::Published(reminder) if reminder.maybe_out => {
+                format!("{} {}", reminder.rule, self.fired(reminder))
+            }
+            What::Published(reminder) => format!("{} was published, {} late", reminder.rule, late(reminder)),
             What::Received(reminder) => format!("{} came back through the broker", reminder.rule),
             What::Left(reminder, by) => {
-                format!("{} was {}{}", reminder.rule, reminder.state.name(), self.because(reminder, *by))
+                format!(
+                    "{} was {}{}",
+                    reminder.rule,
+                    reminder.state.name(),
+                    self.because(reminder, *by, short)
+                )
             }
             What::Expired(reminder) => {
                 format!(
@@ -70,7 +78,9 @@ impl Prose<'_> {
                 None => format!("fires at {at}"),
             },
             State::Published => self.fired(reminder),
-            State::Cancelled | State::Superseded => format!("will not fire{}", self.left(reminder)),
+            State::Cancelled | State::Superseded => {
+                format!("will not fire{} (it was for {at})", self.left(reminder))
+            }
             State::Expired => format!("expired: {} (it was for {at})", reason.unwrap_or("it was too late")),
         }
     }
@@ -124,34 +134,41 @@ impl Prose<'_> {
             Kind::Completed => return "completed the task".to_owned(),
             _ => {}
         }
-        let fields: Vec<String> = wrote.iter().map(|wrote| self.wrote(wrote)).collect();
-        match (fields.is_empty(), version.kind) {
-            (false, _) => fields.join(", "),
+        let (sets, others): (Vec<_>, Vec<_>) =
+            wrote.iter().map(|wrote| self.wrote(wrote)).partition(|(is_set, _)| *is_set);
+        let text =
+            |parts: Vec<(bool, String)>| parts.into_iter().map(|part| part.1).collect::<Vec<_>>().join(", ");
+        let sets = if sets.is_empty() { String::new() } else { format!("set {}", text(sets)) };
+        let told = [sets, text(others)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        match (told.is_empty(), version.kind) {
+            (false, _) => told.join(", and "),
             (true, Kind::Created) => "created the task".to_owned(),
             (true, _) => "changed nothing that still stands".to_owned(),
         }
     }
 
-    fn wrote(&self, wrote: &Wrote<'_>) -> String {
+    /// What was written of a field, and whether that is a value it was set to.
+    fn wrote(&self, wrote: &Wrote<'_>) -> (bool, String) {
         let name = field_name(wrote.field);
-        match wrote.value {
-            None if wrote.field == Field::Cancelled => "called reminders off".to_owned(),
-            None => format!("set {name}, which was set again later"),
-            Some(Statement::Due(Some(due))) => format!("set {name} to {}", self.due(*due)),
-            Some(Statement::Due(None)) => format!("cleared {name}"),
-            Some(Statement::Zone(Some(zone))) => format!("set {name} to {zone}"),
-            Some(Statement::Offsets(Some(offsets))) => {
-                format!("set {name} to {offsets:?} minutes before due")
+        let set = match wrote.value {
+            None if wrote.field == Field::Cancelled => {
+                return (false, "changed what is called off".to_owned());
             }
+            Some(Statement::Cancelled(Some(_))) => return (false, "called reminders off".to_owned()),
+            Some(Statement::Cancelled(None)) => return (false, "took back what was called off".to_owned()),
+            Some(Statement::Due(None)) => return (false, format!("cleared {name}")),
+            None => format!("{name} (which was set again later)"),
+            Some(Statement::Due(Some(due))) => format!("{name} to {}", self.due(*due)),
+            Some(Statement::Zone(Some(zone))) => format!("{name} to {zone}"),
+            Some(Statement::Offsets(Some(offsets))) => format!("{name} to {offsets:?} minutes before due"),
             Some(Statement::RemindAt(Some(times))) => {
                 let times: Vec<String> = times.iter().map(|time| self.due(*time)).collect();
-                format!("set {name} to {}", times.join(" and "))
+                format!("{name} to {}", times.join(" and "))
             }
-            Some(Statement::Status(Some(status))) => format!("set {name} to {}", status.name()),
-            Some(Statement::Cancelled(Some(_))) => "called reminders off".to_owned(),
-            Some(Statement::Cancelled(None)) => "took back what was called off".to_owned(),
-            Some(_) => format!("set {name}"),
-        }
+            Some(Statement::Status(Some(status))) => format!("{name} to {}", status.name()),
+            Some(_) => name.to_owned(),
+        };
+        (true, set)
     }
 
     /// `25 Nov 2026 09:00 Europe/Berlin`
@@ -180,7 +197,7 @@ impl Prose<'_> {
             text.push_str(&format!(", by the clocks of {zone} in tz database {IANA_TZDB_VERSION}"));
         }
         if let Some(by) = by {
-            text.push_str(&format!(" ({})", self.by(by)));
+            text.push_str(&format!(": {}", self.by(by, short)));
         }
         text
     }
@@ -200,7 +217,7 @@ impl Prose<'_> {
             let reason = reminder.reason.as_deref().unwrap_or("an attempt ended without an answer");
             return format!("may have fired: {reason}{}", self.left(reminder));
         }
-        let late = span(at.since(reminder.fire_at));
+        let late = late(reminder);
         let back = reminder.received_at.map(|back| match back.since(at) {
             Duration::ZERO => ", and came back through the broker".to_owned(),
             after => format!(", and came back through the broker {} later", span(after)),
@@ -209,10 +226,10 @@ impl Prose<'_> {
     }
 
     fn left(&self, reminder: &Reminder) -> String {
-        self.because(reminder, reminder.ended_by.and_then(|number| self.record.history.get(number)))
+        self.because(reminder, reminder.ended_by.and_then(|number| self.record.history.get(number)), origin)
     }
 
-    fn because(&self, reminder: &Reminder, by: Option<&Note>) -> String {
+    fn because(&self, reminder: &Reminder, by: Option<&Note>, named: fn(&Noted) -> String) -> String {
         let Some(by) = by else {
             return match reminder.state {
                 State::Cancelled => ": the task ended, or lost its due date".to_owned(),
@@ -220,31 +237,31 @@ impl Prose<'_> {
                 _ => String::new(),
             };
         };
-        format!(": {}", self.by(by))
+        format!(": {}", self.by(by, named))
     }
 
-    /// What a note did to the plan, in a clause.
-    fn by(&self, note: &Note) -> String {
+    /// What a note did to the plan, in a clause, with its event as `named`.
+    fn by(&self, note: &Note, named: fn(&Noted) -> String) -> String {
         let noted = match note {
             Note::Replanned { .. } => return "the settings or the tz database changed".to_owned(),
             Note::Event(noted) => noted,
         };
-        let fields: Vec<&str> = wrote(self.record, noted)
-            .iter()
-            .filter(|wrote| {
-                !matches!(wrote.field, Field::User | Field::Title | Field::Priority | Field::Tags)
-            })
-            .map(|wrote| field_name(wrote.field))
-            .collect();
+        let is_about_it =
+            |field: &Field| !matches!(field, Field::User | Field::Title | Field::Priority | Field::Tags);
+        let wrote = wrote(self.record, noted);
+        let fields: Vec<Field> = wrote.iter().map(|wrote| wrote.field).filter(is_about_it).collect();
+        let stated =
+            fields.iter().filter(|field| **field != Field::Cancelled).map(|field| field_name(*field));
+        let stated: Vec<&str> = stated.collect();
         let what = match noted.version.kind {
             Kind::Completed => "the task was completed".to_owned(),
             Kind::Deleted => "the task was deleted".to_owned(),
             Kind::Created => "the task was created".to_owned(),
-            _ if fields.contains(&CALLED_OFF) && fields.len() == 1 => "it was called off".to_owned(),
-            _ if fields.is_empty() => "the task changed".to_owned(),
-            _ => format!("a change of {}", fields.join(" and ")),
+            _ if fields == [Field::Cancelled] => "it was called off".to_owned(),
+            _ if stated.is_empty() => "the task was changed".to_owned(),
+            _ => format!("{} was changed", stated.join(" and ")),
         };
-        format!("{what} by {}", origin(noted))
+        format!("{what} by {}", named(noted))
     }
 
     fn replanned(&self, note: &Note) -> String {
@@ -257,8 +274,6 @@ impl Prose<'_> {
         text
     }
 }
-
-const CALLED_OFF: &str = "what is called off";
 
 fn field_name(field: Field) -> &'static str {
     match field {
@@ -275,7 +290,7 @@ fn field_name(field: Field) -> &'static str {
         Field::Nags => "the reminders after due",
         Field::Snooze => "a snooze",
         Field::Acknowledged => "an acknowledgement",
-        Field::Cancelled => CALLED_OFF,
+        Field::Cancelled => "what is called off",
     }
 }
 
@@ -284,6 +299,15 @@ fn origin(noted: &Noted) -> String {
     let producer = noted.producer.as_deref().map(|name| format!(" from {name}")).unwrap_or_default();
     let id = noted.id.as_ref().map(|id| format!(" (event {id})")).unwrap_or_default();
     format!("{}{producer}{id}", noted.version.kind.name())
+}
+
+/// `event 3f1c…`, or its kind where it has no id.
+fn short(noted: &Noted) -> String {
+    noted.id.as_ref().map_or_else(|| noted.version.kind.name().to_owned(), |id| format!("event {id}"))
+}
+
+fn late(reminder: &Reminder) -> String {
+    span(reminder.settled_at.unwrap_or(reminder.fire_at).since(reminder.fire_at))
 }
 
 /// `12 ms`, `2 s`, `1h 5m`

@@ -55,12 +55,12 @@ fn a_creation_and_its_plan_are_told_in_the_tasks_zone() {
     let tzdb = chrono_tz::IANA_TZDB_VERSION;
     let lines = [
         "24 Nov 2026 10:00:00 CET  task_created from chat-api (event e-1) set the title, \
-         set the due date to 24 Nov 2026 11:00 Europe/Berlin, set the time zone to Europe/Berlin, \
-         set the offsets to [0] minutes before due"
+         the due date to 24 Nov 2026 11:00 Europe/Berlin, the time zone to Europe/Berlin, \
+         the offsets to [0] minutes before due"
             .to_owned(),
         format!(
             "24 Nov 2026 10:00:00 CET  offset:0 was planned for 24 Nov 2026 11:00:00 CET, by the clocks of \
-             Europe/Berlin in tz database {tzdb} (the task was created by task_created from chat-api (event e-1))"
+             Europe/Berlin in tz database {tzdb}: the task was created by event e-1"
         ),
     ];
     assert_eq!(timeline_of(&record), lines);
@@ -128,16 +128,19 @@ fn a_reminder_that_will_not_fire_names_the_event_that_ended_it() {
         (updated(minute(5), &[cancel]), "it was called off by task_updated from p (event e-2)"),
         (
             updated(minute(5), &[due(minute(90))]),
-            "a change of the due date by task_updated from p (event e-2)",
+            "the due date was changed by task_updated from p (event e-2)",
         ),
         (
             updated(minute(5), &[Statement::Due(None)]),
-            "a change of the due date by task_updated from p (event e-2)",
+            "the due date was changed by task_updated from p (event e-2)",
         ),
     ] {
         let mut record = record();
         noted(&mut record, &from("p", "e-2", event), minute(5));
-        assert_eq!(answers(&record, 6)[0], format!("will not fire: {answer}"));
+        assert_eq!(
+            answers(&record, 6)[0],
+            format!("will not fire: {answer} (it was for 24 Nov 2026 11:00:00 CET)")
+        );
     }
 }
 
@@ -150,7 +153,7 @@ fn what_was_refused_came_late_or_moved_is_in_the_timeline() {
     let moved = vec![Move { reminder: ReminderId::from_bytes([0; 16]), from: minute(1), to: minute(2) }];
     record.history.add(Note::Replanned { at: minute(7), tzdb: "2026b".into(), moved });
     let lines = timeline_of(&record);
-    assert!(lines[0].contains("set the title, which was set again later"), "{}", lines[0]);
+    assert!(lines[0].contains("set the title (which was set again later)"), "{}", lines[0]);
     assert_eq!(
         lines[2..],
         [

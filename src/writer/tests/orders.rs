@@ -140,6 +140,16 @@ async fn an_order_wins_over_a_producer_whose_clock_is_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_wins_over_what_was_told_before_the_clock_went_back() {
+    let worker = Worker::start().await;
+    let event = created(minute(30), &[due(minute(60)), offsets(&[0])]);
+    worker.writer.deliver(vec![delivery(event, minute(30))]).await;
+    let to = Order::Reschedule(Due::Instant(minute(90)), None);
+    assert_eq!(fates(order(&worker, to).await), [Fate::WillNotFire, Fate::Planned]);
+    assert_eq!(cancel(&worker).await, [Fate::WillNotFire, Fate::WillNotFire]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rescheduling_to_the_same_date_takes_a_cancel_back() {
     let worker = Worker::start().await;
     worker.tell(due_at("t", 60)).await;
