@@ -175,8 +175,9 @@ impl History {
 }
 
 impl Record {
-    /// Notes `event`, which arrived at `at` and has been applied to what was `before`. A duplicate is no news, and of
-    /// stale events in a row that planned nothing only the last is kept.
+    /// Notes `event`, which arrived at `at` and has been applied to what was `before`. A duplicate is no news, nor is an
+    /// event that its producer published again, and of stale events in a row that planned nothing only the last is
+    /// kept: no flood of one event may flush out the others.
     pub fn note(&mut self, event: &Event, at: Timestamp, applied: &Applied, before: &Before) {
         for (field, version) in &before.0 {
             if self.task.cell(*field).is_none_or(|cell| cell.version != *version) {
@@ -188,6 +189,7 @@ impl Record {
             Outcome::Stale if self.ends_in_an_idle_stale_note() => {
                 self.history.notes.pop();
             }
+            Outcome::Applied if self.is_noted_again(applied.version) => return,
             Outcome::Applied | Outcome::Stale | Outcome::Ignored => {}
         }
         let refusal = |refusal: &Refusal| Refusal {
@@ -203,6 +205,22 @@ impl Record {
             overwritten: Vec::new(),
             refused: event.refused.iter().take(NOTED_REFUSALS_MAX).map(refusal).collect(),
         }));
+    }
+
+    /// Whether there is a note of the same event, published earlier; then it speaks for `version` too.
+    fn is_noted_again(&mut self, version: Version) -> bool {
+        let same = |noted: &Noted| {
+            let told = noted.version;
+            (told.ms, told.kind, told.digest) == (version.ms, version.kind, version.digest)
+        };
+        let noted = self.history.notes.iter_mut().find_map(|note| match note {
+            Note::Event(noted) if same(noted) => Some(noted),
+            _ => None,
+        });
+        let Some(noted) = noted else { return false };
+        noted.version = version;
+        noted.overwritten.retain(|field| self.task.cell(*field).is_none_or(|cell| cell.version != version));
+        true
     }
 
     /// Whether the newest note is of a stale event, and no reminder names it as its reason.

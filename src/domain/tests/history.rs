@@ -87,6 +87,22 @@ fn a_duplicate_leaves_no_note_and_stale_events_in_a_row_leave_one() {
 }
 
 #[test]
+fn an_event_that_is_published_again_and_again_leaves_one_note() {
+    let mut record = Record::default();
+    let event = named("e", created(T0, &[title("a"), due(minute(60))]));
+    for n in 0..3 {
+        let stamps = Stamps { broker: Some(minute(n)), ..event.stamps };
+        noted(&mut record, &Event { stamps, ..event.clone() }, minute(n));
+        noted(&mut record, &named(&n.to_string(), updated(minute(n + 1), &[title("b")])), minute(n + 1));
+    }
+    assert_eq!(ids(&record.history), ["e", "0", "1", "2"]);
+    let Note::Event(first) = &record.history.notes[0] else { panic!("no event") };
+    let wrote = super::super::why::wrote(&record, first);
+    let wrote: Vec<_> = wrote.iter().map(|wrote| (wrote.field, wrote.value.is_some())).collect();
+    assert_eq!(wrote, [(Field::Title, false), (Field::Due, true)]);
+}
+
+#[test]
 fn a_stale_event_that_planned_a_reminder_keeps_its_note() {
     let mut record = Record::default();
     // Told after the instant of the reminder; a statement that comes later shows that it was told in time.
