@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
-use crate::domain::{Backoff, Policy};
+use crate::domain::{Backoff, ByPriority, Nags, Policy};
 use crate::gauges;
 use crate::health::{Health, Heart};
 use crate::housekeeping;
@@ -147,7 +147,8 @@ pub async fn start(
 }
 
 /// What the commit loop needs of the configuration.
-fn settings(config: &Config) -> Settings {
+#[must_use]
+pub fn settings(config: &Config) -> Settings {
     const MIB: u64 = 1024 * 1024;
     Settings {
         policy: policy(config),
@@ -162,11 +163,23 @@ fn settings(config: &Config) -> Settings {
 /// The policy that the configuration makes.
 #[must_use]
 pub fn policy(config: &Config) -> Policy {
+    let reminders = &config.reminders;
+    let every_minutes = u32::try_from(reminders.nag_every.as_secs() / 60).unwrap_or(u32::MAX);
+    let nags = Nags { every_minutes, max: reminders.nag_max };
     Policy {
-        default_offsets: config.reminders.default_offsets.clone(),
-        default_zone: config.reminders.default_timezone,
-        date_only: config.reminders.date_only_time,
-        expire_after: config.reminders.expire_after,
+        default_offsets: reminders.default_offsets.clone(),
+        priority_offsets: ByPriority {
+            low: reminders.low_offsets.clone(),
+            medium: reminders.medium_offsets.clone(),
+            high: reminders.high_offsets.clone(),
+        },
+        nags: Some(nags).filter(|nags| !nags.is_none()),
+        windows: reminders.windows.clone(),
+        default_zone: reminders.default_timezone,
+        date_only: reminders.date_only_time,
+        follow_recurrence: config.recurrence.follow,
+        recurrence_not_from: config.recurrence.not_from.clone(),
+        expire_after: reminders.expire_after,
     }
 }
 
@@ -220,8 +233,7 @@ fn spawn_subscription_watch(
     let (config, sidecar, clock) = (Arc::clone(config), Arc::clone(sidecar), Arc::clone(clock));
     let (health, stop) = (health.clone(), shutdown.soft().clone());
     shutdown.spawn("subscription watch", async move {
-        let topics = [&config.topics.task_events, &config.topics.task_updates, &config.topics.reminders];
-        let topics = topics.map(String::as_str);
+        let topics: Vec<&str> = config.topics.heard().collect();
         while !stop.is_cancelled() {
             if !health.is_subscribed() && sidecar.delivers(&config.dapr.pubsub, &topics).await {
                 tracing::info!("the sidecar has the subscriptions from before");
@@ -229,7 +241,7 @@ fn spawn_subscription_watch(
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = clock.sleep(WAIT_TURN) => {}
+                () = clock.wait(WAIT_TURN) => {}
             }
         }
     });
@@ -315,7 +327,7 @@ async fn wait_for_sidecar(
         heart.beat();
         tokio::select! {
             _ = up.changed() => {}
-            () = clock.sleep(WAIT_TURN) => {}
+            () = clock.wait(WAIT_TURN) => {}
             () = stop.cancelled() => {}
         }
     }

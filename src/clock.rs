@@ -2,10 +2,18 @@
 //!
 //! Everything that asks "what time is it" holds an `Arc<dyn Clock>`. The daemon runs on [`SystemClock`];
 //! tests and simulations run on [`TokioClock`], which follows tokio's own time and so stands still, jumps
-//! and runs ahead with `tokio::time::pause` and `advance`.
+//! and runs ahead with `tokio::time::pause` and `advance`. `dev` runs on [`ScaledClock`], whose wall clock can run
+//! faster than the machine's and be advanced.
+//!
+//! There are two times. What is about tasks (due dates, next attempts, stamps) is wall time: [`Clock::now`] and
+//! [`Clock::sleep`]. What waits for a process, a socket or a disk (time-outs, graces, polls, heartbeats) is the
+//! machine's: [`Clock::monotonic`] and [`Clock::wait`]. They differ only where the wall clock is simulated; there a
+//! time-out that followed it would fail because time was advanced, and a heartbeat with it.
 //!
 //! **Invariant 2 (never early)** leans on this contract: a sleep may end early or late, whatever the reason
 //! (a clock step, a suspend, a coarse timer), so whoever sleeps reads `now` again before acting.
+
+mod scaled;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +23,8 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
+pub use scaled::{ADVANCED_MAX, SCALE_MAX, Scale, ScaledClock, TooFar};
+
 /// A sleep on a [`Clock`].
 pub type Sleep<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -23,11 +33,21 @@ pub trait Clock: Send + Sync + 'static {
     /// The wall clock, in milliseconds of UTC.
     fn now(&self) -> Timestamp;
 
-    /// Sleeps for about `duration`; the caller reads [`Clock::now`] afterwards.
+    /// Sleeps for about `duration` of wall time; the caller reads [`Clock::now`] afterwards.
     fn sleep(&self, duration: Duration) -> Sleep<'_>;
 
-    /// Monotonic time since some fixed point; only differences mean anything.
+    /// The machine's monotonic time since some fixed point; only differences mean anything.
     fn monotonic(&self) -> Duration;
+
+    /// Waits for `duration` of the machine's time, whatever becomes of the wall clock.
+    fn wait(&self, duration: Duration) -> Sleep<'_> {
+        self.sleep(duration)
+    }
+
+    /// The same clock, if its wall time is simulated.
+    fn simulated(&self) -> Option<ScaledClock> {
+        None
+    }
 }
 
 /// The machine's clock.

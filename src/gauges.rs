@@ -61,7 +61,7 @@ pub async fn run(
                     }
                 },
                 () = stop.cancelled() => {}
-                () = clock.sleep(EVERY) => continue,
+                () = clock.wait(EVERY) => continue,
             }
         }
         tokio::select! {

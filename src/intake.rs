@@ -7,6 +7,8 @@
 //! the commit loop's queue or nothing is; of a batch longer than one command a first part may be, and the
 //! redelivery finds duplicates.
 
+mod import;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +20,8 @@ use crate::domain::{ReminderId, Timestamp, Verdict};
 use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipt};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
+
+pub use import::{Import, ImportReport, Line, Lines, REFUSALS_TOLD, RefusedLine};
 
 /// The largest single event taken, in bytes: Dapr's own limit for a message, and what wraps it.
 pub const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -237,7 +241,8 @@ fn length_of(body: &Bytes) -> u64 {
     u64::try_from(body.len()).unwrap_or(u64::MAX)
 }
 
-fn content(reading: Reading, body: Bytes) -> Content {
+/// What a delivery is to the commit loop, by what its body turned out to be.
+pub(crate) fn content(reading: Reading, body: Bytes) -> Content {
     match reading {
         Reading::Event(event) => Content::Event(event, body),
         Reading::Ignored(_) => Content::Ignored,

@@ -58,6 +58,7 @@ pub mod clock;
 pub mod config;
 pub mod dapr;
 pub mod domain;
+pub mod erasing;
 pub mod gauges;
 pub mod health;
 pub mod housekeeping;

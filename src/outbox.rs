@@ -83,7 +83,7 @@ impl OutboxSender {
             if stop.is_cancelled() {
                 return Duration::ZERO;
             }
-            self.clock.sleep(COMMIT_AGAIN).await;
+            self.clock.wait(COMMIT_AGAIN).await;
         }
         if reached {
             if self.misses > 0 {
@@ -124,7 +124,7 @@ impl OutboxSender {
         loop {
             tokio::select! {
                 done = &mut work => return done,
-                () = self.clock.sleep(LOOK_AGAIN) => turned(),
+                () = self.clock.wait(LOOK_AGAIN) => turned(),
             }
         }
     }

@@ -103,7 +103,7 @@ impl Scheduler {
                 match self.writer.claim(self.pace.batch_max).await {
                     Ok(Some(batch)) => self.begin(batch),
                     Ok(None) => {}
-                    Err(NotCommitted) => self.clock.sleep(CLAIM_AGAIN).await,
+                    Err(NotCommitted) => self.clock.wait(CLAIM_AGAIN).await,
                 }
                 continue;
             }

@@ -128,7 +128,7 @@ impl Shutdown {
         self.spawn(name, async move {
             let patience = async {
                 this.inner.soft.cancelled().await;
-                this.inner.clock.sleep(this.inner.grace.mul_f32(YIELD_AFTER)).await;
+                this.inner.clock.wait(this.inner.grace.mul_f32(YIELD_AFTER)).await;
             };
             tokio::select! {
                 () = task => {}
@@ -144,7 +144,7 @@ impl Shutdown {
         self.inner.soft.cancelled().await;
         self.inner.tasks.close();
         let deadline = async {
-            self.inner.clock.sleep(self.inner.grace).await;
+            self.inner.clock.wait(self.inner.grace).await;
             tracing::warn!(running = ?self.running(), grace = ?self.inner.grace, "the grace is over");
             self.stop_now();
             std::future::pending::<()>().await;

@@ -93,7 +93,7 @@ impl Tick {
             settlements.push(Settlement { task_id: claimed.task_id.clone(), id: claimed.id, attempt });
         }
         while self.writer.settle(batch.number, settlements.clone()).await.is_err() {
-            self.clock.sleep(SETTLE_AGAIN).await;
+            self.clock.wait(SETTLE_AGAIN).await;
         }
         sent
     }

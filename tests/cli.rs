@@ -103,9 +103,19 @@ fn help_and_version_are_no_errors_and_wrong_arguments_exit_64() {
         &["dev", "--app", "8000"],
         &["dev", "--profile", "pulsar"],
         &["dev", "--app-id", "a"],
+        &["dev", "--time-scale", "0.5"],
+        &["dev", "--time-scale", "1001"],
+        &["dev", "--time-scale", "60", "--demo"],
+        &["dev", "--time-scale", "60", "--kafka", "127.0.0.1:1"],
         &["sidecar"],
         &["sidecar", "--app", "127.0.0.1:8000"],
         &["schema", "task_moved"],
+        &["import"],
+        &["import", "no-such-file"],
+        &["import", "/"],
+        &["users"],
+        &["users", "erase"],
+        &["users", "erase", ""],
     ];
     for args in wrong {
         let output = run(args);
@@ -215,6 +225,35 @@ fn publish_sends_the_event_of_its_flags_and_shows_what_was_accepted() {
 }
 
 #[test]
+fn publish_sends_what_is_done_about_a_reminder() {
+    for (args, kind, payload) in [
+        (&["snoozed", "--minutes", "10"][..], "reminder_snoozed", json!({"task_id": "7", "minutes": 10})),
+        (
+            &["snoozed", "--until", "2030-01-01T09:00:00+01:00", "--occurrence", "2029-12-31[Europe/Berlin]"],
+            "reminder_snoozed",
+            json!({"task_id": "7", "until": "2030-01-01T08:00:00.000Z", "occurrence": "2029-12-31[Europe/Berlin]"}),
+        ),
+        (&["acknowledged"], "reminder_acknowledged", json!({"task_id": "7"})),
+    ] {
+        let (requests, output) = asked(&[(202, "{}")], |address| {
+            let port = address.port().to_string();
+            run(&[&["publish"], args, &["--task", "7", "--app-port", &port]].concat())
+        });
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(requests[0].starts_with("POST /api/tasks/7/events "));
+        let event = body(&requests[0]);
+        assert_eq!((&event["event_type"], &event["payload"]), (&json!(kind), &payload));
+    }
+    for args in [
+        &["publish", "snoozed", "--task", "7"][..],
+        &["publish", "snoozed", "--task", "7", "--minutes", "5", "--until", "in 5m"],
+        &["publish", "snoozed", "--task", "7", "--until", "2030-01-01"],
+    ] {
+        assert_eq!(run(args).status.code(), Some(64), "{args:?}");
+    }
+}
+
+#[test]
 fn publish_takes_a_whole_event_from_standard_input() {
     let event = json!({"event_type": "task_completed", "payload": {"task_id": 7}});
     let (requests, output) = asked(&[(202, "{}")], |address| {
@@ -263,7 +302,10 @@ fn without_a_worker_commands_say_how_to_start_one() {
     let list = run(&["reminders", "list", "--ops-port", DEAD_PORT]);
     let why = run(&["reminders", "why", "t", "--ops-port", DEAD_PORT]);
     let cancel = run(&["reminders", "cancel", "t", "--ops-port", DEAD_PORT]);
-    for output in [publish, list, why, cancel] {
+    let erase = run(&["users", "erase", "ann", "--ops-port", DEAD_PORT]);
+    let import =
+        run(&["import", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "--ops-port", DEAD_PORT]);
+    for output in [publish, list, why, cancel, erase, import] {
         assert_eq!(output.status.code(), Some(1));
         assert!(err(&output).contains("reminder-worker serve"), "{}", err(&output));
     }
@@ -293,6 +335,72 @@ fn reminders_are_fetched_page_by_page_up_to_the_limit() {
     assert!(requests[1].starts_with("GET /api/v1/reminders?user=u&after=c+1&limit=1 HTTP/1.1\r\n"));
     assert!(requests[2].starts_with("GET /api/v1/reminders?user=u&after=c+2&limit=1 HTTP/1.1\r\n"));
     assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
+}
+
+#[test]
+fn an_import_goes_in_parts_with_the_arrival_of_the_first_and_one_report() {
+    const PART: usize = 512 * 1024;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tasks.ndjson");
+    let line = format!("{}\n", "x".repeat(PART - 1));
+    std::fs::write(&file, format!("{line}{{}}\n")).unwrap();
+    let report = |line: u64| {
+        json!({
+            "arrived_at": "2026-11-25T09:00:00.000Z", "lines": 1, "applied": 0, "duplicate": 0, "stale": 0,
+            "ignored": 1 - line, "refused": line, "planned": 0, "past": 0,
+            "refusals": if line == 1 { json!([{"line": 1, "code": "empty", "reason": "b\u{1b}"}]) } else { json!([]) },
+        })
+        .to_string()
+    };
+    let (first, second) = (report(0), report(1));
+    let (requests, output) = asked(&[(200, &first), (200, &second)], |address| {
+        command(&["import", file.to_str().unwrap(), "--ops-port", &address.port().to_string()])
+            .env("REMINDER_WORKER__OPS__TOKEN", "hunter2")
+            .output()
+            .unwrap()
+    });
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(err(&output), "warning: 1 of 2 lines were refused\n", "no progress where no terminal is");
+    assert!(out(&output).contains("    line 2: b\u{fffd}\n"), "{}", out(&output));
+    assert!(requests[0].starts_with("POST /api/v1/import HTTP/1.1\r\n"));
+    assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
+    assert!(
+        requests[0].contains("\r\ncontent-type: application/x-ndjson\r\n") && requests[0].ends_with(&line)
+    );
+    let again = "POST /api/v1/import?arrived_at=2026-11-25T09%3A00%3A00.000Z HTTP/1.1\r\n";
+    assert!(requests[1].starts_with(again) && requests[1].ends_with("\r\n\r\n{}\n"), "{}", requests[1]);
+}
+
+#[test]
+fn an_import_that_breaks_off_says_how_far_it_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tasks.ndjson");
+    std::fs::write(&file, format!("{}\n{{}}\n", "x".repeat(512 * 1024))).unwrap();
+    let report = json!({
+        "arrived_at": "2026-11-25T09:00:00.000Z", "lines": 1, "applied": 1, "duplicate": 0, "stale": 0,
+        "ignored": 0, "refused": 0, "refusals": [], "planned": 0, "past": 0,
+    })
+    .to_string();
+    let refusal = r#"{"title":"Service Unavailable","detail":"the worker stops"}"#;
+    let (_, output) = asked(&[(200, &report), (503, refusal)], |address| {
+        run(&["import", file.to_str().unwrap(), "--ops-port", &address.port().to_string()])
+    });
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("the worker stops\nthe first 1 lines are imported"), "{}", err(&output));
+}
+
+#[test]
+fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
+    let answer = json!({
+        "tasks": 2, "reminders_cancelled": 3, "in_flight": 1, "quarantined": 0, "outbox": 4, "unreadable": 0,
+    })
+    .to_string();
+    let (requests, output) = asked(&[(200, &answer)], |address| {
+        run(&["users", "erase", "a/b", "--ops-port", &address.port().to_string()])
+    });
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(requests[0].starts_with("DELETE /api/v1/users/a%2Fb HTTP/1.1\r\n"), "{}", requests[0]);
+    assert!(out(&output).contains("in flight            1, which may still go out\n"), "{}", out(&output));
 }
 
 #[test]

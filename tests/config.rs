@@ -158,6 +158,33 @@ fn a_list_may_be_written_with_or_without_brackets_in_the_environment() {
 }
 
 #[test]
+fn offsets_of_a_priority_may_be_unset_which_is_not_the_same_as_none() {
+    let of = |text: &str| {
+        load("", &[("REMINDER_WORKER__REMINDERS__HIGH_OFFSETS", text)], &[]).reminders.high_offsets
+    };
+    for (text, offsets) in [("", None), ("[]", Some(vec![])), ("60,0", Some(vec![0, 60]))] {
+        assert_eq!(of(text), offsets, "{text}");
+    }
+    let file = load("[reminders]\nlow_offsets = []\nmedium_offsets = \"\"\n", &[], &[]).reminders;
+    assert_eq!((file.low_offsets, file.medium_offsets, file.high_offsets), (Some(vec![]), None, None));
+    let told = complaint("", &[], &[("reminders.low_offsets", "1h")]);
+    assert!(told.contains("from 0 to 5270400, or \"\" for reminders.default_offsets"), "{told}");
+}
+
+#[test]
+fn topics_differ_where_they_are_set() {
+    assert_eq!(load("", &[], &[]).topics.heard().count(), 3);
+    let config = load("", &[], &[("topics.reminder_actions", "acts")]);
+    assert_eq!(
+        config.topics.heard().collect::<Vec<_>>(),
+        ["task-events", "task-updates", "reminders", "acts"]
+    );
+    for (key, value) in [("topics.reminder_actions", "reminders"), ("topics.dead_letter", "task-events")] {
+        assert!(complaint("", &[], &[(key, value)]).contains("a name that no other topic has"), "{key}");
+    }
+}
+
+#[test]
 fn every_bound_is_kept_on_both_sides() {
     for (key, inside, outside) in [
         ("store.cache_mb", ["1", "16384"], ["0", "16385"]),
@@ -176,6 +203,10 @@ fn every_bound_is_kept_on_both_sides() {
         ("health.heartbeat_limit", ["2s", "1h"], ["1999ms", "3601s"]),
         ("shutdown.grace", ["100ms", "10m"], ["99ms", "601s"]),
         ("reminders.default_offsets", ["0", "5270400"], ["-1", "5270401"]),
+        ("reminders.high_offsets", ["0", "5270400"], ["-1", "5270401"]),
+        ("reminders.nag_every", ["1m", "5270400m"], ["59s", "5270401m"]),
+        ("reminders.nag_every", ["0s", "90m"], ["1ms", "90s"]),
+        ("reminders.nag_max", ["1", "16"], ["0", "17"]),
     ] {
         for value in inside {
             load("", &[], &[(key, value)]);
@@ -301,6 +332,22 @@ fn a_file_that_is_not_there_says_how_to_name_another() {
     let inputs = Inputs { file: Some("no/such.toml".into()), ..Inputs::default() };
     let told = Config::load(&inputs).unwrap_err().to_string();
     assert!(told.starts_with("file no/such.toml: ") && told.contains("--config"), "{told}");
+}
+
+#[test]
+fn a_file_laid_over_a_configuration_wins_over_flags_and_is_named_where_it_is_wrong() {
+    let flags = [("reminders.default_offsets", "5"), ("reminders.retention", "9d")];
+    let (dir, inputs) = inputs("", &[], &flags);
+    let over = dir.path().join("over.toml");
+    std::fs::write(&over, "[reminders]\ndefault_offsets = [15]\n").unwrap();
+    let config = Config::load_over(&inputs, &over).unwrap().config;
+    assert_eq!(config.reminders.default_offsets, [15]);
+    assert_eq!(config.reminders.retention, Duration::from_secs(9 * 24 * 3600), "what it does not name stays");
+    std::fs::write(&over, "[reminders]\noffsets = [15]\n").unwrap();
+    let told = Config::load_over(&inputs, &over).unwrap_err().to_string();
+    assert!(told.starts_with(&format!("file {}: there is no setting", over.display())), "{told}");
+    let told = Config::load_over(&inputs, &dir.path().join("none.toml")).unwrap_err().to_string();
+    assert!(told.contains("none.toml: ") && !told.contains("--config"), "{told}");
 }
 
 #[cfg(unix)]

@@ -12,6 +12,8 @@ mod bad_input;
 mod child;
 #[path = "process/events.rs"]
 mod events;
+#[path = "process/import.rs"]
+mod import;
 #[path = "process/kill.rs"]
 mod kill;
 #[path = "process/offline.rs"]
@@ -30,6 +32,8 @@ mod sidecar;
 mod start;
 #[path = "process/stop.rs"]
 mod stop;
+#[path = "process/time_travel.rs"]
+mod time_travel;
 #[path = "process/wait.rs"]
 mod wait;
 #[path = "process/worker.rs"]

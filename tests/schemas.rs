@@ -3,14 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::process::Command;
-use std::time::Duration;
 
-use chrono::NaiveTime;
 use jsonschema::Validator;
+use reminder_worker::config::Config;
 use reminder_worker::dapr::reminder_due;
 use reminder_worker::domain::{
-    Due, Event, Kind, Moment, Policy, PolicyInForce, PolicySince, Reminder, Rule, Stamps, Statement, Task,
-    TaskId, Timestamp, Zone,
+    Due, Event, Kind, Moment, PolicyInForce, PolicySince, Reminder, Rule, Stamps, Statement, Task, TaskId,
+    Timestamp, Zone,
 };
 use serde_json::{Value, json};
 
@@ -115,12 +114,7 @@ fn each_schema_refuses_an_event_that_lacks_any_field_it_must_have() {
 
 /// The data of the CloudEvent that is published for `task`.
 fn published(task: &Task, reminder: &Reminder) -> Value {
-    let policy = Policy {
-        default_offsets: vec![0],
-        default_zone: Zone::UTC,
-        date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
-        expire_after: Duration::from_secs(60),
-    };
+    let policy = reminder_worker::app::policy(&Config::default());
     let policy = PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
     let bytes = reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &policy);
     let mut event: Value = serde_json::from_slice(&bytes).unwrap();

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that breaks should say where")]
 
 mod client;
+mod herd;
 mod load;
 mod process;
 mod sink;
@@ -52,6 +53,10 @@ fn main() {
         }
         if wanted("burst") {
             burst().await;
+        }
+        // Takes minutes and writes a picture: only where it is asked for.
+        if asked.iter().any(|part| part == "herd") {
+            herd::herd().await;
         }
     });
 }

@@ -10,10 +10,14 @@ const BINARY: &str = env!("CARGO_BIN_EXE_reminder-worker");
 /// Ticks a second in `/proc/PID/stat`: fixed by the kernel's interface.
 const TICKS: f64 = 100.0;
 
+/// Settings by the names of their variables.
+type Variables = &'static [(&'static str, &'static str)];
+
 /// A running worker; killed when dropped.
 pub(crate) struct Worker {
     child: Child,
     store: tempfile::TempDir,
+    variables: Variables,
     sidecar_port: u16,
     ops_port: u16,
     pub(crate) app_port: u16,
@@ -26,21 +30,30 @@ impl Worker {
     }
 
     pub(crate) async fn start(sidecar_port: u16) -> Self {
-        Self::start_on(sidecar_port, free_port()).await
+        Self::start_with(sidecar_port, &[]).await
+    }
+
+    pub(crate) async fn start_with(sidecar_port: u16, variables: Variables) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), variables, sidecar_port, free_port()).await
     }
 
     pub(crate) async fn start_on(sidecar_port: u16, app_port: u16) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), sidecar_port, app_port).await
+        Self::start_in(tempfile::tempdir().unwrap(), &[], sidecar_port, app_port).await
     }
 
     /// Stops it and starts it anew on the same store.
     pub(crate) async fn restart(mut self) -> Self {
         self.stop();
         let store = std::mem::replace(&mut self.store, tempfile::tempdir().unwrap());
-        Self::start_in(store, self.sidecar_port, self.app_port).await
+        Self::start_in(store, self.variables, self.sidecar_port, self.app_port).await
     }
 
-    async fn start_in(store: tempfile::TempDir, sidecar_port: u16, app_port: u16) -> Self {
+    async fn start_in(
+        store: tempfile::TempDir,
+        variables: Variables,
+        sidecar_port: u16,
+        app_port: u16,
+    ) -> Self {
         let ops_port = free_port();
         let began = Instant::now();
         let child = Command::new(BINARY)
@@ -50,6 +63,7 @@ impl Worker {
             .env("REMINDER_WORKER__OPS__PORT", ops_port.to_string())
             .env("REMINDER_WORKER__STORE__PATH", store.path().join("store"))
             .env("RUST_LOG", "warn")
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
@@ -58,7 +72,7 @@ impl Worker {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let ready_after = began.elapsed();
-        Self { child, store, sidecar_port, ops_port, app_port, ready_after }
+        Self { child, store, variables, sidecar_port, ops_port, app_port, ready_after }
     }
 
     pub(crate) fn resident_mb(&self) -> f64 {

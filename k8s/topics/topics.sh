@@ -23,14 +23,17 @@ topic() { # NAME RETENTION_MS
 topic task-events "$week_ms"
 topic task-updates "$week_ms"
 topic reminders "$week_ms"
+topic reminder-actions "$week_ms"
 # What the worker drops, and what the apps that hear reminders do.
 topic reminder-worker-dead-letters "$month_ms"
 topic reminders-dead-letters "$month_ms"
 
 if [ -n "${ACL_USER:-}" ]; then
   allow() { rpk security acl create --allow-principal "User:$ACL_USER" "$@"; }
-  # It hears task events, publishes those that apps hand it, and hears its own reminders as receipts.
+  # It hears task events and what users do about reminders, publishes what apps hand it, and hears its own reminders
+  # as receipts.
   allow --operation read,write,describe --topic task-events --topic task-updates --topic reminders
+  allow --operation read,write,describe --topic reminder-actions
   allow --operation write,describe --topic reminder-worker-dead-letters
   allow --operation read,describe --group reminder-worker
 fi

@@ -107,6 +107,10 @@ async fn a_store_that_cannot_commit_ends_the_start() {
 fn the_policy_is_what_the_configuration_says() {
     let mut config = Config::default();
     config.reminders.default_offsets = vec![0, 45];
+    config.reminders.high_offsets = Some(vec![0, 60]);
+    config.reminders.low_offsets = Some(vec![]);
+    config.reminders.nag_every = Duration::from_secs(2 * 60 * 60);
+    config.reminders.nag_max = 4;
     config.reminders.default_timezone = "Europe/Berlin".parse().unwrap();
     config.reminders.date_only_time = chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap();
     config.reminders.expire_after = Duration::from_secs(99);
@@ -117,11 +121,18 @@ fn the_policy_is_what_the_configuration_says() {
         settings.policy,
         Policy {
             default_offsets: vec![0, 45],
+            windows: Vec::new(),
+            priority_offsets: ByPriority { low: Some(vec![]), medium: None, high: Some(vec![0, 60]) },
+            nags: Some(Nags { every_minutes: 120, max: 4 }),
             default_zone: "Europe/Berlin".parse().unwrap(),
             date_only: chrono::NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
+            follow_recurrence: true,
+            recurrence_not_from: Vec::new(),
             expire_after: Duration::from_secs(99),
         }
     );
+    config.reminders.nag_every = Duration::ZERO;
+    assert_eq!(policy(&config).nags, None, "never");
     assert_eq!((settings.quarantine_max_bytes, settings.outbox_max_bytes), (3 << 20, 5 << 20), "MiB");
     assert_eq!(settings.backoff.initial, config.publish.backoff_initial);
     assert_eq!(settings.backoff.max, config.publish.backoff_max);

@@ -2,6 +2,10 @@
 //!
 //! The worker is the one that `serve` runs, with the same configuration; beside it runs the embedded sidecar, which
 //! delivers to it and to the apps that are named. What is printed is what the two observed.
+//!
+//! Where nobody else shares the broker, both run on one simulated clock: producers' stamps and the worker's time are then
+//! the same. On a real Kafka the time is the machine's, since a reminder that others see must not come before its time; so
+//! it is in a demonstration, whose steps are timed.
 
 mod demo;
 mod show;
@@ -16,6 +20,7 @@ use super::serve::{obeying_signals, start};
 use super::stand_in::{self, StandIn, host_and_port};
 use super::{Context, Failure, resources};
 use crate::app::Running;
+use crate::clock::{Clock, Scale, ScaledClock};
 use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
 use crate::sidecar;
@@ -31,6 +36,10 @@ pub(super) struct Args {
     /// --kafka
     #[arg(long)]
     demo: bool,
+    /// Run the worker's time so many times as fast, 1 to 1000; the tasks are kept in a temporary directory unless a store's
+    /// path is given, since they would be ahead of the time at the next start
+    #[arg(long, value_name = "TIMES", conflicts_with_all = ["demo", "kafka"])]
+    time_scale: Option<Scale>,
     /// The worker's app id on a real Kafka, and so its consumer group. Members of one group share its events out between
     /// them, so choose `reminder-worker`, the group in production, only where this is production [default:
     /// reminder-worker-dev-$USER]
@@ -44,6 +53,7 @@ pub(super) struct Args {
 
 /// Runs until a signal stops it, or the demonstration is over.
 pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
+    let context = &args.in_time(context);
     let stored = |s: &crate::config::Setting| s.key == "store.path" && matches!(s.source, Source::Flag(_));
     let by_default = loaded.settings.iter().any(|s| s.key == "store.path" && s.source == Source::Default);
     if args.demo && loaded.settings.iter().any(stored) {
@@ -63,7 +73,8 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
     let stand_in = args.stand_in.settings(&config, in_resources)?;
     config.dapr.http_endpoint = format!("http://{}", args.stand_in.address());
     // A demonstration counts what it did itself: it begins on an empty store and leaves nothing behind.
-    let scratch = if args.demo { Some(demo::scratch_directory()?) } else { None };
+    let passing = args.demo || (args.time_scale.is_some() && by_default);
+    let scratch = if passing { Some(scratch_directory()?) } else { None };
     if let Some(scratch) = &scratch {
         config.store.path = scratch.path().join("store");
     }
@@ -124,6 +135,17 @@ async fn set(
 }
 
 impl Args {
+    /// `context` with the clock that these arguments ask for.
+    fn in_time(&self, context: &Context) -> Context {
+        let machine = Arc::clone(&context.clock);
+        let clock: Arc<dyn Clock> = if self.demo || self.stand_in.kafka().is_some() {
+            machine
+        } else {
+            Arc::new(ScaledClock::new(machine, self.time_scale.unwrap_or(Scale::REAL)))
+        };
+        Context { env: context.env.clone(), clock, colours: context.colours }
+    }
+
     /// The worker's app id. Groups of a real Kafka are shared with whoever else is on it, so there it is one of `user`'s
     /// own unless it was chosen.
     fn worker_id(&self, user: Option<&str>) -> String {
@@ -153,6 +175,15 @@ fn beside(path: &Path, app_id: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", app_id.chars().map(plain).collect::<String>()));
     name.into()
+}
+
+/// A directory that goes with the process.
+fn scratch_directory() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new().prefix("reminder-worker-dev-").tempdir().map_err(|error| {
+        Failure::failed(format!(
+            "no temporary directory can be made: {error}; set TMPDIR to one that can be written"
+        ))
+    })
 }
 
 /// Warnings only, unless a level was asked for: the screen shows what happens.
@@ -192,6 +223,21 @@ mod tests {
         assert_eq!(ids(&["--kafka", "k:9092"], Some("ann")), anns);
         let chosen = ["reminder-worker", "reminder-worker-app-1", "reminder-worker-app-2"];
         assert_eq!(ids(&["--kafka", "k:9092", "--app-id", "reminder-worker"], Some("ann")), chosen);
+    }
+
+    #[test]
+    fn time_is_simulated_where_nobody_else_shares_the_broker_and_no_demonstration_is_timed() {
+        let colours = crate::cli::terminal::Colours::of_process(&[]);
+        let clock = Arc::new(crate::clock::SystemClock::new());
+        let context = Context { env: Vec::new(), clock, colours };
+        let scale = |flags: &[&str]| {
+            let args = Cli::try_parse_from([&["dev"], flags].concat()).unwrap().args;
+            args.in_time(&context).clock.simulated().map(|clock| clock.scale().factor().to_string())
+        };
+        assert_eq!(scale(&[]).as_deref(), Some("1"));
+        assert_eq!(scale(&["--time-scale", "2.5"]).as_deref(), Some("2.5"));
+        assert_eq!(scale(&["--demo"]), None);
+        assert_eq!(scale(&["--kafka", "k:9092"]), None, "reminders there are seen by others");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(super) fn url(address: SocketAddr, setting: &str, path: &[&str]) -> Result<U
     }
     // A URL reads these as steps through its own path, however they are escaped.
     if let Some(step) = path.iter().find(|segment| matches!(**segment, "." | "..")) {
-        let message = format!("`{step}` cannot be named in a URL; publish the event to its topic instead");
+        let message =
+            format!("`{step}` cannot be named in a URL; an event can be published to its topic instead");
         return Err(Failure::usage(message));
     }
     let host = match address.ip() {

@@ -1,12 +1,14 @@
 //! The command line: one file per command.
 //!
 //! Owns arguments, exit codes and what is printed. Commands return text; it is written here, once, so that a
-//! reader who goes away (`| head`) is no error anywhere. Environment and arguments are handed in.
+//! reader who goes away (`| head`) is no error anywhere; daemons and `simulate` write as they go. Environment and arguments are handed in.
 
 mod check;
 mod dev;
 mod exit;
 mod http;
+mod import;
+mod ops;
 mod options;
 mod publish;
 mod reminders;
@@ -14,8 +16,10 @@ mod resources;
 mod schema;
 mod serve;
 mod sidecar;
+mod simulate;
 mod stand_in;
 mod terminal;
+mod users;
 mod when;
 
 use std::ffi::OsString;
@@ -51,6 +55,12 @@ enum Command {
     Publish(publish::Args),
     /// Look at reminders, ask why, call them off or move them.
     Reminders(reminders::Args),
+    /// Show what would fire: the worker's own rules at full speed over simulated time.
+    Simulate(simulate::Args),
+    /// Take in tasks from before the installation, from a file of one event a line.
+    Import(import::Args),
+    /// Erase what is kept of a user.
+    Users(users::Args),
     /// Print the configuration in force and where each value comes from.
     Check(check::Args),
     /// Print the JSON Schemas of the events.
@@ -119,6 +129,9 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         }
         Command::Publish(args) => wait_for(publish::run(args, context)),
         Command::Reminders(args) => wait_for(reminders::run(args, context)),
+        Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
+        Command::Import(args) => wait_for(import::run(args, context)),
+        Command::Users(args) => wait_for(users::run(args, context)),
         Command::Check(args) => check::run(&args, context),
         Command::Schema(args) => schema::run(&args),
     }

@@ -1,7 +1,7 @@
 //! The flags by which a command is configured.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -38,6 +38,15 @@ pub(crate) struct ConfigOptions {
 impl ConfigOptions {
     /// The configuration these flags and `env` make.
     pub(crate) fn load(&self, env: &[(OsString, OsString)]) -> Result<Loaded, Failure> {
+        Ok(Config::load(&self.inputs(env))?)
+    }
+
+    /// The same with the file `over` laid over it.
+    pub(crate) fn load_over(&self, env: &[(OsString, OsString)], over: &Path) -> Result<Loaded, Failure> {
+        Ok(Config::load_over(&self.inputs(env), over)?)
+    }
+
+    fn inputs(&self, env: &[(OsString, OsString)]) -> Inputs {
         let set = self.set.iter().map(|(key, value)| Override {
             flag: "--set",
             key: key.clone(),
@@ -52,7 +61,7 @@ impl ConfigOptions {
         let named = named.into_iter().filter_map(|(flag, key, value)| {
             Some(Override { flag, key: key.to_owned(), value: value.clone()? })
         });
-        load(self.config.clone(), env, set.chain(named).collect())
+        inputs(self.config.clone(), env, set.chain(named).collect())
     }
 }
 
@@ -62,9 +71,13 @@ pub(super) fn load(
     env: &[(OsString, OsString)],
     flags: Vec<Override>,
 ) -> Result<Loaded, Failure> {
+    Ok(Config::load(&inputs(file, env, flags))?)
+}
+
+fn inputs(file: Option<PathBuf>, env: &[(OsString, OsString)], flags: Vec<Override>) -> Inputs {
     let named = || env.iter().find(|(name, value)| name == CONFIG_VARIABLE && !value.is_empty());
     let file = file.or_else(|| named().map(|(_, value)| PathBuf::from(value)));
-    Ok(Config::load(&Inputs { file, env: env.to_vec(), flags })?)
+    Inputs { file, env: env.to_vec(), flags }
 }
 
 /// `KEY=VALUE`, parted at the first `=`.

@@ -3,6 +3,7 @@
 //! The worker keeps the event durably before it answers and sends it when the broker takes it, so this command
 //! never waits for a broker. What is no event is refused by the worker, not here: one place knows the rules.
 
+mod action;
 mod event;
 
 use std::io::Read as _;
@@ -50,6 +51,10 @@ enum Kind {
     Completed(event::Ended),
     /// A task was deleted
     Deleted(event::Ended),
+    /// A reminder is to come again later
+    Snoozed(action::Snoozed),
+    /// A reminder was seen: no more of them after due
+    Acknowledged(action::Acknowledged),
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
@@ -62,9 +67,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
         (Some(Kind::Updated(updated)), None) => updated.event(now),
         (Some(Kind::Completed(ended)), None) => Ok(ended.event("task_completed")),
         (Some(Kind::Deleted(ended)), None) => Ok(ended.event("task_deleted")),
+        (Some(Kind::Snoozed(snoozed)), None) => snoozed.event(now),
+        (Some(Kind::Acknowledged(acknowledged)), None) => Ok(acknowledged.event()),
         (None, Some(file)) => read(&file),
         (None, None) => {
-            Err("name what happened (created, updated, completed, deleted), or give --file".to_owned())
+            Err("name what happened (created, updated, completed, deleted, snoozed, acknowledged), or give --file"
+                .to_owned())
         }
     };
     let event = event.map_err(Failure::usage)?;

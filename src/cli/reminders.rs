@@ -10,14 +10,13 @@ use serde_json::json;
 
 use super::http::{self, Silence};
 use super::options::ConfigOptions;
-use super::{Context, Exit, Failure, when};
+use super::{Context, Exit, Failure, ops, when};
 use crate::config::Config;
 use crate::domain::{State, Timestamp};
 use crate::http::{Wanted, list_reminders};
-use crate::store::OpenError;
-use crate::store::sled::SledStore;
 
 pub(crate) use query::{Page, Query, Reminder};
+pub(super) use show::cell;
 
 /// Arguments of `reminders`.
 #[derive(Debug, clap::Args)]
@@ -148,7 +147,7 @@ async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>,
 
 /// The reminders as the store tells them, opened by this process since no worker answers.
 fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
-    let store = open_store(config)?;
+    let store = ops::open_store(config)?;
     let path = &config.store.path;
     let Query { state, user, from, to, limit } = query;
     let found = list_reminders(&store, Wanted { state, user, from, to }, limit, now).map_err(|error| {
@@ -157,26 +156,6 @@ fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder
     // The one shape of a listed reminder, whether it comes over the wire or from beside.
     let listed = serde_json::to_value(found).and_then(serde_json::from_value);
     listed.map_err(|error| Failure::failed(format!("a reminder cannot be shown: {error}")))
-}
-
-/// The store, where no worker answers.
-fn open_store(config: &Config) -> Result<SledStore, Failure> {
-    let silence = format!("no worker answers at http://{}", config.ops.address());
-    let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
-    let path = &config.store.path;
-    // Opening would create one.
-    if !path.exists() {
-        return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
-    }
-    SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
-        OpenError::Held { path, holder } => {
-            let message = format!(
-                "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"
-            );
-            Failure::new(Exit::Store, message)
-        }
-        other => Failure::from(other),
-    })
 }
 
 impl Reminder {

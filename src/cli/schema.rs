@@ -10,12 +10,14 @@ use serde_json::{Map, Value};
 use super::Failure;
 
 /// The schemas, by event type.
-const SCHEMAS: [(&str, &str); 5] = [
+const SCHEMAS: [(&str, &str); 7] = [
     ("task_created", include_str!("schemas/task_created.json")),
     ("task_updated", include_str!("schemas/task_updated.json")),
     ("task_completed", include_str!("schemas/task_completed.json")),
     ("task_deleted", include_str!("schemas/task_deleted.json")),
     ("reminder_due", include_str!("schemas/reminder_due.json")),
+    ("reminder_snoozed", include_str!("schemas/reminder_snoozed.json")),
+    ("reminder_acknowledged", include_str!("schemas/reminder_acknowledged.json")),
 ];
 
 /// Arguments of `schema`.
@@ -39,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<String, Failure> {
             let schema = parsed(name, schema)?;
             let title = schema.get("title").and_then(Value::as_str).unwrap_or_default();
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name:16}{title}");
+            let _ = writeln!(text, "{name:24}{title}");
         }
         return Ok(text);
     };

@@ -135,7 +135,7 @@ impl StandIn {
         self.tasks.close();
         tokio::select! {
             () = self.tasks.wait() => {}
-            () = clock.sleep(PARTING_MAX) => {
+            () = clock.wait(PARTING_MAX) => {
                 tracing::warn!("the broker does not answer: what was read last will be delivered again");
             }
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::Value;
 
 use super::shapes;
-use crate::domain::{LIST_MAX, OFFSET_MAX_MINUTES, Zone};
+use crate::domain::{LIST_MAX, NAGS_MAX, OFFSET_MAX_MINUTES, Zone};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -39,8 +39,14 @@ const PUBLISH_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=D
 const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(10)..=HOUR;
 /// Long enough to outlast a restart; a year late nobody wants to be reminded.
 const EXPIRE_AFTER: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(366 * 24 * 60 * 60);
+/// A day before, somebody is reminded of another day.
+const WINDOW: RangeInclusive<Duration> = SECOND..=DAY;
 /// From an hour, for trials without a replaying broker, to ten years.
 const RETENTION: RangeInclusive<Duration> = HOUR..=Duration::from_secs(3_660 * 24 * 60 * 60);
+/// Whole minutes, as offsets are, up to what an offset may be.
+const NAG_EVERY: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(OFFSET_MAX_MINUTES as u64 * 60);
+/// One at least, else say that there are none; as many as a task's own may be.
+const NAG_MAX: RangeInclusive<i64> = 1..=NAGS_MAX as i64;
 /// The scheduler itself wakes once a second.
 const OVERDUE_LIMIT: RangeInclusive<Duration> = SECOND..=DAY;
 /// Loops report at least once a second: less than two would fail on a hiccup.
@@ -68,6 +74,8 @@ pub(super) enum Allowed {
     OneOf(&'static [&'static str]),
     Whole(RangeInclusive<i64>),
     Span(RangeInclusive<Duration>),
+    /// Whole minutes, or zero for never.
+    MinutesOrNever(RangeInclusive<Duration>),
     Address,
     Url,
     Name,
@@ -75,6 +83,9 @@ pub(super) enum Allowed {
     Zone,
     TimeOfDay,
     Offsets,
+    Names,
+    Windows,
+    OptionalOffsets,
 }
 
 const fn key(name: &'static str, allowed: Allowed) -> Key {
@@ -99,13 +110,22 @@ pub(super) const KEYS: &[Key] = &[
     key("topics.task_events", Allowed::Name),
     key("topics.task_updates", Allowed::Name),
     key("topics.reminders", Allowed::Name),
+    key("topics.reminder_actions", Allowed::OptionalName),
     key("topics.dead_letter", Allowed::OptionalName),
     key("reminders.default_offsets", Allowed::Offsets),
+    key("reminders.windows", Allowed::Windows),
+    key("reminders.high_offsets", Allowed::OptionalOffsets),
+    key("reminders.medium_offsets", Allowed::OptionalOffsets),
+    key("reminders.low_offsets", Allowed::OptionalOffsets),
+    key("reminders.nag_every", Allowed::MinutesOrNever(NAG_EVERY)),
+    key("reminders.nag_max", Allowed::Whole(NAG_MAX)),
     key("reminders.default_timezone", Allowed::Zone),
     key("reminders.date_only_time", Allowed::TimeOfDay),
     key("reminders.expire_after", Allowed::Span(EXPIRE_AFTER)),
     key("reminders.retention", Allowed::Span(RETENTION)),
     key("reminders.receipts", Allowed::Switch),
+    key("recurrence.follow", Allowed::Switch),
+    key("recurrence.not_from", Allowed::Names),
     key("publish.batch_max", Allowed::Whole(BATCH_MAX)),
     key("publish.in_flight_max", Allowed::Whole(IN_FLIGHT_MAX)),
     key("publish.backoff_initial", Allowed::Span(BACKOFF)),
@@ -146,10 +166,14 @@ impl Allowed {
         let read = match self {
             Self::Whole(_) => text.parse().ok().map(Value::Integer),
             Self::Switch => text.parse().ok().map(Value::Boolean),
-            Self::Offsets => {
-                let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
-                let numbers = inner.split(',').map(str::trim).filter(|n| !n.is_empty());
-                numbers.map(|n| n.parse().ok().map(Value::Integer)).collect::<Option<_>>().map(Value::Array)
+            Self::OptionalOffsets if text.trim().is_empty() => None,
+            Self::Offsets | Self::OptionalOffsets => {
+                let numbers = items(text).map(|n| n.parse().ok().map(Value::Integer));
+                numbers.collect::<Option<_>>().map(Value::Array)
+            }
+            Self::Names | Self::Windows => {
+                let names = items(text).map(|name| Value::String(name.trim_matches('"').to_owned()));
+                Some(Value::Array(names.collect()))
             }
             _ => None,
         };
@@ -161,10 +185,25 @@ impl Allowed {
         match (self, value) {
             (Self::Whole(range), Value::Integer(n)) => range.contains(n),
             (Self::Switch, Value::Boolean(_)) => true,
-            (Self::Offsets, Value::Array(values)) => {
+            (Self::Offsets | Self::OptionalOffsets, Value::Array(values)) => {
                 let minutes = 0..=i64::from(OFFSET_MAX_MINUTES);
                 values.len() <= LIST_MAX
                     && values.iter().all(|v| v.as_integer().is_some_and(|n| minutes.contains(&n)))
+            }
+            (Self::Names, Value::Array(values)) => {
+                values.len() <= LIST_MAX && values.iter().all(|v| v.as_str().is_some_and(is_name))
+            }
+            (Self::Windows, Value::Array(values)) => {
+                let mut offsets: Vec<u32> = Vec::new();
+                let mut accepts = |value: &Value| {
+                    let Some((offset, window)) = value.as_str().and_then(shapes::parse_window) else {
+                        return false;
+                    };
+                    let is_new = !offsets.contains(&offset);
+                    offsets.push(offset);
+                    is_new && offset <= OFFSET_MAX_MINUTES && WINDOW.contains(&window)
+                };
+                values.len() <= LIST_MAX && values.iter().all(&mut accepts)
             }
             (_, Value::String(text)) => self.accepts_text(text),
             _ => false,
@@ -178,15 +217,26 @@ impl Allowed {
             Self::Secret => text.bytes().all(|b| b.is_ascii_graphic()),
             Self::OneOf(words) => words.contains(&text),
             Self::Span(range) => shapes::parse_duration(text).is_some_and(|d| range.contains(&d)),
+            Self::MinutesOrNever(range) => shapes::parse_duration(text).is_some_and(|span| {
+                span.is_zero()
+                    || (range.contains(&span) && span.as_millis().is_multiple_of(MINUTE.as_millis()))
+            }),
             Self::Address => text.parse::<IpAddr>().is_ok(),
             Self::Url => shapes::parse_base_url(text).is_some(),
             Self::Name => is_name(text),
             Self::OptionalName => text.is_empty() || is_name(text),
             Self::Zone => text.parse::<Zone>().is_ok(),
             Self::TimeOfDay => shapes::parse_time_of_day(text).is_some(),
-            Self::Whole(_) | Self::Switch | Self::Offsets => false,
+            Self::OptionalOffsets => text.trim().is_empty(),
+            Self::Whole(_) | Self::Switch | Self::Offsets | Self::Names | Self::Windows => false,
         }
     }
+}
+
+/// The items of a list as a variable or a flag writes it: `[a, b]` or `a,b`.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
+    inner.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn is_name(text: &str) -> bool {
@@ -208,6 +258,12 @@ impl fmt::Display for Allowed {
                 humantime::format_duration(*range.start()),
                 humantime::format_duration(*range.end()),
             ),
+            Self::MinutesOrNever(range) => write!(
+                f,
+                "a duration of whole minutes from {} to {}, such as 30m, 2h or 1d, or 0s for never",
+                humantime::format_duration(*range.start()),
+                humantime::format_duration(*range.end()),
+            ),
             Self::Address => f.write_str("an IP address such as 127.0.0.1, 0.0.0.0 or ::1"),
             Self::Url => {
                 f.write_str("an http:// URL such as http://127.0.0.1:3500, without credentials or query")
@@ -218,12 +274,23 @@ impl fmt::Display for Allowed {
             }
             Self::Zone => f.write_str("an IANA zone such as Europe/Berlin or UTC"),
             Self::TimeOfDay => f.write_str("a time of day such as 09:00"),
-            Self::Offsets => {
+            Self::Offsets | Self::OptionalOffsets => {
                 write!(
                     f,
                     "a list of at most {LIST_MAX} whole numbers of minutes from 0 to {OFFSET_MAX_MINUTES}"
-                )
+                )?;
+                let or_default = ", or \"\" for reminders.default_offsets";
+                f.write_str(if matches!(self, Self::OptionalOffsets) { or_default } else { "" })
             }
+            Self::Windows => write!(
+                f,
+                "a list of at most {LIST_MAX} windows, one an offset, such as 0=5m or 1440=1h, each up to {}",
+                humantime::format_duration(*WINDOW.end()),
+            ),
+            Self::Names => write!(
+                f,
+                "a list of at most {LIST_MAX} names, each of 1 to {NAME_MAX_BYTES} of the characters A-Z a-z 0-9 . _ -"
+            ),
         }
     }
 }

@@ -107,16 +107,22 @@ struct Layers {
     problems: Vec<Problem>,
 }
 
-pub(super) fn load(inputs: &Inputs) -> Result<Loaded, Invalid> {
+/// What to do where the configuration file can't be read.
+const NAME_ANOTHER: &str = "name a readable file with --config or REMINDER_WORKER_CONFIG, or none";
+
+pub(super) fn load(inputs: &Inputs, over: Option<&Path>) -> Result<Loaded, Invalid> {
     let mut layers = Layers::default();
     layers.lay_toml(DEFAULTS, &Source::Default);
     if let Some(path) = &inputs.file {
-        layers.lay_file(path);
+        layers.lay_file(path, NAME_ANOTHER);
     }
     layers.lay_dapr_variables(&inputs.env);
     layers.lay_own_variables(&inputs.env);
     for Override { flag, key, value } in &inputs.flags {
         layers.lay_text(key, value, Source::Flag(flag));
+    }
+    if let Some(path) = over {
+        layers.lay_file(path, "name a readable file");
     }
     if layers.problems.is_empty() {
         layers.check_together();
@@ -125,13 +131,12 @@ pub(super) fn load(inputs: &Inputs) -> Result<Loaded, Invalid> {
 }
 
 impl Layers {
-    fn lay_file(&mut self, path: &Path) {
+    fn lay_file(&mut self, path: &Path, advice: &str) {
         let source = Source::File(path.to_owned());
         match std::fs::read_to_string(path) {
             Ok(text) => self.lay_toml(&text, &source),
             Err(error) => {
-                let reason =
-                    format!("{error}; name a readable file with --config or REMINDER_WORKER_CONFIG, or none");
+                let reason = format!("{error}; {advice}");
                 self.problems.push(Problem::Unreadable { origin: source, reason });
             }
         }
@@ -244,10 +249,16 @@ impl Layers {
         if span("publish.backoff_initial") > span("publish.backoff_max") {
             self.refuse("publish.backoff_initial", "at most publish.backoff_max");
         }
-        const TOPICS: [&str; 4] =
-            ["topics.task_events", "topics.task_updates", "topics.reminders", "topics.dead_letter"];
+        const TOPICS: [&str; 5] = [
+            "topics.task_events",
+            "topics.task_updates",
+            "topics.reminders",
+            "topics.reminder_actions",
+            "topics.dead_letter",
+        ];
         for (n, topic) in TOPICS.iter().enumerate() {
-            if TOPICS[..n].iter().any(|other| self.text(other) == self.text(topic)) {
+            let name = self.text(topic);
+            if !name.is_empty() && TOPICS[..n].iter().any(|other| self.text(other) == name) {
                 self.refuse(topic, "a name that no other topic has");
             }
         }

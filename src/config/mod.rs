@@ -11,7 +11,7 @@ mod secret;
 mod shapes;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::NaiveTime;
@@ -42,6 +42,8 @@ pub struct Config {
     pub topics: Topics,
     /// The rules of reminders.
     pub reminders: Reminders,
+    /// The rules of tasks that come again.
+    pub recurrence: Recurrence,
     /// Publishing reminders.
     pub publish: Publish,
     /// Events that could not be read.
@@ -151,9 +153,22 @@ pub struct Topics {
     pub task_updates: String,
     /// Reminders.
     pub reminders: String,
+    /// Snoozes and acknowledgements.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub reminder_actions: Option<String>,
     /// Deliveries Dapr gives up on.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub dead_letter: Option<String>,
+}
+
+impl Topics {
+    /// Those that the worker subscribes to.
+    pub fn heard(&self) -> impl Iterator<Item = &str> {
+        [&self.task_events, &self.task_updates, &self.reminders]
+            .into_iter()
+            .chain(&self.reminder_actions)
+            .map(String::as_str)
+    }
 }
 
 /// The rules of reminders.
@@ -163,6 +178,23 @@ pub struct Reminders {
     /// Whole minutes before due for tasks that name none, ascending and distinct; may be empty.
     #[serde(deserialize_with = "shapes::sorted_set")]
     pub default_offsets: Vec<u32>,
+    /// By offset in minutes, how long before its instant a reminder may go out; sorted.
+    #[serde(deserialize_with = "shapes::windows")]
+    pub windows: Vec<(u32, Duration)>,
+    /// The same for tasks of high priority, where they differ.
+    #[serde(deserialize_with = "shapes::sorted_set_or_none")]
+    pub high_offsets: Option<Vec<u32>>,
+    /// The same for tasks of medium priority or none.
+    #[serde(deserialize_with = "shapes::sorted_set_or_none")]
+    pub medium_offsets: Option<Vec<u32>>,
+    /// The same for tasks of low priority.
+    #[serde(deserialize_with = "shapes::sorted_set_or_none")]
+    pub low_offsets: Option<Vec<u32>>,
+    /// How long after due, and after one another, reminders after due come; zero for never.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub nag_every: Duration,
+    /// How many of them come.
+    pub nag_max: u32,
     /// Zone of due dates that name none.
     pub default_timezone: Zone,
     /// Time of day of a due date without one.
@@ -176,6 +208,16 @@ pub struct Reminders {
     pub retention: Duration,
     /// Whether receipts are recorded.
     pub receipts: bool,
+}
+
+/// The rules of tasks that come again.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recurrence {
+    /// Whether recurrence rules are followed where neither the rule nor its producer decides.
+    pub follow: bool,
+    /// Producers whose rules are not followed.
+    pub not_from: Vec<String>,
 }
 
 /// Publishing reminders.
@@ -269,7 +311,15 @@ impl Config {
     /// # Errors
     /// [`Invalid`] with every problem found, each naming where it is and what is allowed.
     pub fn load(inputs: &Inputs) -> Result<Loaded, Invalid> {
-        layers::load(inputs)
+        layers::load(inputs, None)
+    }
+
+    /// The same with the file `over` laid over all of it, flags included.
+    ///
+    /// # Errors
+    /// [`Invalid`], as [`Config::load`].
+    pub fn load_over(inputs: &Inputs, over: &Path) -> Result<Loaded, Invalid> {
+        layers::load(inputs, Some(over))
     }
 }
 

@@ -19,6 +19,12 @@ pub(super) fn parse_time_of_day(text: &str) -> Option<NaiveTime> {
     NaiveTime::parse_from_str(text, "%H:%M").ok()
 }
 
+/// A window of an offset such as `0=5m`: minutes before due, and how long before that a reminder may go out.
+pub(super) fn parse_window(text: &str) -> Option<(u32, Duration)> {
+    let (minutes, window) = text.split_once('=')?;
+    Some((minutes.trim().parse().ok()?, parse_duration(window.trim())?))
+}
+
 /// An `http://` URL of a host, perhaps with a port and a path; without credentials, query or fragment.
 pub(super) fn parse_base_url(text: &str) -> Option<String> {
     let url = reqwest::Url::parse(text).ok()?;
@@ -61,6 +67,24 @@ pub(super) fn sorted_set<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u32>,
     values.sort_unstable();
     values.dedup();
     Ok(values)
+}
+
+pub(super) fn windows<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(u32, Duration)>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let window = |text: &String| {
+        parse_window(text).ok_or_else(|| D::Error::custom(format!("`{text}` is not a window")))
+    };
+    let mut windows: Vec<_> = texts.iter().map(window).collect::<Result<_, _>>()?;
+    windows.sort_unstable();
+    Ok(windows)
+}
+
+/// Text, which is empty, means that there is none.
+pub(super) fn sorted_set_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<u32>>, D::Error> {
+    match toml::Value::deserialize(from)? {
+        toml::Value::String(_) => Ok(None),
+        list => sorted_set(list).map(Some).map_err(D::Error::custom),
+    }
 }
 
 fn parsed<'de, D: Deserializer<'de>, T>(

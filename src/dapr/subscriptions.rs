@@ -47,6 +47,8 @@ pub mod route {
     pub const TASK_UPDATES: &str = "/events/task-updates";
     /// Reminders.
     pub const REMINDERS: &str = "/events/reminders";
+    /// Snoozes and acknowledgements.
+    pub const REMINDER_ACTIONS: &str = "/events/reminder-actions";
 }
 
 /// The list, in bulk or single.
@@ -58,6 +60,7 @@ pub fn subscriptions(dapr: &Dapr, topics: &Topics, bulk: bool) -> Vec<Subscripti
         (&topics.reminders, route::REMINDERS),
     ]
     .into_iter()
+    .chain(topics.reminder_actions.as_ref().map(|topic| (topic, route::REMINDER_ACTIONS)))
     .map(|(topic, route)| Subscription {
         pubsubname: dapr.pubsub.clone(),
         topic: topic.clone(),
@@ -114,6 +117,12 @@ mod tests {
                 {"pubsubname": "kafka-pubsub", "topic": "task-updates", "route": "/events/task-updates"},
                 {"pubsubname": "kafka-pubsub", "topic": "reminders", "route": "/events/reminders"},
             ])
+        );
+        config.topics.reminder_actions = Some("acts".into());
+        let with_actions = serde_json::to_value(subscriptions(&config.dapr, &config.topics, false)).unwrap();
+        assert_eq!(
+            with_actions[3],
+            serde_json::json!({"pubsubname": "kafka-pubsub", "topic": "acts", "route": "/events/reminder-actions"})
         );
         config.topics.dead_letter = Some("dead".into());
         let bulk = serde_json::to_value(subscriptions(&config.dapr, &config.topics, true)).unwrap();

@@ -104,7 +104,7 @@ impl Sidecar {
             last = found;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = clock.sleep(pause) => {}
+                () = clock.wait(pause) => {}
             }
         }
     }

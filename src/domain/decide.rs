@@ -15,11 +15,14 @@
 use std::time::Duration;
 
 use super::event::TaskId;
-use super::plan::{Planned, Rules, plan, without_cancelled};
+use super::import::was_past;
+use super::plan::{LeftOut, Planned, Rules, left_out};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
 use super::time::Timestamp;
+
+mod series;
 
 /// Why a reminder is expired from the start.
 pub const REASON_BORN_EXPIRED: &str = "its time was past when it was planned";
@@ -52,15 +55,21 @@ pub fn replan(
 ) {
     record.generation = rules.in_force.generation;
     let expire_after = rules.in_force.policy.expire_after;
-    let (planned, called_off) = without_cancelled(task, &record.task, plan(record, rules));
+    if record.task.recurrence().is_some() {
+        series::advance(task, record, expire_after, now, in_flight);
+    }
+    let planned = series::without_stale(task, record, rules, now);
+    let called_off =
+        if record.task.called_off.is_empty() { Vec::new() } else { left_out(task, record, rules) };
     let by = record.history.latest();
     let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
         let called_for =
             planned.iter().any(|p| p.occurrence == reminder.occurrence && p.rule == reminder.rule);
         if !called_for && reminder.state == State::Pending {
-            let off =
-                called_off.iter().any(|p| p.occurrence == reminder.occurrence && p.rule == reminder.rule);
+            let off = called_off.iter().any(|(p, why)| {
+                *why == LeftOut::CalledOff && p.occurrence == reminder.occurrence && p.rule == reminder.rule
+            });
             let moved = open && !off && (dated || reminder.occurrence.is_none());
             let gone = if moved { State::Superseded } else { State::Cancelled };
             // One that is leaving already goes for the reason it was given first.
@@ -198,7 +207,7 @@ fn call_for(
         }
         State::Published if !reminder.maybe_out => {}
         State::Published | State::Cancelled | State::Superseded | State::Expired => {
-            if planned.is_born_expired() || too_late {
+            if planned.is_born_expired() || too_late || was_past(reminder, planned.fire_at) {
                 return;
             }
             // Back again. What is known of earlier attempts stays with it.

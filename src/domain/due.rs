@@ -69,6 +69,13 @@ impl Zone {
                 | Tz::Etc__Zulu
         )
     }
+
+    /// The wall time shown in it at `at`, counted as [`Due::Wall`] counts; beyond the calendar, that of UTC.
+    pub(super) fn wall(self, at: Timestamp) -> i64 {
+        let Some(utc) = DateTime::from_timestamp_millis(at.millis()) else { return at.millis() };
+        let offset = self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc();
+        at.millis().saturating_add(i64::from(offset) * 1000)
+    }
 }
 
 impl FromStr for Zone {

@@ -28,6 +28,11 @@ pub const RECURRENCE_MAX_BYTES: usize = 1024;
 /// The largest offset before due, in minutes: ten years. Longer ones are typing errors or another unit.
 pub const OFFSET_MAX_MINUTES: u32 = 10 * 366 * 24 * 60;
 
+/// Most reminders after due of one occurrence: somebody who ignored so many ignores the next one too.
+pub const NAGS_MAX: u32 = 16;
+/// How many reminders after due there are where it is said how often they come and not how many.
+pub const NAGS_MAX_DEFAULT: u32 = 3;
+
 /// The identity of a task: 1 to [`TASK_ID_MAX_BYTES`] bytes of text; integers are compared as text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TaskId(String);
@@ -176,10 +181,21 @@ pub enum Field {
 /// Reminders after due: every so often, so many times.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Nags {
-    /// Whole minutes between two, and between due and the first; at least 1.
+    /// Whole minutes between two, and between due and the first; at most [`OFFSET_MAX_MINUTES`].
     pub every_minutes: u32,
-    /// How many; at least 1.
+    /// How many; at most [`NAGS_MAX`].
     pub max: u32,
+}
+
+impl Nags {
+    /// None at all, whatever the default is.
+    pub const NONE: Self = Self { every_minutes: 0, max: 0 };
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self.every_minutes == 0 || self.max == 0
+    }
 }
 
 /// Which of a task's occurrences an action of its user is about.
@@ -234,7 +250,7 @@ pub enum Statement {
     Tags(Option<Vec<String>>),
     /// Normalised JSON text of the rule, at most [`RECURRENCE_MAX_BYTES`].
     Recurrence(Option<String>),
-    /// Reminders after due.
+    /// Reminders after due; null is the default, [`Nags::NONE`] none.
     Nags(Option<Nags>),
     /// A snooze.
     Snooze(Option<Snooze>),

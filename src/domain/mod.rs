@@ -4,14 +4,17 @@
 
 pub mod decide;
 mod due;
+pub mod erase;
 mod event;
 mod fate;
 pub mod history;
+pub mod import;
 mod plan;
 mod policy;
 mod record;
 mod reminder;
 mod retry;
+mod series;
 pub mod task;
 mod time;
 mod version;
@@ -19,16 +22,18 @@ pub mod why;
 
 pub use due::{Due, Moment, Zone};
 pub use event::{
-    CORRELATION_MAX_BYTES, Event, Field, Kind, LIST_MAX, Nags, OFFSET_MAX_MINUTES, PRODUCER, Priority,
-    RECURRENCE_MAX_BYTES, Refusal, Snooze, Stamp, Stamps, Statement, Status, TAG_MAX_BYTES,
-    TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until, Verdict,
+    CORRELATION_MAX_BYTES, Event, Field, Kind, LIST_MAX, NAGS_MAX, NAGS_MAX_DEFAULT, Nags,
+    OFFSET_MAX_MINUTES, PRODUCER, Priority, RECURRENCE_MAX_BYTES, Refusal, Snooze, Stamp, Stamps, Statement,
+    Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until,
+    Verdict,
 };
 pub use fate::{Fate, fate};
-pub use plan::{Planned, Rules, occurrence, plan, without_cancelled};
-pub use policy::{Policy, PolicyDigests, PolicyInForce, PolicySince};
+pub use plan::{LeftOut, PLANNED_MAX, Planned, Rules, left_out, occurrence, plan};
+pub use policy::{ByPriority, Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
 pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
 pub use retry::Backoff;
+pub use series::{Next, OnComplete, Series};
 pub use task::{Outcome, Task};
 pub use time::Timestamp;
 pub use version::{STAMP_AHEAD_MAX, Version, stamp};

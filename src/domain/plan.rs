@@ -1,20 +1,29 @@
 //! The plan: which reminders a task has, and when.
 //!
 //! A pure function of the record and the rules; of what was planned, sent or refused before it knows the low-water
-//! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on came to
-//! be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
+//! marks alone (the rest is `decide`). Owns a reminder's **birth**: the latest instant at which anything it depends on
+//! came to be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
+mod actions;
 mod cancelled;
+pub(super) mod dates;
+mod limits;
+mod nags;
+mod window;
 
-use super::due::{Due, Moment};
-use super::event::Field;
+use std::time::Duration;
+
+use dates::{Dates, read_since, zone_of};
+
+use super::due::Moment;
+use super::event::{Field, TaskId};
 use super::policy::PolicyInForce;
 use super::record::Record;
 use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
 
-pub use cancelled::without_cancelled;
+pub use limits::{LeftOut, PLANNED_MAX};
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -57,80 +66,124 @@ impl Planned {
     }
 }
 
-/// Everything the record's task calls for, explicit times last. A task that has ended calls for nothing.
+/// Everything the record's task calls for: by offset, at explicit times, snoozed, after due. A task that has ended
+/// calls for nothing.
 ///
-/// At or below a rule's low-water mark nothing is planned. What was called off is still in it: see
-/// [`without_cancelled`].
+/// At or below a rule's low-water mark nothing is planned. Of a series each rule makes the reminder of the next
+/// occurrence alone, the first above its birth and its mark; the stated due date always gets its own.
 #[must_use]
-pub fn plan(record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+pub fn plan(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<Planned> {
+    sorted_out(id, record, rules).0
+}
+
+/// What the task's rules name and the plan leaves out, each with the reason.
+#[must_use]
+pub fn left_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<(Planned, LeftOut)> {
+    sorted_out(id, record, rules).1
+}
+
+fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>, Vec<(Planned, LeftOut)>) {
     let task = &record.task;
-    if !task.is_open() {
-        return Vec::new();
+    let (mut planned, mut left_out) = (Vec::new(), Vec::new());
+    let dates = Dates::of(task, rules);
+    let done_with = match &dates {
+        Some(dates) => dates.done_with(task),
+        None => task.is_open().then_some(Timestamp::MIN),
+    };
+    let Some(done_with) = done_with else { return (planned, left_out) };
+    if let Some(dates) = &dates {
+        by_offset(id, record, dates, done_with, rules, &mut planned);
     }
-    let mut planned = by_offset(task, rules.in_force);
-    planned.extend(by_time(task, rules.in_force));
+    if task.is_open() {
+        by_time(task, rules, &mut planned);
+    }
+    let actions = actions::Actions::of(id, record, dates.as_ref(), &planned);
+    planned.extend(actions.snoozed.filter(|_| task.is_open()));
+    if let Some(dates) = &dates {
+        let nags = nags::after_due(id, record, dates, done_with, actions.acknowledged, rules);
+        planned.extend(nags.into_iter().filter(|nag| actions.lets_pass(nag, dates, &mut left_out)));
+    }
+    limits::keep(&mut planned, &mut left_out);
+    cancelled::leave_out(id, task, &mut planned, &mut left_out);
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
-    planned
+    window::spread(id, &rules.in_force.policy.windows, &mut planned);
+    (planned, left_out)
 }
 
 /// The due date of the task as an occurrence.
 #[must_use]
 pub fn occurrence(task: &Task, in_force: &PolicyInForce) -> Option<Moment> {
-    task.due().map(|due| Moment::new(due, task.zone().unwrap_or(in_force.policy.default_zone)))
+    Dates::of(task, &Rules { in_force }).map(|dates| dates.first)
 }
 
-fn by_offset(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let Some(due) = occurrence(task, in_force) else { return Vec::new() };
-    let due_at = due.instant(in_force.policy.date_only);
-    // The nearest rule wins: the task's offsets, else its explicit times alone, else the configured default.
-    let (offsets, rule_since) = match (task.offsets(), task.remind_at()) {
-        (Some(offsets), _) => (offsets, task.since(Field::Offsets)),
-        (None, Some(times)) if !times.is_empty() => (&[][..], Timestamp::MIN),
-        (None, _) => (in_force.policy.default_offsets.as_slice(), in_force.since.offsets),
-    };
-    let birth =
-        [task.since(Field::Due), wall_since(task, task.due(), in_force), task.open_since(), rule_since]
-            .into_iter()
-            .max()
-            .unwrap_or(Timestamp::MIN);
-    let mut planned: Vec<Planned> = offsets
-        .iter()
-        .map(|minutes| {
-            let fire_at = due_at.minus(std::time::Duration::from_secs(u64::from(*minutes) * 60));
-            Planned::at(Some(due), Rule::Offset(*minutes), fire_at, birth)
-        })
-        .collect();
-    // A task due sooner than all its offsets is still reminded of, when it is due.
-    if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
-        planned.push(Planned::at(Some(due), Rule::Offset(0), due_at, birth));
+fn by_offset(
+    id: &TaskId,
+    record: &Record,
+    dates: &Dates,
+    done_with: Timestamp,
+    rules: &Rules<'_>,
+    planned: &mut Vec<Planned>,
+) {
+    let task = &record.task;
+    let Some((offsets, rule_since)) = offsets(task, rules) else { return };
+    let common = task.open_since().max(rule_since);
+    let (first, due_at) = (dates.first, dates.instant(dates.first));
+    let birth = dates.first_since.max(common);
+    if due_at > done_with {
+        planned.extend(offsets.iter().map(|minutes| {
+            Planned::at(Some(first), Rule::Offset(*minutes), due_at.minus(before(*minutes)), birth)
+        }));
+        // A task due sooner than all its offsets is still reminded of, when it is due.
+        if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
+            planned.push(Planned::at(Some(first), Rule::Offset(0), due_at, birth));
+        }
     }
-    planned
-}
-
-fn by_time(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let zone = task.zone().unwrap_or(in_force.policy.default_zone);
-    task.remind_at()
-        .unwrap_or_default()
-        .iter()
-        .map(|time| {
-            let moment = Moment::new(*time, zone);
-            let wall = wall_since(task, Some(*time), in_force);
-            let birth = task.since(Field::RemindAt).max(wall).max(task.open_since());
-            Planned::at(None, Rule::At(moment), moment.instant(in_force.policy.date_only), birth)
-        })
-        .collect()
-}
-
-/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, the
-/// task's own or the default one, and the time of day to dates.
-fn wall_since(task: &Task, stated: Option<Due>, in_force: &PolicyInForce) -> Timestamp {
-    let zone = match task.zone() {
-        Some(_) => task.since(Field::Zone),
-        None => in_force.since.zone.max(task.since(Field::Zone)),
-    };
-    match stated {
-        None | Some(Due::Instant(_)) => Timestamp::MIN,
-        Some(Due::Wall(_)) => zone,
-        Some(Due::Date(_)) => zone.max(in_force.since.date_only),
+    let Some(later_birth) = dates.later_since().map(|since| since.max(common)) else { return };
+    for minutes in offsets {
+        let (rule, before) = (Rule::Offset(*minutes), before(*minutes));
+        let mark = record.low_water(rule);
+        // One that was called off alone is passed over: the series goes on behind it.
+        let first_one = Planned::at(Some(first), rule, due_at.minus(before), birth);
+        let is_next = due_at > done_with && first_one.fire_at > birth.max(mark);
+        if is_next && !cancelled::is_off_alone(id, task, &first_one) {
+            continue;
+        }
+        let mut floor = later_birth.max(mark).plus(before).max(done_with).max(due_at);
+        while let Some(next) = dates.after(floor) {
+            let one = Planned::at(Some(next), rule, dates.instant(next).minus(before), later_birth);
+            planned.push(one);
+            if !cancelled::is_off_alone(id, task, &one) {
+                break;
+            }
+            floor = dates.instant(next);
+        }
     }
+}
+
+/// The offsets of the nearest rule, and since when they have been so: the task's own, else the configured default of
+/// its priority; `None` where its explicit times stand alone.
+fn offsets<'r>(task: &'r Task, rules: &Rules<'r>) -> Option<(&'r [u32], Timestamp)> {
+    if let Some(own) = task.offsets() {
+        return Some((own, task.since(Field::Offsets)));
+    }
+    if task.remind_at().is_some_and(|times| !times.is_empty()) {
+        return None;
+    }
+    let (policy, priority) = (&rules.in_force.policy, task.priority());
+    let since = *rules.in_force.since.offsets.of(priority);
+    let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
+    Some((policy.offsets(priority), since.max(told)))
+}
+
+fn before(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
+}
+
+fn by_time(task: &Task, rules: &Rules<'_>, planned: &mut Vec<Planned>) {
+    planned.extend(task.remind_at().unwrap_or_default().iter().map(|time| {
+        let moment = Moment::new(*time, zone_of(task, *time, rules));
+        let birth = task.since(Field::RemindAt).max(read_since(task, *time, rules)).max(task.open_since());
+        let instant = moment.instant(rules.in_force.policy.date_only);
+        Planned::at(None, Rule::At(moment), instant, birth)
+    }));
 }

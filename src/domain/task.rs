@@ -366,8 +366,11 @@ fn dated_value(statement: &Statement) -> Option<u64> {
         Statement::Status(status) => {
             status.unwrap_or_default().is_open().then(|| short_digest(&Statement::Status(None)))
         }
+        // Defaults hang on it. The value itself tells it apart from others.
+        Statement::Priority(Some(priority)) => Some(u64::from(*priority as u8) + 1),
         // What a field says nothing of, it has said nothing of from the beginning.
-        Statement::Due(None)
+        Statement::Priority(None)
+        | Statement::Due(None)
         | Statement::Zone(None)
         | Statement::Offsets(None)
         | Statement::RemindAt(None)
@@ -381,7 +384,6 @@ fn dated_value(statement: &Statement) -> Option<u64> {
         | Statement::Nags(_) => Some(short_digest(statement)),
         Statement::User(_)
         | Statement::Title(_)
-        | Statement::Priority(_)
         | Statement::Tags(_)
         | Statement::Snooze(_)
         | Statement::Acknowledged(_)

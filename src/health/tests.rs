@@ -1,10 +1,17 @@
 //! What the probes are told, and when.
 
 use super::*;
-use crate::clock::TokioClock;
+use crate::clock::{SCALE_MAX, ScaledClock, TokioClock};
+
+fn machine() -> Arc<TokioClock> {
+    Arc::new(TokioClock::starting_at(Timestamp::from_millis(1_000_000)))
+}
 
 fn health() -> (Health, CancellationToken) {
-    let clock = Arc::new(TokioClock::starting_at(Timestamp::from_millis(1_000_000)));
+    health_on(machine())
+}
+
+fn health_on(clock: Arc<dyn Clock>) -> (Health, CancellationToken) {
     let limits =
         config::Health { overdue_limit: Duration::from_secs(60), heartbeat_limit: Duration::from_secs(30) };
     let stop = CancellationToken::new();
@@ -23,6 +30,18 @@ async fn a_loop_that_stands_still_beyond_the_limit_is_named() {
     assert_eq!(report.status, "failing");
     assert_eq!(report.checks["turns"], "ok");
     assert_eq!(report.checks["stuck"], "no sign of life for 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn simulated_time_lets_no_sign_of_life_grow_old() {
+    let clock = ScaledClock::new(machine(), SCALE_MAX.to_string().parse().unwrap());
+    let (health, _) = health_on(Arc::new(clock.clone()));
+    let _turns = health.heart("turns");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    clock.advance(Duration::from_secs(24 * 3_600)).unwrap();
+    assert!(health.alive().is_ok(), "on the limit");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert!(!health.alive().is_ok(), "a loop that stands still is still found");
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use super::query::PathText;
 use crate::clock::random_id;
 use crate::dapr::outbox_event;
 use crate::domain::TaskId;
-use crate::reading::{Topic, ValidEvent, validate};
+use crate::reading::{Reading, Topic, Transport, ValidEvent, read, validate};
 use crate::store::OutboxEntry;
 use crate::writer::Acceptance;
 
@@ -50,11 +50,19 @@ async fn keep(app: &App, event: ValidEvent) -> Result<Response, Problem> {
         Topic::Events => &topics.task_events,
         Topic::Updates => &topics.task_updates,
         Topic::Reminders => &topics.reminders,
+        Topic::Actions => topics.reminder_actions.as_ref().ok_or_else(no_topic)?,
     };
+    let kind = event.event_type.topic();
     let task: TaskId = event.task_id.clone();
     let event = event.into_json(random_id(), now);
     let event_id = event["event_id"].as_str().unwrap_or_default().to_owned();
     let body = event.to_string().into_bytes();
+    // What an action says can be wrong in ways that no single field is, such as a snooze that ends in the past.
+    if kind == Topic::Actions
+        && let Reading::Refused(reason) = read(&body, &Transport::default())
+    {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, reason.to_string()));
+    }
     let sent = outbox_event(&task, &event_id, now, &body).len();
     if sent > SENT_MAX_BYTES {
         let detail =
@@ -82,6 +90,12 @@ async fn keep(app: &App, event: ValidEvent) -> Result<Response, Problem> {
             Err(Problem::later("the outbox is full, the broker has been out of reach for long; come again"))
         }
     }
+}
+
+fn no_topic() -> Problem {
+    let detail = "topics.reminder_actions names no topic to publish this on; set it, or use the API: POST \
+                  /api/v1/tasks/{task_id}/snooze and …/acknowledge";
+    Problem::new(StatusCode::CONFLICT, detail)
 }
 
 fn too_large() -> Problem {

@@ -1,4 +1,4 @@
-//! The API: what the worker knows, read between two commits.
+//! The API: what the worker knows, read between two commits; what it is told stands in `actions`.
 //!
 //! Instants are RFC 3339 in UTC, null where there is none. Lists are paged by key: `next` is what `after` of the
 //! next page is, null on the last.
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
-use super::{orders, reminders, stream, why};
+use super::{actions, orders, reminders, stream, why};
 use crate::clock::Clock;
 use crate::domain::{
     PolicyInForce, Record, Reminder, State as ReminderState, TaskId, Timestamp, Zone, occurrence,
@@ -54,6 +54,15 @@ impl Api {
     ) -> Result<T, Problem> {
         Ok(self.writer.read(read).await??)
     }
+
+    /// A task and all that became of its reminders, or 404.
+    pub(super) async fn task(&self, task_id: TaskId) -> Result<Json<TaskShown>, Problem> {
+        let shown = self.read(move |view| {
+            let record = view.store.record(&task_id)?;
+            Ok(record.map(|record| TaskShown::of(&task_id, &record, view.policy)))
+        });
+        shown.await?.map(Json).ok_or_else(unknown_task)
+    }
 }
 
 /// The paths of the API.
@@ -63,6 +72,8 @@ pub(super) fn api_routes(api: Api) -> Router {
         .route("/api/v1/tasks/{task_id}/why", get(why::show))
         .route("/api/v1/tasks/{task_id}/cancel", post(orders::cancel))
         .route("/api/v1/tasks/{task_id}/reschedule", post(orders::reschedule))
+        .route("/api/v1/tasks/{task_id}/snooze", post(actions::snooze))
+        .route("/api/v1/tasks/{task_id}/acknowledge", post(actions::acknowledge))
         .route("/api/v1/reminders", get(reminders::list))
         .route("/api/v1/reminders/stream", get(stream::stream))
         .route("/api/v1/quarantine", get(quarantine))
@@ -74,7 +85,7 @@ pub(super) fn api_routes(api: Api) -> Router {
 
 /// A task as the API shows it.
 #[derive(Serialize)]
-struct TaskShown {
+pub(super) struct TaskShown {
     task_id: String,
     user_id: Option<String>,
     title: Option<String>,
@@ -135,15 +146,11 @@ impl ReminderShown {
 }
 
 async fn task(State(api): State<Api>, PathText(task_id): PathText) -> Result<Json<TaskShown>, Problem> {
-    let unknown = Problem::new(StatusCode::NOT_FOUND, "no event of this task is kept");
-    let Some(task_id) = TaskId::new(task_id) else { return Err(unknown) };
-    let shown = api
-        .read(move |view| {
-            let record = view.store.record(&task_id)?;
-            Ok(record.map(|record| TaskShown::of(&task_id, &record, view.policy)))
-        })
-        .await?;
-    shown.map(Json).ok_or(unknown)
+    api.task(TaskId::new(task_id).ok_or_else(unknown_task)?).await
+}
+
+pub(super) fn unknown_task() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no event of this task is kept")
 }
 
 async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Problem> {

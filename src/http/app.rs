@@ -55,6 +55,7 @@ pub fn app_router(app: App) -> Router {
         .route(route::TASK_EVENTS, post(deliver::task_events))
         .route(route::TASK_UPDATES, post(deliver::task_updates))
         .route(route::REMINDERS, post(deliver::reminders))
+        .route(route::REMINDER_ACTIONS, post(deliver::reminder_actions))
         .route("/api/tasks/{task_id}/events", post(accept::accept))
         .fallback(elsewhere)
         .method_not_allowed_fallback(super::problem::method_not_allowed)

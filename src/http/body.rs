@@ -72,7 +72,7 @@ pub(super) enum Arrived {
 pub(super) async fn arrive(body: Body, limit: usize, clock: &dyn Clock) -> Arrived {
     tokio::select! {
         arrived = read(body, limit) => arrived,
-        () = clock.sleep(BODY_TIMEOUT) => Arrived::Broken,
+        () = clock.wait(BODY_TIMEOUT) => Arrived::Broken,
     }
 }
 

@@ -61,6 +61,12 @@ pub(super) async fn reminders(State(app): State<App>, request: Request) -> Respo
     deliver(&app, &topic, request).await
 }
 
+/// `POST /events/reminder-actions`; a sidecar may have the subscription from before the topic was unset.
+pub(super) async fn reminder_actions(State(app): State<App>, request: Request) -> Response {
+    let topic = app.config.topics.reminder_actions.clone().unwrap_or_else(|| "unknown".to_owned());
+    deliver(&app, &topic, request).await
+}
+
 /// Any other path of the app listener.
 pub(super) async fn elsewhere(strays: &Strays, app: &App, request: Request) -> Response {
     let headers = request.headers();

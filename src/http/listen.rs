@@ -109,7 +109,7 @@ impl Listener {
                 }
                 (Err(error), _) => {
                     tracing::warn!(address = %self.address, %error, "a connection could not be taken");
-                    clock.sleep(ACCEPT_AGAIN).await;
+                    clock.wait(ACCEPT_AGAIN).await;
                 }
             }
         }

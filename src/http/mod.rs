@@ -4,9 +4,12 @@
 //! the commit loop, and every API answer is read there too, so what is shown is durable.
 
 mod accept;
+mod actions;
+mod admin;
 mod api;
 mod app;
 mod body;
+mod clock;
 mod deliver;
 mod listen;
 mod ops;
@@ -18,6 +21,7 @@ mod stream;
 mod token;
 mod why;
 
+pub(crate) use admin::NDJSON;
 pub use api::Api;
 pub use app::{App, app_router};
 pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, Patience};

@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
+use super::admin::admin_routes;
 use super::api::{Api, api_routes};
+use super::clock::clock_routes;
 use super::problem::{method_not_allowed, not_found};
 use super::token::{Demand, guard};
 use crate::config::Secret;
@@ -21,7 +23,8 @@ struct Probes {
     metrics: Metrics,
 }
 
-/// The router of the ops listener. The API demands `token` where there is one; probes and metrics never do.
+/// The router of the ops listener. The API, and the clock where it is simulated, demand `token` where there is one;
+/// probes and metrics never do.
 pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secret>) -> Router {
     let demand = token.map_or(Demand::Nothing, Demand::Bearer);
     let probes = Router::new()
@@ -29,7 +32,10 @@ pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secr
         .route("/readyz", get(async |State(probes): State<Probes>| report(&probes.health.ready())))
         .route("/metrics", get(metrics_text))
         .with_state(Probes { health, metrics });
-    api_routes(api)
+    let clock = clock_routes(api.clock.as_ref());
+    api_routes(api.clone())
+        .merge(admin_routes(api))
+        .merge(clock)
         .route_layer(from_fn_with_state(demand, guard))
         .merge(probes)
         .fallback(not_found)

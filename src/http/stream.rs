@@ -36,6 +36,11 @@ impl Streams {
         Self { live, places: Arc::new(Semaphore::new(READERS_MAX)), stop }
     }
 
+    /// Waits until the worker stops.
+    pub(super) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
     fn read(&self) -> Result<Reader, Problem> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Problem::later(format!("{READERS_MAX} readers follow the stream already; close one of them"))

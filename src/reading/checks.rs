@@ -5,8 +5,7 @@
 use serde_json::Value;
 
 use crate::domain::{
-    LIST_MAX, OFFSET_MAX_MINUTES, Priority, RECURRENCE_MAX_BYTES, Status, TAG_MAX_BYTES, USER_ID_MAX_BYTES,
-    Zone,
+    LIST_MAX, Moment, OFFSET_MAX_MINUTES, Priority, Status, TAG_MAX_BYTES, USER_ID_MAX_BYTES, Zone,
 };
 
 use super::wrapping::type_name;
@@ -16,7 +15,7 @@ use super::{extras, stamp, task};
 pub(super) type Check = fn(&Value) -> Result<(), String>;
 
 /// Every payload field of the contract; the task id is checked against the path.
-pub(super) const PAYLOAD: [(&str, Check); 20] = [
+pub(super) const PAYLOAD: [(&str, Check); 21] = [
     ("user_id", user_id),
     ("title", filled_text),
     ("description", any_text),
@@ -37,6 +36,16 @@ pub(super) const PAYLOAD: [(&str, Check); 20] = [
     ("completed_at", time),
     ("occurrence", any_text),
     ("rule", any_text),
+    ("overdue_reminders", |value| super::nags::nags(value).map(|_| ())),
+];
+
+/// Every payload field of what is done about a reminder.
+pub(super) const ACTION_PAYLOAD: [(&str, Check); 5] = [
+    ("user_id", user_id),
+    ("until", aware_time),
+    ("minutes", minutes),
+    ("occurrence", occurrence),
+    ("reminder_id", uuid),
 ];
 
 fn allow(is_allowed: bool, what: &str) -> Result<(), String> {
@@ -137,6 +146,16 @@ fn offset(value: &Value) -> Result<(), String> {
     allow(fits, &format!("must be whole minutes before due, 0 to {OFFSET_MAX_MINUTES}"))
 }
 
+fn minutes(value: &Value) -> Result<(), String> {
+    let fits = value.as_u64().is_some_and(|minutes| (1..=u64::from(OFFSET_MAX_MINUTES)).contains(&minutes));
+    allow(fits, &format!("must be whole minutes, 1 to {OFFSET_MAX_MINUTES}"))
+}
+
+fn occurrence(value: &Value) -> Result<(), String> {
+    const ALLOWED: &str = "must be the text that the reminder carries as `occurrence`";
+    allow(text(value)?.parse::<Moment>().is_ok(), ALLOWED)
+}
+
 fn recurrence(value: &Value) -> Result<(), String> {
     const FREQUENCIES: [&str; 5] = ["daily", "weekly", "monthly", "yearly", "cron"];
     let is_rule = match value {
@@ -150,7 +169,7 @@ fn recurrence(value: &Value) -> Result<(), String> {
         is_rule,
         "must be an RRULE text, or an object whose frequency is daily, weekly, monthly, yearly or cron",
     )?;
-    allow(extras::recurrence(value).is_ok(), &format!("must have at most {RECURRENCE_MAX_BYTES} bytes"))
+    extras::recurrence(value).map(drop)
 }
 
 fn changed_fields(value: &Value) -> Result<(), String> {

@@ -35,6 +35,10 @@ pub enum EventType {
     Completed,
     /// `reminder_due`
     ReminderDue,
+    /// `reminder_snoozed`
+    Snoozed,
+    /// `reminder_acknowledged`
+    Acknowledged,
 }
 
 /// The topics of the contract, by what they carry.
@@ -46,19 +50,23 @@ pub enum Topic {
     Updates,
     /// `reminders`
     Reminders,
+    /// `reminder-actions`
+    Actions,
 }
 
 pub(super) type Row = (EventType, &'static str, Topic, &'static [&'static str]);
 
 /// Every kind with its name, its topic and what its payload must have beside the task id.
 #[rustfmt::skip]
-pub(super) const EVENT_TYPES: [Row; 5] = [
+pub(super) const EVENT_TYPES: [Row; 7] = [
     (EventType::Created,     "task_created",   Topic::Events,    &["user_id", "title"]),
     (EventType::Updated,     "task_updated",   Topic::Updates,   &["changed_fields", "changes"]),
     (EventType::Deleted,     "task_deleted",   Topic::Events,    &[]),
     (EventType::Completed,   "task_completed", Topic::Events,    &[]),
     (EventType::ReminderDue, "reminder_due",   Topic::Reminders,
         &["user_id", "title", "due_date", "priority", "reminder_offset"]),
+    (EventType::Snoozed,      "reminder_snoozed",      Topic::Actions, &[]),
+    (EventType::Acknowledged, "reminder_acknowledged", Topic::Actions, &[]),
 ];
 
 impl EventType {
@@ -253,8 +261,16 @@ fn check_payload(payload: &Map<String, Value>, event_type: Option<EventType>, pr
             problems.add(&format!("payload.{key}"), "is required");
         }
     }
-    for (key, check) in checks::PAYLOAD {
-        if let Some(value) = payload.get(key).filter(|value| !value.is_null()) {
+    let is_told = |key: &str| payload.get(key).is_some_and(|value| !value.is_null());
+    if event_type == Some(EventType::Snoozed) && !is_told("until") && !is_told("minutes") {
+        problems.add("payload.until", "is required, or payload.minutes is");
+    }
+    let fields = match event_type {
+        Some(EventType::Snoozed | EventType::Acknowledged) => &checks::ACTION_PAYLOAD[..],
+        _ => &checks::PAYLOAD,
+    };
+    for (key, check) in fields {
+        if let Some(value) = payload.get(*key).filter(|value| !value.is_null()) {
             problems.check(&format!("payload.{key}"), check(value));
         }
     }

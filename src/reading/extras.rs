@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::domain::{
-    Due, LIST_MAX, OFFSET_MAX_MINUTES, Priority, RECURRENCE_MAX_BYTES, Status, TAG_MAX_BYTES,
+    Due, LIST_MAX, OFFSET_MAX_MINUTES, Priority, RECURRENCE_MAX_BYTES, Series, Status, TAG_MAX_BYTES,
 };
 
 use super::changes::Claim;
@@ -105,11 +105,19 @@ pub(super) fn tags(value: &Value) -> Result<Option<Vec<String>>, String> {
     items.iter().map(tag).collect::<Result<_, _>>().map(Some)
 }
 
-/// A recurrence rule as compact JSON with sorted keys: an object, the same as JSON text, or a text such as RRULE.
+/// Words that forms send for a task that does not come again.
+const NO_RECURRENCE: [&str; 4] = ["none", "never", "no", "once"];
+
+/// A recurrence rule as compact JSON with sorted keys: an object, the same as JSON text, or a text such as RRULE. One
+/// that means nothing is refused.
 pub(super) fn recurrence(value: &Value) -> Result<Option<String>, String> {
     let rule = match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) if NO_RECURRENCE.iter().any(|no| text.trim().eq_ignore_ascii_case(no)) => {
+            return Ok(None);
+        }
+        Value::Object(rule) if is_no_rule(rule) => return Ok(None),
         Value::String(text) if text.trim_start().starts_with('{') => {
             parse(text.as_bytes()).map_err(|reason| reason.to_string())?.to_string()
         }
@@ -120,7 +128,17 @@ pub(super) fn recurrence(value: &Value) -> Result<Option<String>, String> {
     if rule.len() > RECURRENCE_MAX_BYTES {
         return Err(format!("it is longer than {RECURRENCE_MAX_BYTES} bytes"));
     }
+    Series::parse(&rule)?;
     Ok(Some(rule))
+}
+
+/// Whether an object says that there is no rule: it has no frequency, or a word for none.
+fn is_no_rule(rule: &serde_json::Map<String, Value>) -> bool {
+    match rule.get("frequency") {
+        Some(Value::String(word)) => NO_RECURRENCE.iter().any(|no| word.trim().eq_ignore_ascii_case(no)),
+        Some(Value::Null) => true,
+        _ => false,
+    }
 }
 
 /// What is said of a list with more than [`LIST_MAX`] items.
@@ -159,6 +177,16 @@ pub(super) fn offsets(claim: Claim<'_>, value: &Value) -> Result<Option<Vec<u32>
         Says::Plain(_) | Says::Completed => 60,
     };
     items(value)?.map(|items| items.iter().map(|item| offset(item, unit_s)).collect()).transpose()
+}
+
+/// Whole minutes, as a number or as text with a unit of its own.
+pub(super) fn minutes(value: &Value) -> Result<u32, String> {
+    offset(value, 60).map_err(|_| {
+        let shown = excerpt(&value.to_string());
+        format!(
+            "{shown} is not whole minutes, up to ten years; write a number of minutes, or text such as 2h"
+        )
+    })
 }
 
 fn offset(item: &Value, unit_s: u64) -> Result<u32, String> {

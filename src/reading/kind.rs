@@ -29,8 +29,17 @@ const VERBS: [(Kind, &[&str]); 4] = [
     (Kind::Completed, &["completed", "complete", "done", "finished"]),
     (Kind::Deleted,   &["deleted", "delete", "removed", "remove"]),
 ];
+/// What may be done about a reminder. These words say so with a noun of either kind, and alone under `event_type`:
+/// elsewhere something else may be acknowledged.
+#[rustfmt::skip]
+const REMINDER_VERBS: [(Kind, &[&str]); 2] = [
+    (Kind::Snoozed,      &["snoozed", "snooze", "postponed", "postpone"]),
+    (Kind::Acknowledged, &["acknowledged", "acknowledge", "ack", "acked", "dismissed", "dismiss"]),
+];
 /// What a task may be called.
 const NOUNS: [&str; 4] = ["task", "tasks", "todo", "todos"];
+/// What a reminder may be called.
+const REMINDERS: [&str; 2] = ["reminder", "reminders"];
 /// Words that say nothing about what happened.
 const FILLERS: [&str; 2] = ["event", "events"];
 /// The type daprd gives to what it wraps: no kind at all.
@@ -45,6 +54,8 @@ enum Word {
     Task(Kind),
     /// A verb alone.
     Verb(Kind),
+    /// A verb alone that is certain only under a key made for it.
+    VerbIfNamed(Kind),
     Reminder,
     /// A verb of ours with another noun.
     OtherThing,
@@ -66,8 +77,15 @@ fn classify(text: &str) -> Word {
         _ if text == DAPR_TYPE => Word::Nothing,
         [] => Word::Nothing,
         [noun] if NOUNS.contains(noun) => Word::Nothing,
-        [word] => verb(word).map_or(Word::Unknown, Word::Verb),
-        [.., "reminder" | "reminders", "due"] => Word::Reminder,
+        [word] => match (verb(word), reminder_verb(word)) {
+            (Some(kind), _) => Word::Verb(kind),
+            (None, Some(kind)) => Word::VerbIfNamed(kind),
+            (None, None) => Word::Unknown,
+        },
+        [.., noun, "due"] if REMINDERS.contains(noun) => Word::Reminder,
+        [.., one, other] if done_to_reminder(one, other).is_some() => {
+            done_to_reminder(one, other).map_or(Word::Unknown, Word::Task)
+        }
         [.., noun, word] if NOUNS.contains(noun) => verb(word).map_or(Word::Unknown, Word::Task),
         [.., word, noun] if NOUNS.contains(noun) => verb(word).map_or(Word::Unknown, Word::Task),
         [.., word] => verb(word).map_or(Word::Unknown, |_| Word::OtherThing),
@@ -76,6 +94,20 @@ fn classify(text: &str) -> Word {
 
 fn verb(word: &str) -> Option<Kind> {
     VERBS.iter().find(|(_, words)| words.contains(&word)).map(|(kind, _)| *kind)
+}
+
+fn reminder_verb(word: &str) -> Option<Kind> {
+    REMINDER_VERBS.iter().find(|(_, words)| words.contains(&word)).map(|(kind, _)| *kind)
+}
+
+/// What two words, noun and verb in either order, say of a reminder or of its task.
+fn done_to_reminder(one: &str, other: &str) -> Option<Kind> {
+    let is_noun = |word: &str| REMINDERS.contains(&word) || NOUNS.contains(&word);
+    match (is_noun(one), is_noun(other)) {
+        (true, false) => reminder_verb(other),
+        (false, true) => reminder_verb(one),
+        _ => None,
+    }
 }
 
 /// `v1`, `v2`: the version of an event type.
@@ -120,12 +152,12 @@ pub(super) fn subject(layers: &[&Layer<'_>]) -> Result<Subject, Reason> {
         match classify(text) {
             Word::Nothing => {}
             Word::Task(kind) => return Ok(Subject::Task(kind)),
-            Word::Verb(kind) if by_name => return Ok(Subject::Task(kind)),
+            Word::Verb(kind) | Word::VerbIfNamed(kind) if by_name => return Ok(Subject::Task(kind)),
             Word::Reminder => return Ok(Subject::Reminder),
             Word::OtherThing => return Ok(Subject::Foreign(excerpt(text))),
             Word::Unknown if by_name => return Ok(Subject::Foreign(excerpt(text))),
             Word::Verb(kind) => vague_verb = vague_verb.or(Some((kind, text))),
-            Word::Unknown => vague_unknown = vague_unknown.or(Some(text)),
+            Word::VerbIfNamed(_) | Word::Unknown => vague_unknown = vague_unknown.or(Some(text)),
         }
     }
     match (vague_verb, vague_unknown) {

@@ -5,17 +5,21 @@
 //! read is refused alone. Any bytes have an answer: nothing here panics, and the work is linear in the bytes.
 //!
 //! One file a noun: `wrapping` (envelopes), `names` (the table of keys), `kind`, `task` (where the task is and its
-//! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `stamp` (dates), `origin` (ids,
-//! stamps, trace), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
+//! id), `changes` (shapes of updates), `statements` (field by field), `extras`, `nags` (reminders after due), `actions`
+//! (snoozes and acknowledgements), `stamp` (dates), `origin` (ids, stamps, trace), `mentions` (whose a body is, read or
+//! not), `bulk` (bulk deliveries), `contract` and `checks` (what the publishing API demands), `reason`.
 //!
 //! Must never know: a store, a clock, HTTP, or what the worker makes of an event.
 
+mod actions;
 mod bulk;
 mod changes;
 mod checks;
 mod contract;
 mod extras;
 mod kind;
+mod mentions;
+mod nags;
 mod names;
 mod origin;
 mod reason;
@@ -30,6 +34,7 @@ use crate::domain::{Due, Event, Kind, PRODUCER, TaskId, Timestamp, Zone};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
+pub use mentions::{mentions, names_user, task_of};
 pub use reason::{EXCERPT_MAX_BYTES, Reason};
 pub use wrapping::WRAPPINGS_MAX;
 
@@ -104,15 +109,18 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
     };
     let mut refused = Refused::default();
     let task_id = told.task_id(!transport.float_numbers)?;
+    let stamps = origin::stamps(&told, &unwrapped.envelopes, transport, &mut refused);
     let statements = match kind {
         Kind::Created | Kind::Updated => statements::read(&told, &mut refused)?,
         // The kind says it all. What else is told must not be able to cost a completion or a deletion.
-        Kind::Completed | Kind::Deleted | Kind::Snoozed | Kind::Acknowledged => Vec::new(),
+        Kind::Completed | Kind::Deleted => Vec::new(),
+        Kind::Snoozed => vec![actions::snooze(&told, &stamps, &mut refused)?],
+        Kind::Acknowledged => vec![actions::acknowledgement(&told, &mut refused)],
     };
     Ok(Reading::Event(Box::new(Event {
         kind,
         task_id,
-        stamps: origin::stamps(&told, &unwrapped.envelopes, transport, &mut refused),
+        stamps,
         offset: transport.offset.unwrap_or(0),
         message_id: origin::message_id(&told, &unwrapped.envelopes),
         producer: origin::producer(&told),

@@ -48,6 +48,14 @@ pub(super) enum Name {
     Before,
     /// The task after an update.
     After,
+    /// When a snoozed reminder comes again.
+    Until,
+    /// In how many minutes it does.
+    Minutes,
+    /// The occurrence that something is about.
+    Occurrence,
+    /// The reminder that something is about.
+    ReminderId,
     /// A field of the task.
     Field(Says),
 }
@@ -78,13 +86,16 @@ const fn plain(field: Field) -> Name {
     Name::Field(Says::Plain(field))
 }
 
+/// How the reminders after due may be called too, where it is no statement that the task is overdue.
+pub(super) const OVERDUE: &str = "overdue";
+
 const SECONDS: Name = Name::Field(Says::OffsetsOf(1));
 const MINUTES: Name = Name::Field(Says::OffsetsOf(60));
 const HOURS: Name = Name::Field(Says::OffsetsOf(3600));
 const DAYS: Name = Name::Field(Says::OffsetsOf(86_400));
 
 #[rustfmt::skip]
-pub(super) const SPELLINGS: [(Name, &[&str]); 28] = [
+pub(super) const SPELLINGS: [(Name, &[&str]); 33] = [
     (Name::EventType,           &["event_type"]),
     (Name::Action,              &["type", "action", "update_type", "change_type"]),
     (Name::Metadata,            &["metadata", "meta", "headers", "header"]),
@@ -115,6 +126,11 @@ pub(super) const SPELLINGS: [(Name, &[&str]); 28] = [
                                   "trigger_at"]),
     (plain(Field::Tags),        &["tags"]),
     (plain(Field::Recurrence),  &["recurrence", "recurrence_rule", "rrule"]),
+    (plain(Field::Nags),        &["overdue_reminders", "overdue_reminder", "nag", "nags", OVERDUE]),
+    (Name::Until,               &["until", "snooze_until", "snoozed_until"]),
+    (Name::Minutes,             &["minutes", "snooze_minutes", "snooze_for"]),
+    (Name::Occurrence,          &["occurrence"]),
+    (Name::ReminderId,          &["reminder_id"]),
 ];
 
 static BY_SPELLING: LazyLock<HashMap<String, (Name, u8)>> = LazyLock::new(|| {

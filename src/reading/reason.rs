@@ -95,6 +95,12 @@ pub enum Reason {
         /// The key as the producer wrote it.
         key: String,
     },
+    /// A snooze that does not say, or not in a way that counts, when the reminder comes again.
+    #[error("the snooze says nowhere when the reminder comes again: {why}")]
+    SnoozeUnreadable {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A body that is no bulk delivery: no `entries`, or an entry without `entryId` or `event`.
     #[error("the body is no bulk delivery: {detail}")]
     NotABulk {
@@ -123,6 +129,7 @@ impl Reason {
             Self::DueAmbiguous { .. } => "due_ambiguous",
             Self::ZoneUnreadable { .. } => "zone_unreadable",
             Self::ChangesUnreadable { .. } => "changes_unreadable",
+            Self::SnoozeUnreadable { .. } => "snooze_unreadable",
             Self::NotABulk { .. } => "not_a_bulk",
         }
     }

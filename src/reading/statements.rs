@@ -9,7 +9,8 @@ use crate::domain::{Due, Field, Refusal, Statement, TEXT_MAX_BYTES, USER_ID_MAX_
 
 use super::changes::{Claim, Claims};
 use super::extras;
-use super::names::Says;
+use super::nags;
+use super::names::{OVERDUE, Says};
 use super::reason::{Reason, cut, excerpt};
 use super::stamp;
 use super::task::{Told, id_text};
@@ -37,6 +38,7 @@ pub(super) fn read(told: &Told<'_>, refused: &mut Refused) -> Result<Vec<Stateme
         .map(Statement::RemindAt)),
         one(&claims, Field::Tags, |value| extras::tags(value).map(Statement::Tags)),
         one(&claims, Field::Recurrence, |value| extras::recurrence(value).map(Statement::Recurrence)),
+        nags(&claims),
     ];
     let mut statements = Vec::new();
     for reading in readings {
@@ -133,6 +135,18 @@ fn status(claims: &Claims<'_>) -> Result<Option<Statement>, Refusal> {
     let value = claim.value.ok_or_else(|| refusal(&claim, ONLY_OLD.to_owned()))?;
     let read = if claim.says == Says::Completed { extras::completed } else { extras::status };
     read(value).map(|status| Some(Statement::Status(status))).map_err(|why| refusal(&claim, why))
+}
+
+/// Reminders after due. That a task is `overdue`, or is not, says nothing of them.
+fn nags(claims: &Claims<'_>) -> Result<Option<Statement>, Refusal> {
+    let is_fact = |claim: &Claim<'_>| {
+        claim.value.is_some_and(Value::is_boolean) && claim.key.eq_ignore_ascii_case(OVERDUE)
+    };
+    let Some(claim) = believed(claims.field(Field::Nags).filter(|claim| !is_fact(claim))) else {
+        return Ok(None);
+    };
+    let value = claim.value.ok_or_else(|| refusal(&claim, ONLY_OLD.to_owned()))?;
+    nags::nags(value).map(|nags| Some(Statement::Nags(nags))).map_err(|why| refusal(&claim, why))
 }
 
 /// The due date, in which all keys that state one must agree. The outer `None` is "nothing stated".

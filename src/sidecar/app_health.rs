@@ -68,7 +68,7 @@ pub(crate) async fn probe(runtime: Arc<Runtime>, app: Arc<AppState>, check: AppH
         if app.healthy.send_replace(tally.healthy) != tally.healthy {
             tracing::info!(app = %app.id, healthy = tally.healthy, "the app's health has changed");
         }
-        runtime.clock.sleep(check.interval).await;
+        runtime.clock.wait(check.interval).await;
     }
 }
 
@@ -77,7 +77,7 @@ async fn is_well(runtime: &Runtime, app: &AppState, check: &AppHealth) -> bool {
     let Ok(request) = request else { return false };
     tokio::select! {
         reply = runtime.channel.call(request) => reply.is_ok_and(|reply| reply.status().is_success()),
-        () = runtime.clock.sleep(check.timeout) => false,
+        () = runtime.clock.wait(check.timeout) => false,
     }
 }
 

@@ -68,7 +68,7 @@ impl AppChannel for HttpChannel {
         Box::pin(async move {
             tokio::select! {
                 connected = TcpStream::connect(address) => connected.is_ok(),
-                () = self.clock.sleep(CONNECT_TIMEOUT) => false,
+                () = self.clock.wait(CONNECT_TIMEOUT) => false,
             }
         })
     }

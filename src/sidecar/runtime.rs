@@ -237,7 +237,7 @@ impl Runtime {
         let limit = self.settings.delivery_timeout;
         tokio::select! {
             reply = self.channel.call(request) => reply,
-            () = self.clock.sleep(limit) => Err(CallError(format!("no answer within {limit:?}"))),
+            () = self.clock.wait(limit) => Err(CallError(format!("no answer within {limit:?}"))),
         }
     }
 }
@@ -251,7 +251,7 @@ async fn at_last<E>(
     let mut pause = SUBSCRIBE_AGAIN;
     while let Err(error) = attempt() {
         tell(error, pause);
-        clock.sleep(pause).await;
+        clock.wait(pause).await;
         pause = SUBSCRIBE_AGAIN_MAX.min(pause * 2);
     }
 }

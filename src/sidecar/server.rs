@@ -49,7 +49,7 @@ pub(crate) fn serve(runtime: &Arc<Runtime>, listener: TcpListener, router: Route
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
-                        runtime.clock.sleep(ACCEPT_PAUSE).await;
+                        runtime.clock.wait(ACCEPT_PAUSE).await;
                     }
                 }
             }
@@ -75,7 +75,7 @@ async fn connection(
     }
     tokio::select! {
         _ = served => {}
-        () = runtime.clock.sleep(STOP_GRACE) => {}
+        () = runtime.clock.wait(STOP_GRACE) => {}
     }
 }
 
@@ -94,7 +94,7 @@ where
         self.0.tracker.spawn(async move {
             let over = async {
                 runtime.token.cancelled().await;
-                runtime.clock.sleep(STOP_GRACE).await;
+                runtime.clock.wait(STOP_GRACE).await;
             };
             tokio::select! {
                 _ = stream => {}

@@ -109,7 +109,7 @@ pub(crate) async fn ask(runtime: &Runtime, app: &AppState) -> Vec<Subscription> 
             );
             told = true;
         }
-        runtime.clock.sleep(PORT_POLL).await;
+        runtime.clock.wait(PORT_POLL).await;
     }
     app.well().await;
     if let Err(error) = runtime.get(app, "/dapr/config").await {
@@ -132,7 +132,7 @@ async fn subscriptions(runtime: &Runtime, app: &AppState) -> Result<Vec<Subscrip
     let reply = loop {
         match (runtime.get(app, "/dapr/subscribe").await, pauses.next()) {
             (Ok(reply), _) => break reply,
-            (Err(_), Some(pause)) => runtime.clock.sleep(*pause).await,
+            (Err(_), Some(pause)) => runtime.clock.wait(*pause).await,
             (Err(error), None) => return Err(error.into()),
         }
     };

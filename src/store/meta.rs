@@ -1,7 +1,7 @@
 //! What the store knows besides records: counters, marks and numbers, all in one small value that every
 //! commit rewrites.
 
-use crate::domain::{Outcome, Tally, TaskId, Timestamp};
+use crate::domain::{ByPriority, Outcome, Tally, TaskId, Timestamp};
 
 /// Every event received, by what became of it (**invariant 5**).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,16 +52,20 @@ pub struct PolicyMark {
     pub digest: u64,
     /// Counts policies, from 1.
     pub generation: u32,
-    /// The default offsets.
-    pub offsets: Dated,
+    /// The offsets of tasks that name none.
+    pub offsets: ByPriority<Dated>,
+    /// The reminders after due.
+    pub nags: Dated,
     /// The default zone.
     pub zone: Dated,
     /// The time of day that a date alone means.
     pub date_only: Dated,
+    /// Whose recurrence rules are followed; `None` where a release that followed none wrote it.
+    pub recurrence: Option<Dated>,
 }
 
 /// One setting of a policy.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Dated {
     /// Tells its value from others.
     pub digest: u64,

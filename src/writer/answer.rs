@@ -3,7 +3,10 @@
 use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
-use super::{Acceptance, ClaimedBatch, Command, Delivery, NotCommitted, Ordered, OutboxItem, ReadFn, Reply};
+use super::{
+    Acceptance, ClaimedBatch, Command, Delivery, Erased, Imported, NotCommitted, Ordered, OutboxItem, ReadFn,
+    Reply,
+};
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
 
@@ -16,6 +19,8 @@ pub(super) enum Answer {
     Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
     Ordered(Reply<Result<Ordered, NotCommitted>>, Ordered),
     Purge(Reply<Result<bool, NotCommitted>>, bool),
+    Import(Reply<Result<Imported, NotCommitted>>, Imported),
+    Erase(Reply<Result<Erased, NotCommitted>>, Erased),
     Read(ReadFn),
 }
 
@@ -110,6 +115,14 @@ impl Group<'_> {
                 Ok(more) => Ok(Answer::Purge(reply, more)),
                 Err(error) => Err((error, Answer::Purge(reply, false))),
             },
+            Command::Import { lines, arrived, reply } => match self.import(lines, arrived) {
+                Ok(imported) => Ok(Answer::Import(reply, imported)),
+                Err(error) => Err((error, Answer::Import(reply, Imported::default()))),
+            },
+            Command::Erase { part, reply } => match self.erase(part) {
+                Ok(erased) => Ok(Answer::Erase(reply, erased)),
+                Err(error) => Err((error, Answer::Erase(reply, Erased::default()))),
+            },
             Command::Read(read) => Ok(Answer::Read(read)),
             // Noted before the group began.
             Command::Receipts { .. } => Ok(Answer::Read(Box::new(|_| ()))),
@@ -136,6 +149,7 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Deliver { deliveries, .. } => deliveries.iter().map(Delivery::weight).sum(),
+            Self::Import { lines, .. } => lines.len(),
             Self::Settle { settlements, .. } => settlements.len(),
             Self::Claim { limit, .. } | Self::TakeOutbox { limit, .. } => *limit,
             Self::SettleOutbox { results, .. } => results.len(),
@@ -143,6 +157,7 @@ impl Command {
             | Self::Receipts { .. }
             | Self::Order { .. }
             | Self::Purge { .. }
+            | Self::Erase { .. }
             | Self::Read(_) => 1,
         }
     }
@@ -150,7 +165,12 @@ impl Command {
     /// Refuses what came from outside, where somebody waits with a time-out; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Deliver { .. } | Self::Accept { .. } | Self::Order { .. } | Self::Read(_) => {
+            Self::Deliver { .. }
+            | Self::Accept { .. }
+            | Self::Order { .. }
+            | Self::Import { .. }
+            | Self::Erase { .. }
+            | Self::Read(_) => {
                 refuse(self);
                 None
             }
@@ -173,6 +193,8 @@ impl Answer {
             Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Ordered(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Erase(reply, _) => drop(reply.send(Err(NotCommitted))),
             // Dropping the closure drops its reply, which its asker reads as a refusal.
             Self::Read(_) => {}
         }
@@ -181,7 +203,12 @@ impl Answer {
     /// Refuses what came from outside; hands the rest back.
     pub(super) fn refuse_if_outside(self) -> Option<Self> {
         match self {
-            Self::Verdicts(..) | Self::Accept(..) | Self::Ordered(..) | Self::Read(_) => {
+            Self::Verdicts(..)
+            | Self::Accept(..)
+            | Self::Ordered(..)
+            | Self::Import(..)
+            | Self::Erase(..)
+            | Self::Read(_) => {
                 self.refuse();
                 None
             }
@@ -199,6 +226,8 @@ impl Answer {
             Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
             Self::Ordered(reply, ordered) => drop(reply.send(Ok(ordered))),
             Self::Purge(reply, more) => drop(reply.send(Ok(more))),
+            Self::Import(reply, imported) => drop(reply.send(Ok(imported))),
+            Self::Erase(reply, erased) => drop(reply.send(Ok(erased))),
             Self::Read(read) => read(&core.view()),
         }
     }
@@ -223,6 +252,8 @@ pub(super) fn refuse(command: Command) {
         Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
         Command::Order { reply, .. } => Answer::Ordered(reply, Ordered::Unknown),
         Command::Purge { reply } => Answer::Purge(reply, false),
+        Command::Import { reply, .. } => Answer::Import(reply, Imported::default()),
+        Command::Erase { reply, .. } => Answer::Erase(reply, Erased::default()),
         Command::Read(read) => Answer::Read(read),
         Command::Receipts { .. } => return,
     };

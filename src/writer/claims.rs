@@ -65,6 +65,7 @@ impl Group<'_> {
             let Some(mut record) = self.readable(task)? else { continue };
             if let Some(reminder) = pending(&mut record, task, id) {
                 decide::end_attempt(reminder, &attempt, &backoff, seed(id), now);
+                self.plan_next(task, &mut record);
                 self.put(task, record)?;
             }
         }
@@ -76,8 +77,10 @@ impl Group<'_> {
     /// Begins the attempt of one reminder, unless it has left the plan or come too late.
     fn attempt(&mut self, entry: &IndexEntry) -> Result<Option<Claimed>, StoreError> {
         let (task, id) = (&entry.task, entry.key.1);
-        let mut record = match self.record(task) {
-            Ok(Some(record)) => record.clone(),
+        let mut record = match self.record(task).map(|record| record.cloned()) {
+            Ok(Some(record)) => record,
+            // It was erased earlier in this very group.
+            Ok(None) if self.is_dirty(task) => return Ok(None),
             Ok(None) => {
                 tracing::error!(%task, "a reminder in the index has no record; it is taken out of the index");
                 self.batch.push(Op::RemovePending(entry.key));
@@ -120,6 +123,7 @@ impl Group<'_> {
             reminder,
         });
         if dirty {
+            self.plan_next(task, &mut record);
             self.put(task, record)?;
         }
         Ok(claimed)

@@ -15,7 +15,7 @@ use super::outbox::OutboxPass;
 use super::refused::RefusedShown;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
-use crate::domain::{Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
+use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
 use crate::store::{Batch, Dated, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError};
 
 /// State of the loop.
@@ -34,7 +34,7 @@ pub(super) struct Core {
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
     pub(super) outbox_pass: OutboxPass,
     pub(super) receipts: Vec<(Receipt, Timestamp)>,
-    /// When this life began.
+    /// Since when it remembers all that it planned: since this life began, or since a user was erased.
     pub(super) since: Timestamp,
     pub(super) foreign: Foreign,
     pub(super) refused: RefusedShown,
@@ -140,6 +140,7 @@ impl Core {
                 let Some(mut record) = group.readable(&entry.task)? else { continue };
                 if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
                     lose_attempt(reminder, now);
+                    group.plan_next(&entry.task, &mut record);
                     group.put(&entry.task, record)?;
                 }
             }
@@ -165,11 +166,12 @@ impl Core {
 fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -> PolicyInForce {
     let digests = policy.digests();
     let former = meta.policy;
-    let since = |of: fn(&PolicyMark) -> Dated, digest| match former.map(|mark| of(&mark)) {
+    let dated = |before: Option<Dated>, digest| match before {
         None => Dated { digest, since: Timestamp::MIN },
         Some(dated) if dated.digest == digest => dated,
         Some(_) => Dated { digest, since: now },
     };
+    let since = |of: fn(&PolicyMark) -> Dated, digest| dated(former.map(|mark| of(&mark)), digest);
     let mark = PolicyMark {
         digest: digests.whole,
         generation: match former {
@@ -177,9 +179,13 @@ fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -
             Some(mark) => mark.generation + 1,
             None => 1,
         },
-        offsets: since(|mark| mark.offsets, digests.offsets),
+        offsets: ByPriority::each(|priority| {
+            dated(former.map(|mark| *mark.offsets.of(priority)), *digests.offsets.of(priority))
+        }),
+        nags: since(|mark| mark.nags, digests.nags),
         zone: since(|mark| mark.zone, digests.zone),
         date_only: since(|mark| mark.date_only, digests.date_only),
+        recurrence: Some(since(|mark| mark.recurrence.unwrap_or_default(), digests.recurrence)),
     };
     if former.map(|mark| mark.digest) != Some(mark.digest) {
         meta.replanning_after = (!empty).then_some(None);
@@ -189,9 +195,11 @@ fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -
         policy: policy.clone(),
         generation: mark.generation,
         since: PolicySince {
-            offsets: mark.offsets.since,
+            offsets: ByPriority::each(|priority| mark.offsets.of(priority).since),
+            nags: mark.nags.since,
             zone: mark.zone.since,
             date_only: mark.date_only.since,
+            recurrence: mark.recurrence.unwrap_or_default().since,
         },
     }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::group::Group;
 use super::{Content, Delivery};
 use crate::domain::history::Before;
+use crate::domain::task::Applied;
 use crate::domain::{Event, Outcome, Record, Timestamp, Verdict, cut};
 use crate::store::{Op, Quarantined, StoreError};
 use crate::telemetry::{self, EventOutcome};
@@ -38,8 +39,7 @@ impl Group<'_> {
         let Delivery { at, topic, content } = delivery;
         match content {
             Content::Ignored => {
-                self.meta.events.count(Outcome::Ignored);
-                telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
+                self.ignore();
                 Ok(Verdict::Success)
             }
             Content::Refused { code, reason, body, length } => {
@@ -82,7 +82,26 @@ impl Group<'_> {
         arrival: Arrival<'_>,
     ) -> Result<bool, StoreError> {
         let before = Before::of(&record.task, &record.history);
-        let applied = record.task.apply(event, arrival.at);
+        let applied = self.apply(&mut record, event, arrival.at);
+        let refused = self.keep_what_was_refused(event, applied.outcome, arrival)?;
+        let known = record.generation != 0;
+        if applied.changed || (refused && known) {
+            record.note(event, arrival.at, &applied, &before);
+            self.replan(&event.task_id, &mut record);
+            self.put(&event.task_id, record)?;
+        }
+        Ok(true)
+    }
+
+    /// Counts what is none of the worker's business.
+    pub(super) fn ignore(&mut self) {
+        self.meta.events.count(Outcome::Ignored);
+        telemetry::event(None, EventOutcome::Merged(Outcome::Ignored));
+    }
+
+    /// Merges an event into its task and counts it.
+    pub(super) fn apply(&mut self, record: &mut Record, event: &Event, at: Timestamp) -> Applied {
+        let applied = record.task.apply(event, at);
         self.meta.events.count(applied.outcome);
         telemetry::event(Some(event.kind), EventOutcome::Merged(applied.outcome));
         if !event.refused.is_empty() {
@@ -92,14 +111,7 @@ impl Group<'_> {
         if applied.ahead {
             telemetry::stamp_ahead(event.producer.as_deref());
         }
-        let refused = self.keep_what_was_refused(event, applied.outcome, arrival)?;
-        let known = record.generation != 0;
-        if applied.changed || (refused && known) {
-            record.note(event, arrival.at, &applied, &before);
-            self.replan(&event.task_id, &mut record);
-            self.put(&event.task_id, record)?;
-        }
-        Ok(true)
+        applied
     }
 
     /// Shows an event of which parts were refused in quarantine, though it is not counted there: what was certain of
@@ -178,15 +190,15 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// How much is kept of a quarantined body, which this very group may have put there. What is known of the event
-    /// does not tell: its length is that of the body as it came.
-    fn quarantined_bytes(&self, number: u64) -> Result<u64, StoreError> {
-        if number >= self.core.meta.next_quarantined {
-            let put = self.batch.ops().iter().find_map(|op| match op {
-                Op::PutQuarantined(at, _, body) if *at == number => Some(length_of(body)),
-                _ => None,
-            });
-            return Ok(put.unwrap_or(0));
+    /// How much is kept of a quarantined body, which this very group may have put there or emptied. What is known of
+    /// the event does not tell: its length is that of the body as it came.
+    pub(super) fn quarantined_bytes(&self, number: u64) -> Result<u64, StoreError> {
+        let put = self.batch.ops().iter().find_map(|op| match op {
+            Op::PutQuarantined(at, _, body) if *at == number => Some(length_of(body)),
+            _ => None,
+        });
+        if let Some(bytes) = put {
+            return Ok(bytes);
         }
         match self.core.store.quarantined_body(number) {
             Ok(body) => Ok(length_of(&body)),

@@ -5,7 +5,7 @@
 //!
 //! An alarm that cries wolf is turned off, so in doubt there is none. Not counted is what this worker may have planned
 //! and forgotten since (retention, low-water marks), or planned in a store that it no longer has (planned for before
-//! this start: a restored backup, a new volume, the topic replayed).
+//! this start: a restored backup, a new volume, the topic replayed), or erased with a user.
 //!
 //! What it cannot see: another worker with the same configuration that hears the same events plans the same reminders
 //! under the same ids, which consumers drop as repeats; and one that shares the consumer group takes part of the
@@ -44,7 +44,7 @@ pub struct ForeignReminder {
 /// The span in which a worker remembers all that it planned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memory {
-    /// When this life of the worker began.
+    /// When this life of the worker began, or a user was last erased.
     pub(super) since: Timestamp,
     /// How long an ended task is kept.
     pub(super) retention: Duration,

@@ -46,6 +46,8 @@ pub(super) struct Effects {
     pub(super) refused: Vec<(i64, String)>,
     /// Reminders that a change of settings or of the tz database moved.
     pub(super) moved: u64,
+    /// Reminders were forgotten that may yet come back.
+    pub(super) forgot_planned: bool,
 }
 
 /// A folded group, ready to commit.
@@ -55,6 +57,8 @@ pub(super) struct Folded {
     pub(super) effects: Effects,
     /// Where the pending reminders of every changed record stand.
     pub(super) pending: Vec<IndexKey>,
+    /// When it was folded.
+    pub(super) at: Timestamp,
 }
 
 impl<'a> Group<'a> {
@@ -145,6 +149,13 @@ impl<'a> Group<'a> {
         decide::replan(task, record, &rules, self.now, &|reminder| self.is_in_flight(reminder));
     }
 
+    /// After a reminder of a task that comes again was settled its next one is planned.
+    pub(super) fn plan_next(&self, task: &TaskId, record: &mut Record) {
+        if record.task.recurrence().is_some() {
+            self.replan(task, record);
+        }
+    }
+
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.
     pub(super) fn finish(mut self) -> Folded {
         let mut pending = Vec::new();
@@ -154,7 +165,7 @@ impl<'a> Group<'a> {
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
-        Folded { batch: self.batch, meta: self.meta, effects: self.effects, pending }
+        Folded { batch: self.batch, meta: self.meta, effects: self.effects, pending, at: self.now }
     }
 
     fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
@@ -184,6 +195,7 @@ impl Core {
             foreign,
             refused,
             moved,
+            forgot_planned,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
@@ -216,6 +228,10 @@ impl Core {
         self.foreign.note(foreign);
         self.refused.extend(refused);
         self.moved += moved;
+        if forgot_planned {
+            // What was planned for this very instant may be among it.
+            self.since = folded.at.plus(std::time::Duration::from_millis(1));
+        }
         if outbox_grew {
             self.outbox_waiting.send_modify(|turn| *turn += 1);
         }

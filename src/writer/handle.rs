@@ -3,8 +3,8 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Acceptance, ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Order, Ordered, OutboxItem,
-    OutboxResult, Receipt, Settlement, View,
+    Acceptance, ClaimedBatch, Command, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX, ImportLine, Imported,
+    NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
@@ -40,6 +40,23 @@ impl Writer {
             verdicts.extend(answered.unwrap_or_else(|| vec![Verdict::Retry; count]));
         }
         verdicts
+    }
+
+    /// Merges lines of an import that arrived at `arrived`; what was past then stays past. At most
+    /// [`GROUP_EVENTS_MAX`] a call: they are one commit.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]
+    pub async fn import(&self, lines: Vec<ImportLine>, arrived: Timestamp) -> Result<Imported, NotCommitted> {
+        self.ask(|reply| Command::Import { lines, arrived, reply }).await?
+    }
+
+    /// Erases one part of what is known of a user.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]
+    pub async fn erase(&self, part: ErasePart) -> Result<Erased, NotCommitted> {
+        self.ask(|reply| Command::Erase { part, reply }).await?
     }
 
     /// Begins the attempt of the earliest reminders that are due, at most `limit`; `None` if none is.

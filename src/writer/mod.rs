@@ -13,15 +13,18 @@
 mod answer;
 mod claims;
 mod core;
+mod erase;
 mod events;
 mod foreign;
 mod group;
 mod handle;
+mod import;
 mod orders;
 mod outbox;
 mod purge;
 mod receipts;
 mod refused;
+mod rehearsal;
 mod replan;
 mod run;
 #[cfg(test)]
@@ -39,9 +42,12 @@ use crate::domain::{
 };
 use crate::store::OutboxEntry;
 
+pub use erase::{ERASED, ErasePart, Erased};
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
+pub use import::{ImportLine, Imported};
 pub use orders::{Order, Ordered, ReminderFate};
+pub use rehearsal::{Claiming, Rehearsal};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 
@@ -207,6 +213,8 @@ enum Command {
     Accept { entry: OutboxEntry, body: Vec<u8>, reply: Reply<Result<Acceptance, NotCommitted>> },
     TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotCommitted>> },
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
+    Import { lines: Vec<ImportLine>, arrived: Timestamp, reply: Reply<Result<Imported, NotCommitted>> },
+    Erase { part: ErasePart, reply: Reply<Result<Erased, NotCommitted>> },
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
     Order { task: TaskId, order: Order, id: String, reply: Reply<Result<Ordered, NotCommitted>> },
     Purge { reply: Reply<Result<bool, NotCommitted>> },

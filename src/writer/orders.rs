@@ -110,7 +110,7 @@ impl Group<'_> {
         let won = cells.map(|cell| cell.version.ms).chain(record.task.deleted.map(|version| version.ms));
         let after = won.max().map(|ms| Timestamp::from_millis(ms.saturating_add(1)));
         // Births are in the past, unless the clock went back.
-        let planned = plan(record, &Rules { in_force: &self.core.policy });
+        let planned = plan(task, record, &Rules { in_force: &self.core.policy });
         let births = planned.iter().map(|planned| planned.birth).max();
         let born = births.filter(|_| matches!(order, Order::Cancel(_)));
         let at = after.into_iter().chain(born).fold(self.now, Timestamp::max);

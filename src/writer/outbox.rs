@@ -153,7 +153,7 @@ fn grow(usage: &mut Usage, entry: &OutboxEntry) {
     usage.bytes += entry.length;
 }
 
-fn shrink(usage: &mut Usage, entry: &OutboxEntry) {
+pub(super) fn shrink(usage: &mut Usage, entry: &OutboxEntry) {
     usage.entries = usage.entries.saturating_sub(1);
     usage.bytes = usage.bytes.saturating_sub(entry.length);
 }

@@ -40,6 +40,7 @@ impl Group<'_> {
                 }
             }
             if changed {
+                self.plan_next(task, &mut record);
                 self.put(task, record)?;
             }
         }

@@ -55,12 +55,12 @@ enum Turn {
 }
 
 /// A commit that failed and who waits for it: it must be tried again before anything else.
-type Stuck = (StoreError, Box<Folded>, Vec<Answer>);
+pub(super) type Stuck = (StoreError, Box<Folded>, Vec<Answer>);
 
 /// What a turn that is done leaves to be told.
-struct Turned {
-    wrote: bool,
-    work_put_off: bool,
+pub(super) struct Turned {
+    pub(super) wrote: bool,
+    pub(super) work_put_off: bool,
 }
 
 impl CommitLoop {
@@ -110,7 +110,7 @@ impl CommitLoop {
             let first = tokio::select! {
                 biased;
                 command = next(&mut self.held, &mut self.commands) => command,
-                () = self.clock.sleep(idle) => {
+                () = self.clock.wait(idle) => {
                     self.turn(Vec::new()).await?;
                     continue;
                 }
@@ -149,7 +149,7 @@ impl CommitLoop {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
                 tracing::error!(%error, "the store can't be read; what waited is told to come again");
-                self.clock.sleep(RETRY_EVERY).await;
+                self.clock.wait(RETRY_EVERY).await;
                 answers.into_iter().for_each(Answer::refuse);
                 commands.into_iter().for_each(refuse);
                 return Ok(());
@@ -180,7 +180,7 @@ impl CommitLoop {
                     self.held.extend(command.refuse_if_outside());
                 }
             }
-            self.clock.sleep(RETRY_EVERY).await;
+            self.clock.wait(RETRY_EVERY).await;
             match blocking(&self.core, move |core| conclude(core, folded, answers)).await? {
                 Ok(turned) => {
                     tracing::info!("the store commits again");
@@ -227,7 +227,7 @@ fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: 
 }
 
 /// Commits a folded group, takes over what it changed and answers.
-fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Result<Turned, Stuck> {
+pub(super) fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Result<Turned, Stuck> {
     let wrote = !folded.batch.is_empty();
     if wrote && let Err(error) = core.store.commit(&folded.batch) {
         return Err((error, folded, answers));

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use reminder_worker::clock::{Clock, SystemClock};
 use reminder_worker::config::{Config, Secret};
 use reminder_worker::dapr::Sidecar;
-use reminder_worker::domain::{Backoff, Policy, Timestamp};
+use reminder_worker::domain::{Backoff, Timestamp};
 use reminder_worker::health::Health;
 use reminder_worker::http::{Api, App, app_router, ops_router};
 use reminder_worker::intake::{Intake, Live};
@@ -66,19 +66,22 @@ pub(crate) fn worker() -> Worker {
 
 /// A worker whose configuration `change` has changed; its ops listener demands `token`.
 pub(crate) fn worker_with(change: impl FnOnce(&mut Config), token: Option<&str>) -> Worker {
+    worker_on(Arc::new(SystemClock::new()), change, token)
+}
+
+/// The same on `clock`.
+pub(crate) fn worker_on(
+    clock: Arc<dyn Clock>,
+    change: impl FnOnce(&mut Config),
+    token: Option<&str>,
+) -> Worker {
     let mut config = Config::default();
     config.dapr.bulk_subscribe = reminder_worker::config::BulkSubscribe::Off;
     change(&mut config);
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(&dir.path().join("store"), 8).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = Settings {
-        policy: Policy {
-            default_offsets: vec![0],
-            default_zone: "UTC".parse().unwrap(),
-            date_only: config.reminders.date_only_time,
-            expire_after: config.reminders.expire_after,
-        },
+        policy: reminder_worker::app::policy(&config),
         retention: config.reminders.retention,
         backoff: backoff(),
         quarantine_max_entries: 100,

@@ -50,9 +50,7 @@ fn each_component(tree: &Tree, faults: &mut Faults, rule: impl Fn(&mut Faults, &
 
 /// Every topic that the worker takes part in.
 fn own_topics(config: &Config) -> BTreeSet<String> {
-    let topics = &config.topics;
-    let named = [&topics.task_events, &topics.task_updates, &topics.reminders];
-    named.into_iter().chain(&topics.dead_letter).cloned().collect()
+    config.topics.heard().map(str::to_owned).chain(config.topics.dead_letter.clone()).collect()
 }
 
 #[test]
@@ -177,6 +175,7 @@ fn the_job_makes_the_workers_topics_and_no_others() {
         rule,
         &[
             (TOPICS, "topic task-updates", "topic task-changes"),
+            (TOPICS, "topic reminder-actions \"$week_ms\"\n", ""),
             (TOPICS, "topic reminder-worker-dead-letters", "topic dead-letters"),
             (TOPICS, "topic reminders \"$week_ms\"\n", ""),
             (TOPICS, "week_ms=604800000", "week_ms=691200000"),

@@ -70,11 +70,7 @@ impl Setup {
 
     /// Starts a worker and waits until it listens.
     pub(crate) async fn start(&self) -> Worker {
-        let process = self.spawn();
-        let line = process.logs("the worker listens").await;
-        let address = |field: &str| line[field].as_str().unwrap().parse().unwrap();
-        let client = Client::builder().no_proxy().build().unwrap();
-        Worker { app: address("app"), ops: address("ops"), process, client, token: None }
+        Worker::of(self.spawn()).await
     }
 }
 
@@ -96,6 +92,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// The worker that `process` is, once it listens.
+    pub(crate) async fn of(process: Process) -> Self {
+        let line = process.logs("the worker listens").await;
+        let address = |field: &str| line[field].as_str().unwrap().parse().unwrap();
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { app: address("app"), ops: address("ops"), process, client, token: None }
+    }
+
     /// Asks for the subscriptions, as daprd does once in its life.
     pub(crate) async fn subscriptions(&self) -> (StatusCode, Value) {
         answered(self.with_token(self.client.get(format!("http://{}/dapr/subscribe", self.app)))).await

@@ -158,15 +158,6 @@ impl Step {
     }
 }
 
-/// A store that goes with the demonstration.
-pub(super) fn scratch_directory() -> Result<tempfile::TempDir, Failure> {
-    tempfile::Builder::new().prefix("reminder-worker-demo-").tempdir().map_err(|error| {
-        Failure::failed(format!(
-            "no temporary directory can be made: {error}; set TMPDIR to one that can be written"
-        ))
-    })
-}
-
 /// Plays the day and sums it up.
 pub(super) async fn play(
     worker: &Running,

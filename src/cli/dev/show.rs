@@ -133,12 +133,16 @@ impl Screen {
         let (pubsub, topic) = (&config.dapr.pubsub, &config.topics.task_events);
         let kafka = kafka.map_or_else(String::new, |brokers| {
             let (group, topics) = (&self.app_id, &config.topics);
-            let (events, updates, reminders) = (&topics.task_events, &topics.task_updates, &topics.reminders);
-            format!(
-                "\x20 Kafka      {brokers}; reads {events}, {updates} and {reminders} as group {group}, publishes to {reminders}\n"
-            )
+            let (heard, reminders) = (topics.heard().collect::<Vec<_>>().join(", "), &topics.reminders);
+            format!("\x20 Kafka      {brokers}; reads {heard} as group {group}, publishes to {reminders}\n")
         });
         self.tells_events = true;
+        let clock = self.clock.simulated().map_or_else(String::new, |clock| {
+            let times = clock.scale().factor();
+            let runs = if times > 1.0 { format!("runs {times} times as fast; ") } else { String::new() };
+            let ops = worker.ops_address;
+            format!("\x20 time       {runs}curl http://{ops}/dev/clock -d '{{\"advance\":\"2h\"}}'\n")
+        });
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
         let (ops, store) = (worker.ops_address, config.store.path.display());
         self.line(&format!(
@@ -150,6 +154,7 @@ impl Screen {
              \x20 store      {store}\n\
              \x20 look       curl http://{ops}/api/v1/tasks/t-1\n\
              \x20 follow     curl -N http://{ops}/api/v1/reminders/stream\n\
+             {clock}\
              \x20 stop       Ctrl-C\n",
             self.clock.now().plus(Duration::from_secs(60)).to_rfc3339(),
         ));

@@ -82,7 +82,7 @@ enum Form {
 
 /// The fields an update can set.
 #[rustfmt::skip]
-const FIELDS: [(&str, Form); 12] = [
+const FIELDS: [(&str, Form); 13] = [
     ("title",            Form::Text),
     ("description",      Form::Text),
     ("user_id",          Form::Text),
@@ -95,6 +95,7 @@ const FIELDS: [(&str, Form); 12] = [
     ("reminder_offset",  Form::Minutes),
     ("reminder_offsets", Form::Minutes),
     ("remind_at",        Form::Dues),
+    ("overdue_reminders", Form::Text),
 ];
 
 impl Created {
@@ -169,7 +170,7 @@ pub(super) fn task_id(event: &Value) -> Result<String, String> {
 }
 
 /// The worker adds id and time: it keeps the event at the very moment it answers.
-fn envelope(kind: &str, payload: &Value) -> Value {
+pub(super) fn envelope(kind: &str, payload: &Value) -> Value {
     json!({ "event_type": kind, "event_version": "v1", "producer": PRODUCER, "payload": payload })
 }
 

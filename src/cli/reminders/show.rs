@@ -49,7 +49,8 @@ fn row(reminder: &Reminder, now: Timestamp) -> [String; 6] {
     cells.map(cell)
 }
 
-fn cell(text: &str) -> String {
+/// `text` as a cell: harmless, and cut where it is too long.
+pub(in crate::cli) fn cell(text: &str) -> String {
     let text = harmless(text);
     if text.chars().count() <= CELL_MAX {
         return text;

@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 
-use super::{Common, open_store};
-use crate::cli::http::{self, Silence};
+use super::Common;
+use crate::cli::http;
+use crate::cli::ops;
 use crate::cli::terminal::{Paint, harmless};
 use crate::cli::{Context, Exit, Failure, when};
 use crate::config::Config;
@@ -74,7 +75,7 @@ pub(super) async fn show_why(args: Why, context: &Context) -> Result<String, Fai
     let Why { task, common } = args;
     let config = common.config.load(&context.env)?.config;
     let url = url(&config, &task, "why")?;
-    let told = match ask(&config, &url, http::client()?.get(url.clone())).await? {
+    let told = match ask(&config, http::client()?.get(url)).await? {
         Some(told) => told,
         None => offline(&config, task, context)?,
     };
@@ -90,9 +91,9 @@ async fn order(
 ) -> Result<String, Failure> {
     let config = common.config.load(&context.env)?.config;
     let url = url(&config, task, verb)?;
-    let request = http::client()?.post(url.clone());
+    let request = http::client()?.post(url);
     let request = request.header("content-type", "application/json").body(body.to_string());
-    let told = ask(&config, &url, request).await?.ok_or_else(|| {
+    let told = ask(&config, request).await?.ok_or_else(|| {
         Failure::failed(format!(
             "no worker answers at http://{}; start one with `reminder-worker serve`, or say where it is with --ops-port",
             config.ops.address()
@@ -106,28 +107,14 @@ fn url(config: &Config, task: &str, verb: &str) -> Result<Url, Failure> {
 }
 
 /// The worker's answer; `None` where none is running.
-async fn ask(config: &Config, url: &Url, mut request: RequestBuilder) -> Result<Option<Value>, Failure> {
-    if let Some(token) = &config.ops.token {
-        request = request.header("authorization", format!("Bearer {}", token.expose()));
-    }
-    let answer = match http::ask(request).await {
-        Ok(answer) => answer,
-        Err(Silence::Refused) => return Ok(None),
-        Err(Silence::Broken(reason)) => return Err(Failure::failed(format!("{url}: {reason}"))),
-    };
-    if answer.status != 200 {
-        let advice = if answer.status == 401 { "\nset ops.token to the worker's own token" } else { "" };
-        let told = http::complaint(&answer);
-        return Err(Failure::failed(format!("{url} ({}): {told}{advice}", answer.status)));
-    }
-    serde_json::from_str(&answer.body)
-        .map(Some)
-        .map_err(|error| Failure::failed(format!("{url} is no reminder-worker of this release: {error}")))
+async fn ask(config: &Config, request: RequestBuilder) -> Result<Option<Value>, Failure> {
+    let answer = ops::ask(config, request).await?;
+    answer.map(|answer| ops::told(config, &answer)).transpose()
 }
 
 /// The answer from the store, opened by this process since no worker answers.
 fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Failure> {
-    let store = open_store(config)?;
+    let store = ops::open_store(config)?;
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Store,

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::{
-    CORRELATION_MAX_BYTES, Due, Event, Kind, LIST_MAX, Policy, Priority, Stamp, Stamps, Statement,
-    TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, USER_ID_MAX_BYTES,
+    ByPriority, CORRELATION_MAX_BYTES, Due, Event, Kind, LIST_MAX, Policy, Priority, Stamp, Stamps,
+    Statement, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, USER_ID_MAX_BYTES,
 };
 
 /// Kafka's limit for a record, key and headers included.
@@ -18,8 +18,13 @@ fn in_force() -> PolicyInForce {
     PolicyInForce {
         policy: Policy {
             default_offsets: vec![0],
+            windows: Vec::new(),
+            priority_offsets: ByPriority::default(),
+            nags: None,
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            follow_recurrence: true,
+            recurrence_not_from: Vec::new(),
             expire_after: Duration::from_secs(86_400),
         },
         generation: 1,

@@ -106,6 +106,26 @@ fn as_many_single_reminders_as_the_bound_are_called_off_and_then_the_oldest_come
 }
 
 #[test]
+fn a_series_goes_on_behind_an_occurrence_that_is_called_off_alone() {
+    const DAY: i64 = 24 * 60;
+    let nags = Statement::Nags(Some(Nags { every_minutes: 10, max: 1 }));
+    let daily = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
+    let series = created(T0, &[due(minute(60)), offsets(&[0]), daily, nags]);
+    let on = |day: i64| Target::Occurrence(Moment::new(Due::Instant(minute(60 + day * DAY)), Zone::UTC));
+    assert_eq!(rules(&after(std::slice::from_ref(&series))), [("nag", 70), ("offset", 60)]);
+    for (cancels, first, nag) in [
+        (vec![on(0)], 60 + DAY, 70 + DAY),
+        (vec![on(0), on(1)], 60 + 2 * DAY, 70 + 2 * DAY),
+        (vec![on(1), on(0)], 60 + 2 * DAY, 70 + 2 * DAY),
+    ] {
+        let cancels = cancels.into_iter().zip(10..).map(|(of, at)| cancel(at, Some(of)));
+        let left = after(&std::iter::once(series.clone()).chain(cancels).collect::<Vec<_>>());
+        assert_eq!(rules(&left), [("nag", nag), ("offset", first)]);
+    }
+    assert_eq!(after(&[series, cancel(10, Some(Target::Present))]), [], "all of it, until it is stated anew");
+}
+
+#[test]
 fn fates_are_told_by_what_is_known_of_the_attempts() {
     let pending = Reminder::pending(None, Rule::Offset(0), T0);
     let settled =

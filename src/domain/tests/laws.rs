@@ -33,7 +33,55 @@ fn statement() -> impl Strategy<Value = Statement> {
         Just(Statement::Status(Some(Status::Done))),
         Just(title("a")),
         Just(title("b")),
+        Just(Statement::Priority(None)),
+        Just(Statement::Priority(Some(Priority::Medium))),
+        Just(Statement::Priority(Some(Priority::High))),
+        Just(Statement::Nags(None)),
+        Just(Statement::Nags(Some(Nags::NONE))),
+        Just(Statement::Nags(Some(Nags { every_minutes: 60, max: 3 }))),
     ]
+}
+
+/// Which reminder an action is about; the due dates are those of [`statement`].
+fn target() -> impl Strategy<Value = Target> {
+    let due = Moment::new(Due::Instant(minute(14_400)), Zone::UTC);
+    let by_default = ReminderId::of(&task("t"), Some(due), Rule::Offset(15));
+    prop_oneof![
+        4 => Just(Target::Present),
+        1 => Just(Target::Occurrence(due)),
+        1 => Just(Target::Occurrence(Moment::new(Due::Date(20_811), Zone::UTC))),
+        1 => Just(Target::Reminder(by_default)),
+    ]
+}
+
+/// What a user does about a reminder, with the kind of event that says so.
+fn action() -> impl Strategy<Value = (Kind, Statement)> {
+    let until = prop_oneof![
+        Just(Until::Minutes(90)),
+        Just(Until::At(minute(14_430))),
+        Just(Until::At(minute(14_500))),
+        Just(Until::At(minute(-1))),
+    ];
+    prop_oneof![
+        3 => (until, target())
+            .prop_map(|(until, of)| (Kind::Snoozed, Statement::Snooze(Some(Snooze { until, of })))),
+        2 => target().prop_map(|of| (Kind::Acknowledged, Statement::Acknowledged(Some(of)))),
+    ]
+}
+
+fn saying() -> impl Strategy<Value = (Kind, Vec<Statement>)> {
+    prop_oneof![
+        3 => (kind(), proptest::collection::vec(statement(), 0..4)),
+        1 => action().prop_map(|(kind, statement)| (kind, vec![statement])),
+    ]
+}
+
+/// Has reminders after due, and offsets that depend on the priority.
+fn in_force() -> PolicyInForce {
+    let mut in_force = policy();
+    in_force.policy.nags = Some(Nags { every_minutes: 30, max: 2 });
+    in_force.policy.priority_offsets.high = Some(vec![15, 120]);
+    in_force
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
@@ -43,30 +91,28 @@ fn kind() -> impl Strategy<Value = Kind> {
 /// Few stamps, few values: collisions, equal stamps, deletions and values that come back are the rule.
 fn told() -> impl Strategy<Value = Told> {
     let stamp = (0_i64..5, 0_u8..5);
-    (kind(), stamp, 0_i64..3, proptest::collection::vec(statement(), 0..4)).prop_map(
-        |(kind, (at, form), lag, mut statements)| {
-            statements.sort_by_key(Statement::field);
-            statements.dedup_by_key(|statement| statement.field());
-            let stamp = |at, whole_second| Some(Stamp { at, whole_second });
-            let stamps = match form {
-                0 | 1 => Stamps { event: stamp(minute(at), false), ..Stamps::default() },
-                2 => Stamps { event: stamp(minute(at), true), ..Stamps::default() },
-                3 => Stamps { broker: Some(minute(at)), ..Stamps::default() },
-                // Its own is too far ahead to be believed.
-                _ => Stamps { event: stamp(minute(50), false), broker: Some(minute(at)), envelope: None },
-            };
-            // What differs in its arrival differs in its id, so that equal events arrive at one instant.
-            let id = format!("{form}-{lag}");
-            let event = Event {
-                stamps,
-                correlation_id: Some(id.clone()),
-                message_id: Some(id),
-                statements,
-                ..event(kind, T0)
-            };
-            (event, minute(at + 3 * (lag - 1)))
-        },
-    )
+    (saying(), stamp, 0_i64..3).prop_map(|((kind, mut statements), (at, form), lag)| {
+        statements.sort_by_key(Statement::field);
+        statements.dedup_by_key(|statement| statement.field());
+        let stamp = |at, whole_second| Some(Stamp { at, whole_second });
+        let stamps = match form {
+            0 | 1 => Stamps { event: stamp(minute(at), false), ..Stamps::default() },
+            2 => Stamps { event: stamp(minute(at), true), ..Stamps::default() },
+            3 => Stamps { broker: Some(minute(at)), ..Stamps::default() },
+            // Its own is too far ahead to be believed.
+            _ => Stamps { event: stamp(minute(50), false), broker: Some(minute(at)), envelope: None },
+        };
+        // What differs in its arrival differs in its id, so that equal events arrive at one instant.
+        let id = format!("{form}-{lag}");
+        let event = Event {
+            stamps,
+            correlation_id: Some(id.clone()),
+            message_id: Some(id),
+            statements,
+            ..event(kind, T0)
+        };
+        (event, minute(at + 3 * (lag - 1)))
+    })
 }
 
 /// Cancels, what takes them back, and deletions.
@@ -108,7 +154,7 @@ fn folded(events: &[Told], group: usize) -> Record {
             changed |= record.task.apply(event, *arrival).changed;
         }
         if changed {
-            replanned(&mut record, &policy(), minute(NOW));
+            replanned(&mut record, &in_force(), minute(NOW));
             record.trim(minute(NOW));
         }
     }
@@ -122,7 +168,7 @@ proptest! {
     fn any_order_and_any_repetition_end_in_one_task_and_one_live_plan((first, second) in two_orders()) {
         let (first, second) = (folded(&first, 1), folded(&second, 1));
         prop_assert_eq!(pending(&first), pending(&second));
-        prop_assert_eq!(planned_of(&first.task, &policy()), planned_of(&second.task, &policy()));
+        prop_assert_eq!(planned_of(&first.task, &in_force()), planned_of(&second.task, &in_force()));
         prop_assert_eq!(settled(first.task), settled(second.task));
     }
 
@@ -151,7 +197,7 @@ proptest! {
     #[test]
     fn what_is_live_is_what_the_plan_calls_for((events, _) in two_orders()) {
         let record = folded(&events, 1);
-        let mut called_for: Vec<_> = planned_of(&record.task, &policy())
+        let mut called_for: Vec<_> = planned_of(&record.task, &in_force())
             .into_iter()
             .filter(|p| !p.is_born_expired() && p.fire_at > minute(NOW))
             .map(|p| (p.rule.to_string(), (p.fire_at.millis() - T0.millis()) / 60_000))

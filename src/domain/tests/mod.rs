@@ -1,17 +1,23 @@
 //! What the tests of the rules tell and ask.
 
+mod actions;
 mod attempts;
 mod cancelling;
 pub(crate) mod history;
 mod identity;
+mod importing;
 mod keeping;
 mod laws;
+mod limits;
+mod nags;
 mod planning;
 mod replanning;
 mod retry;
+mod series;
 mod stamps;
 mod wall;
 mod why;
+mod window;
 
 use chrono::NaiveTime;
 
@@ -84,8 +90,13 @@ pub(crate) fn policy() -> PolicyInForce {
     PolicyInForce {
         policy: Policy {
             default_offsets: vec![15],
+            windows: Vec::new(),
+            priority_offsets: ByPriority::default(),
+            nags: None,
             default_zone: Zone::UTC,
             date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            follow_recurrence: true,
+            recurrence_not_from: Vec::new(),
             expire_after: std::time::Duration::from_secs(24 * 60 * 60),
         },
         generation: 1,
@@ -104,7 +115,8 @@ pub(crate) fn merged(events: &[Event]) -> Task {
 
 /// What a task calls for under a policy, of which nothing was planned before.
 pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    plan(&Record { task: task.clone(), ..Record::default() }, &Rules { in_force })
+    let record = Record { task: task.clone(), ..Record::default() };
+    plan(&TaskId::new("t").unwrap(), &record, &Rules { in_force })
 }
 
 /// A record planned at `now`, with nothing in flight.

@@ -31,13 +31,15 @@ fn every_kind_is_known_by_its_name_and_goes_to_its_topic() {
         assert_eq!((event_type.name(), event_type.topic()), (*name, *topic));
     }
     let payload = json!({"user_id": "u", "title": "t", "due_date": "2026-11-24", "priority": "LOW",
-                         "reminder_offset": 0, "changed_fields": ["title"], "changes": {"title": {"new": "t"}}});
+                         "reminder_offset": 0, "changed_fields": ["title"], "changes": {"title": {"new": "t"}}, "minutes": 5});
     for (name, topic) in [
         ("task_created", Topic::Events),
         ("task_updated", Topic::Updates),
         ("task_deleted", Topic::Events),
         ("task_completed", Topic::Events),
         ("reminder_due", Topic::Reminders),
+        ("reminder_snoozed", Topic::Actions),
+        ("reminder_acknowledged", Topic::Actions),
     ] {
         let event = valid(&json!({"event_type": name, "payload": payload}));
         assert_eq!((event.event_type.name(), event.event_type.topic()), (name, topic));
@@ -120,10 +122,11 @@ fn each_kind_demands_its_fields() {
                 "payload.reminder_offset",
             ],
         ),
+        ("reminder_snoozed", &["payload.until"]),
     ] {
         assert_eq!(wrong(&json!({"event_type": kind, "payload": {}})), missing, "{kind}");
     }
-    for kind in ["task_deleted", "task_completed"] {
+    for kind in ["task_deleted", "task_completed", "reminder_acknowledged"] {
         assert_eq!(valid(&json!({"event_type": kind, "payload": {}})).task_id.as_str(), "t-1");
     }
     assert_eq!(wrong(&json!({"payload": {}})), ["event_type"]);
@@ -148,13 +151,23 @@ fn a_field_is_allowed_as_the_contract_says() {
         ("timezone", json!(["UTC", "Europe/Berlin"]), json!(["utc", "CEST?", ""])),
         (
             "recurrence",
-            json!([{"frequency": "daily"}, {"frequency": "cron"}, "FREQ=DAILY", null]),
-            json!([{}, {"frequency": "hourly"}, "", 5, [], "x".repeat(1025)]),
+            json!([
+                {"frequency": "daily"},
+                {"frequency": "cron", "cron_expression": "0 9 * * 1-5"},
+                "FREQ=DAILY",
+                null
+            ]),
+            json!([{}, {"frequency": "hourly"}, {"frequency": "cron"}, "FREQ=NOW", "", 5, [], "x".repeat(1025)]),
         ),
         ("tags", json!([[], ["a"]]), json!(["a", [1], ["t".repeat(129)], vec!["t"; 17]])),
         ("reminder_offset", json!([0, 15]), json!([-1, 1.5, "15min", [15], 5_270_401])),
         ("reminder_offsets", json!([[], [0, 15]]), json!([15, [-1], vec![1; 17]])),
         ("remind_at", json!(["2026-11-24T09:00:00Z", ["2026-11-24T09:00:00Z"]]), json!(["9", ["9"], 9])),
+        (
+            "overdue_reminders",
+            json!([{"every": "1d", "max": 3}, "every 1 d, at most 3", 30, false, null]),
+            json!([{}, "now and then", [1], {"every": 1, "max": 17}]),
+        ),
         ("created_at", json!(["2026-11-24T09:00:00Z", null]), json!(["", "noon", 5])),
     ] {
         for value in good.as_array().unwrap() {
@@ -165,6 +178,33 @@ fn a_field_is_allowed_as_the_contract_says() {
             assert_eq!(wrong(&created(&json!({key: value}))), [format!("payload.{key}")], "{value}");
         }
     }
+}
+
+#[test]
+fn an_action_is_checked_by_fields_of_its_own() {
+    let snoozed = |fields: &Value| {
+        let mut body = json!({"event_type": "reminder_snoozed", "payload": {"minutes": 5}});
+        body["payload"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    for (key, good, bad) in [
+        ("until", json!(["2026-11-24T09:00:00Z", null]), json!(["2026-11-24T09:00:00", "2026-11-24", 5])),
+        ("minutes", json!([1, 5_270_400]), json!([0, 5_270_401, 1.5, "5"])),
+        ("occurrence", json!(["2026-11-24[Europe/Berlin]", null]), json!(["2026-11-24", 5])),
+        ("reminder_id", json!([EVENT_ID.to_string(), null]), json!(["r-1", 5])),
+        ("user_id", json!(["u"]), json!([""])),
+    ] {
+        for value in good.as_array().unwrap() {
+            valid(&snoozed(&json!({key: value})));
+        }
+        for value in bad.as_array().unwrap() {
+            assert_eq!(wrong(&snoozed(&json!({key: value}))), [format!("payload.{key}")], "{value}");
+        }
+    }
+    valid(
+        &json!({"event_type": "reminder_due", "payload": {"user_id": "u", "title": "t", "due_date": "2026-11-24",
+        "priority": "LOW", "reminder_offset": 0, "reminder_id": "r-1", "occurrence": "any"}}),
+    );
 }
 
 #[test]

@@ -78,13 +78,25 @@ fn a_recurrence_is_compact_json_with_sorted_keys() {
     assert_eq!(recurrence(&json!(text)), expected);
     let rule = "RRULE:FREQ=DAILY;COUNT=3";
     assert_eq!(recurrence(&json!(rule)), Ok(Some(format!("\"{rule}\""))));
-    for none in [Value::Null, json!(""), json!(" ")] {
+    let no = [
+        json!("none"),
+        json!("Never"),
+        json!({"frequency": "none"}),
+        json!({"frequency": null, "interval": 1}),
+    ];
+    for none in [Value::Null, json!(""), json!(" ")].into_iter().chain(no) {
         assert_eq!(recurrence(&none), Ok(None));
     }
-    for value in [json!(3), json!([]), json!(false), json!("{broken")] {
+    let nonsense =
+        [json!("sometimes"), json!({"frequency": "hourly"}), json!({"frequency": "daily", "interval": 0})];
+    for value in [json!(3), json!([]), json!(false), json!("{broken")].into_iter().chain(nonsense) {
         assert!(recurrence(&value).is_err(), "{value}");
     }
-    let on = "x".repeat(RECURRENCE_MAX_BYTES - 2);
-    assert_eq!(recurrence(&json!(on)).unwrap().unwrap().len(), RECURRENCE_MAX_BYTES);
-    assert!(recurrence(&json!(format!("{on}x"))).is_err());
+    let of_length = |length: usize| {
+        let empty = r#"{"frequency":"daily","note":""}"#.len();
+        json!({"frequency": "daily", "note": "x".repeat(length - empty)})
+    };
+    let on = recurrence(&of_length(RECURRENCE_MAX_BYTES)).unwrap().unwrap();
+    assert_eq!(on.len(), RECURRENCE_MAX_BYTES);
+    assert!(recurrence(&of_length(RECURRENCE_MAX_BYTES + 1)).is_err());
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::{Receipt, read_bulk, read_receipt};
 use super::{Reading, Transport, read};
-use crate::domain::{LIST_MAX, TEXT_MAX_BYTES};
+use crate::domain::{LIST_MAX, NAGS_MAX, OFFSET_MAX_MINUTES, TEXT_MAX_BYTES};
 
 const EVENT_ID: &str = "0ac3833b-0567-58af-b541-cad61ecb23b7";
 
@@ -54,6 +54,16 @@ fn nothing_else_is_a_receipt() {
     }
 }
 
+/// Keys that this module knows.
+#[rustfmt::skip]
+const KEYS: [&str; 42] = [
+    "specversion", "data", "data_base64", "type", "event_type", "payload", "task", "task_id", "id",
+    "changes", "changed_fields", "before", "after", "old", "new", "due_date", "due_at", "timezone",
+    "reminder_offset", "reminder_offsets", "remind_at", "priority", "status", "completed", "tags",
+    "recurrence", "title", "user_id", "timestamp", "time", "traceparent", "metadata", "entries", "entryId",
+    "event", "until", "minutes", "occurrence", "reminder_id", "overdue_reminders", "every", "max",
+];
+
 /// JSON that speaks the words this module knows, so that it goes deep.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -65,6 +75,9 @@ fn json() -> impl Strategy<Value = Value> {
         prop::sample::select(vec![
             "task_created",
             "task_updated",
+            "reminder_snoozed",
+            "reminder_acknowledged",
+            "every 1 d, at most 3",
             "created",
             "2026-11-24T09:00:00.1234Z",
             "2026-11-24",
@@ -79,43 +92,7 @@ fn json() -> impl Strategy<Value = Value> {
         ])
         .prop_map(Value::from),
     ];
-    let key = prop::sample::select(vec![
-        "specversion",
-        "data",
-        "data_base64",
-        "type",
-        "event_type",
-        "payload",
-        "task",
-        "task_id",
-        "id",
-        "changes",
-        "changed_fields",
-        "before",
-        "after",
-        "old",
-        "new",
-        "due_date",
-        "due_at",
-        "timezone",
-        "reminder_offset",
-        "reminder_offsets",
-        "remind_at",
-        "priority",
-        "status",
-        "completed",
-        "tags",
-        "recurrence",
-        "title",
-        "user_id",
-        "timestamp",
-        "time",
-        "traceparent",
-        "metadata",
-        "entries",
-        "entryId",
-        "event",
-    ]);
+    let key = prop::sample::select(&KEYS[..]);
     leaf.prop_recursive(5, 64, 8, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
@@ -135,6 +112,7 @@ fn check(reading: &Reading) {
         match statement {
             S::Title(Some(title)) => assert!(title.len() <= TEXT_MAX_BYTES),
             S::Offsets(Some(all)) => assert!(all.is_sorted() && all.len() <= LIST_MAX),
+            S::Nags(Some(nags)) => assert!(nags.max <= NAGS_MAX && nags.every_minutes <= OFFSET_MAX_MINUTES),
             S::RemindAt(Some(all)) => assert!(all.is_sorted() && all.len() <= LIST_MAX),
             _ => {}
         }
@@ -157,7 +135,7 @@ proptest! {
 
     #[test]
     fn no_task_event_panics_and_each_reads_the_same_twice(
-        kind in prop::sample::select(vec!["task_created", "task_updated", "task_completed"]),
+        kind in prop::sample::select(vec!["task_created", "task_updated", "task_completed", "reminder_snoozed", "reminder_acknowledged"]),
         fields in json(),
     ) {
         let body = super::about(kind, &fields).to_string();

@@ -1,11 +1,13 @@
 //! Claims about reading, a file a concern; what they share stands here.
 
+mod actions;
 mod bulk;
 mod changes;
 mod contract;
 mod extras;
 mod kind;
 mod laws;
+mod mentions;
 mod names;
 mod origin;
 mod reminders;

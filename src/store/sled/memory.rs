@@ -12,6 +12,19 @@ pub(super) struct MemoryDisk {
     entries: RwLock<BTreeMap<Vec<u8>, Bytes>>,
 }
 
+impl MemoryDisk {
+    /// All that `disk` holds.
+    pub(super) fn of(disk: &dyn Disk) -> Result<Self, StoreError> {
+        let mut entries = BTreeMap::new();
+        disk.range(&[], &[u8::MAX], &mut |key, value| {
+            // A copy: the engine's own would hold on to the page that it was read from.
+            entries.insert(key.to_vec(), Bytes::from(value.as_ref()));
+            Ok(true)
+        })?;
+        Ok(Self { entries: RwLock::new(entries) })
+    }
+}
+
 impl Disk for MemoryDisk {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         Ok(self.entries.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned())

@@ -65,6 +65,15 @@ impl SledStore {
         Ok(Self { disk, gate: RwLock::new(()), committing: Mutex::new(committing), syncs: AtomicU64::new(0) })
     }
 
+    /// A copy of all it holds, which lasts as long as the process and forces nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn to_memory(&self) -> Result<Self, StoreError> {
+        let _whole = self.reading();
+        Self::on(Box::new(memory::MemoryDisk::of(self.disk.as_ref())?))
+    }
+
     /// Lets go of the directory. Dropping does the same; all that was acknowledged is durable already.
     pub fn close(self) {
         drop(self);

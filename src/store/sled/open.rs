@@ -29,6 +29,7 @@ use super::{SledStore, StoreError};
 use crate::store::OpenError;
 
 mod advice;
+mod copy;
 
 use advice::{damaged, unreachable};
 
@@ -141,20 +142,22 @@ impl Place {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(io(error)),
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Not yet written, or no text: then there is less to say.
-                let _ = lock.read_to_string(&mut holder);
-                let holder = holder.trim();
-                let holder = if holder.is_empty() { "another process" } else { holder };
-                return Err(OpenError::Held {
-                    path: self.dir.display().to_string(),
-                    holder: holder.to_owned(),
-                });
+                return Err(self.held_by(&mut lock));
             }
         }
         lock.set_len(0).map_err(io)?;
         lock.write_all(myself().as_bytes()).map_err(io)?;
         Ok(lock)
+    }
+
+    /// That somebody holds it, whom the file `lock` names.
+    fn held_by(&self, lock: &mut File) -> OpenError {
+        let mut holder = String::new();
+        // Not yet written, or no text: then there is less to say.
+        let _ = lock.read_to_string(&mut holder);
+        let holder = holder.trim();
+        let holder = if holder.is_empty() { "another process" } else { holder };
+        OpenError::Held { path: self.dir.display().to_string(), holder: holder.to_owned() }
     }
 
     /// Finds what sled would paper over: it creates what is missing.

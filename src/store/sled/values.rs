@@ -2,7 +2,7 @@
 //! is known of quarantined events and outbox entries. Bodies are kept as they are.
 
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
-use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
+use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
 
 /// The number of these encodings.
@@ -16,14 +16,20 @@ const META_HAS_HORIZON: u8 = 0x01;
 const META_HAS_POLICY: u8 = 0x02;
 const META_REPLANNING: u8 = 0x04;
 const META_REPLANNED_SOME: u8 = 0x08;
+/// Offsets that depend on the priority, or reminders after due, are or were configured.
+const META_POLICY_HAS_MORE: u8 = 0x10;
+const META_HAS_RECURRENCE: u8 = 0x80;
 
 pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     let mut out = vec![FORMAT];
+    let more = meta.policy.filter(has_more);
     out.push(flags(&[
         (META_HAS_HORIZON, meta.horizon.is_some()),
         (META_HAS_POLICY, meta.policy.is_some()),
         (META_REPLANNING, meta.replanning_after.is_some()),
         (META_REPLANNED_SOME, matches!(meta.replanning_after, Some(Some(_)))),
+        (META_POLICY_HAS_MORE, more.is_some()),
+        (META_HAS_RECURRENCE, meta.policy.is_some_and(|policy| policy.recurrence.is_some())),
     ]));
     let EventTally { applied, duplicate, stale, ignored, quarantined } = meta.events;
     for count in [applied, duplicate, stale, ignored, quarantined] {
@@ -45,13 +51,20 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     if let Some(policy) = meta.policy {
         out.extend_from_slice(&policy.digest.to_be_bytes());
         put_uint(&mut out, policy.generation.into());
-        for dated in [policy.offsets, policy.zone, policy.date_only] {
-            out.extend_from_slice(&dated.digest.to_be_bytes());
-            put_int(&mut out, dated.since.millis());
+        for dated in [policy.offsets.medium, policy.zone, policy.date_only] {
+            put_dated(&mut out, dated);
         }
     }
     if let Some(Some(task)) = &meta.replanning_after {
         put_text(&mut out, task.as_str());
+    }
+    if let Some(policy) = more {
+        for dated in [policy.offsets.low, policy.offsets.high, policy.nags] {
+            put_dated(&mut out, dated);
+        }
+    }
+    if let Some(recurrence) = meta.policy.and_then(|policy| policy.recurrence) {
+        put_dated(&mut out, recurrence);
     }
     out
 }
@@ -72,7 +85,7 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
         let count = reader.int()?;
         State::ALL.iter().zip(&mut counts).filter(|(s, _)| **s == state).for_each(|(_, c)| *c = count);
     }
-    let meta = Meta {
+    let mut meta = Meta {
         events,
         reminders: Tally::from_counts(counts),
         next_claim: reader.uint()?,
@@ -89,6 +102,16 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
             (true, true) => Some(Some(task(&mut reader)?)),
         },
     };
+    if has(META_POLICY_HAS_MORE) {
+        let policy = meta.policy.as_mut().ok_or(Malformed("it has more of a policy that it has not"))?;
+        policy.offsets.low = dated(&mut reader)?;
+        policy.offsets.high = dated(&mut reader)?;
+        policy.nags = dated(&mut reader)?;
+    }
+    if has(META_HAS_RECURRENCE) {
+        let policy = meta.policy.as_mut().ok_or(Malformed("it has more of a policy that it has not"))?;
+        policy.recurrence = Some(dated(&mut reader)?);
+    }
     reader.end()?;
     Ok(meta)
 }
@@ -196,14 +219,30 @@ fn usage(reader: &mut Reader<'_>) -> Result<Usage, Malformed> {
     Ok(Usage { entries: reader.uint()?, bytes: reader.uint()? })
 }
 
+/// What a policy was before offsets could depend on the priority and before there were reminders after due.
+const NO_NAGS: Dated = Dated { digest: 0, since: Timestamp::MIN };
+
+fn has_more(policy: &PolicyMark) -> bool {
+    !policy.offsets.is_one() || policy.nags != NO_NAGS
+}
+
 fn policy(reader: &mut Reader<'_>) -> Result<PolicyMark, Malformed> {
+    let (digest, generation) = (u64::from_be_bytes(reader.array()?), reader.uint32()?);
+    let offsets = dated(reader)?;
     Ok(PolicyMark {
-        digest: u64::from_be_bytes(reader.array()?),
-        generation: reader.uint32()?,
-        offsets: dated(reader)?,
+        digest,
+        generation,
+        offsets: ByPriority::each(|_| offsets),
+        nags: NO_NAGS,
         zone: dated(reader)?,
         date_only: dated(reader)?,
+        recurrence: None,
     })
+}
+
+fn put_dated(out: &mut Vec<u8>, dated: Dated) {
+    out.extend_from_slice(&dated.digest.to_be_bytes());
+    put_int(out, dated.since.millis());
 }
 
 fn dated(reader: &mut Reader<'_>) -> Result<Dated, Malformed> {

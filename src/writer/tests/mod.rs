@@ -1,10 +1,13 @@
 //! A commit loop on a store in memory and on tokio's paused time.
 
+mod actions;
 mod claims;
 mod commits;
 mod counters;
+mod erase;
 mod failing;
 mod groups;
+mod import;
 mod orders;
 pub(crate) mod outbox;
 mod overdue;
@@ -12,6 +15,7 @@ mod planning;
 mod purge;
 mod quarantine;
 mod receipts;
+mod rehearsal;
 mod schedules;
 mod store;
 

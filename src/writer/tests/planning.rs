@@ -80,7 +80,7 @@ async fn a_first_start_plans_nothing_anew_and_its_policy_has_always_been() {
     let meta = worker.meta().await;
     assert_eq!(meta.replanning_after, None);
     let mark = meta.policy.unwrap();
-    assert_eq!((mark.generation, mark.offsets.since), (1, Timestamp::MIN));
+    assert_eq!((mark.generation, mark.offsets.medium.since), (1, Timestamp::MIN));
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn a_setting_that_stays_as_it_is_keeps_its_date() {
     let first = worker.meta().await.policy.unwrap();
     let worker = worker.restart_with(other_offsets(5)).await;
     let mark = worker.meta().await.policy.unwrap();
-    assert_eq!((mark.generation, mark.offsets.since), (2, minute(0)));
+    assert_eq!((mark.generation, mark.offsets.medium.since), (2, minute(0)));
     assert_eq!((mark.zone, mark.date_only), (first.zone, first.date_only));
     assert_eq!(mark.zone.since, Timestamp::MIN);
 }

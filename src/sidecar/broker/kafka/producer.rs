@@ -186,7 +186,7 @@ impl Producer {
             // The sender is ours, here and below.
             let _ = lost.wait_for(|lost| *lost).await;
             tokio::select! {
-                () = self.clock.sleep(LOST_GRACE) => return,
+                () = self.clock.wait(LOST_GRACE) => return,
                 _ = lost.wait_for(|lost| !*lost) => {}
             }
         }

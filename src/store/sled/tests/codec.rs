@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::strategies::{any_instant, any_record, any_task_id, noted_record, plain_record};
-use crate::domain::{ReminderId, State, Tally, TaskId, Timestamp};
+use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::sled::{keys, records, values};
 use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, PolicyMark, Quarantined, Usage};
 
@@ -26,13 +26,18 @@ fn any_usage() -> impl Strategy<Value = Usage> {
 
 fn any_meta() -> impl Strategy<Value = Meta> {
     let dated = (any::<u64>(), any_instant()).prop_map(|(digest, since)| Dated { digest, since });
-    let policy = (any::<u64>(), any::<u32>(), proptest::array::uniform3(dated)).prop_map(
-        |(digest, generation, [offsets, zone, date_only])| PolicyMark {
-            digest,
-            generation,
-            offsets,
-            zone,
-            date_only,
+    let flags = any::<[bool; 2]>();
+    let policy = (any::<u64>(), any::<u32>(), proptest::array::uniform7(dated), flags).prop_map(
+        |(digest, generation, [medium, zone, date_only, low, high, nags, recurrence], [plain, follows])| {
+            PolicyMark {
+                digest,
+                generation,
+                offsets: if plain { ByPriority::each(|_| medium) } else { ByPriority { low, medium, high } },
+                nags,
+                zone,
+                date_only,
+                recurrence: follows.then_some(recurrence),
+            }
         },
     );
     let some = proptest::option::of::<BoxedStrategy<Option<TaskId>>>;

@@ -5,8 +5,8 @@ use super::strategies::{noted_record, plain_record};
 use crate::domain::history::{EventId, History, Move, Note, Noted};
 use crate::domain::task::{CalledOff, Cell, Origin, Outcome, Past};
 use crate::domain::{
-    Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule, Snooze, State,
-    Statement, Status, Tally, Target, Task, TaskId, Timestamp, Until, Version,
+    ByPriority, Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule,
+    Snooze, State, Statement, Status, Tally, Target, Task, TaskId, Timestamp, Until, Version,
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
@@ -277,9 +277,11 @@ fn other_values_keep_their_bytes() {
         policy: Some(PolicyMark {
             digest: 7,
             generation: 8,
-            offsets: Dated { digest: 19, since: at(9) },
+            offsets: ByPriority::each(|_| Dated { digest: 19, since: at(9) }),
+            nags: Dated { digest: 0, since: Timestamp::MIN },
             zone: Dated { digest: 20, since: at(-9) },
             date_only: Dated { digest: 21, since: at(0) },
+            recurrence: None,
         }),
         replanning_after: Some(Some(task.clone())),
         next_claim: 10,
@@ -291,8 +293,20 @@ fn other_values_keep_their_bytes() {
     };
     assert_eq!(
         hex(&values::encode_meta(&meta)),
-        "010f0102030405020406080a0a0b0c0d0e0f1011120c0000000000000007080000000000000013120000000000000014110000000000000015000174"
+        "010f0102030405020406080a0a0b0c0d0e0f1011120c0000000000000007080000000000000013120000000000000014110000000000000015000174",
+        "what a plain policy was written as by the first release"
     );
+    assert_eq!(values::decode_meta(&values::encode_meta(&meta)), Ok(meta.clone()));
+    let mut meta = meta;
+    if let Some(policy) = &mut meta.policy {
+        policy.offsets.high = Dated { digest: 22, since: at(1) };
+        policy.nags = Dated { digest: 23, since: at(2) };
+    }
+    assert_eq!(
+        hex(&values::encode_meta(&meta)),
+        "011f0102030405020406080a0a0b0c0d0e0f1011120c0000000000000007080000000000000013120000000000000014110000000000000015000174000000000000001312000000000000001602000000000000001704"
+    );
+    assert_eq!(values::decode_meta(&values::encode_meta(&meta)), Ok(meta));
     let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([0xcd; 16])] };
     assert_eq!(hex(&values::encode_claim(&claim)), "0101cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd");
     let event =

@@ -1,0 +1,93 @@
+//! Reaching what is kept: through the running worker's ops listener, or, where none runs, by a commit loop of this
+//! process on the store itself.
+//!
+//! The store is never created here, and never put under another policy than its worker's: that would plan every task
+//! anew, twice.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+
+use super::http::{self, Answer, Silence};
+use super::{Context, Exit, Failure};
+use crate::app;
+use crate::config::Config;
+use crate::store::sled::SledStore;
+use crate::store::{OpenError, Store as _, StoreError};
+use crate::writer::{CommitLoop, Writer};
+
+/// Sends `request` to the worker's API, which must answer 200; `None` where no worker is.
+pub(super) async fn ask(config: &Config, request: RequestBuilder) -> Result<Option<Answer>, Failure> {
+    let request = match &config.ops.token {
+        Some(token) => request.header("authorization", format!("Bearer {}", token.expose())),
+        None => request,
+    };
+    let base = format!("http://{}", config.ops.address());
+    match http::ask(request).await {
+        Ok(answer) if answer.status == 200 => Ok(Some(answer)),
+        Ok(answer) => {
+            let advice = if answer.status == 401 { "\nset ops.token to the worker's own token" } else { "" };
+            let told = http::complaint(&answer);
+            Err(Failure::failed(format!("{base} ({}): {told}{advice}", answer.status)))
+        }
+        Err(Silence::Refused) => Ok(None),
+        Err(Silence::Broken(reason)) => Err(Failure::failed(format!("{base}: {reason}"))),
+    }
+}
+
+/// What an answer says, read as `T`.
+pub(super) fn told<T: serde::de::DeserializeOwned>(config: &Config, answer: &Answer) -> Result<T, Failure> {
+    serde_json::from_str(&answer.body).map_err(|error| {
+        let base = format!("http://{}", config.ops.address());
+        Failure::failed(format!("{base} is no reminder-worker of this release: {error}"))
+    })
+}
+
+/// The store, opened by this process since no worker answers.
+pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
+    let silence = format!("no worker answers at http://{}", config.ops.address());
+    let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
+    let path = &config.store.path;
+    // Opening would create one.
+    if !path.exists() {
+        return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
+    }
+    SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
+        OpenError::Held { path, holder } => {
+            let message = format!(
+                "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"
+            );
+            Failure::new(Exit::Store, message)
+        }
+        other => Failure::from(other),
+    })
+}
+
+/// Runs `work` on a commit loop over the store that no worker holds.
+pub(super) async fn with_writer<T>(
+    config: &Config,
+    context: &Context,
+    work: impl AsyncFnOnce(Writer) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let store = open_store(config)?;
+    let path = config.store.path.display();
+    let unusable =
+        |error: StoreError| Failure::new(Exit::Store, format!("the store {path} cannot be used: {error}"));
+    let known = store.meta().map_err(unusable)?.policy;
+    if known.is_some_and(|known| known.digest != app::policy(config).digests().whole) {
+        return Err(Failure::new(
+            Exit::Configuration,
+            format!(
+                "the worker of the store {path} runs with other settings of `reminders`, or is of another release; \
+                 give its configuration with --config, or start it first"
+            ),
+        ));
+    }
+    let (writer, commits) =
+        CommitLoop::open(Arc::new(store), app::settings(config), Arc::clone(&context.clock))
+            .map_err(unusable)?;
+    // The loop ends when `work` has dropped its handle.
+    let (done, ended) = tokio::join!(work(writer), commits.run(|| ()));
+    ended.map_err(unusable)?;
+    done
+}

@@ -1,0 +1,47 @@
+//! What an import must not do: remind of what was past when it came.
+//!
+//! Tasks older than the installation come in with stamps of their own, by which their reminders would be overdue and
+//! fire at once. Whoever imports them has lived without those reminders; what is still ahead fires like any other.
+//!
+//! Order that is accepted to matter: a task that its import leaves ended has no reminders to settle, so one that is
+//! taken up again later, by an event of the topic, is judged by that event alone.
+
+use super::record::Record;
+use super::reminder::{Reminder, State};
+use super::time::Timestamp;
+
+/// Why a reminder is expired that an import brought too late.
+pub const REASON_PAST_AT_IMPORT: &str = "it was past when it was imported";
+
+/// Settles what an import that arrived at `arrived` called for and what was past by then, once its task has been
+/// planned anew; how many reminders these were. One that was pending `before` is not the import's, and fires.
+///
+/// A series goes on after the import: what it would have made until then is left out.
+pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -> usize {
+    let mut past = Vec::new();
+    for reminder in record.reminders.iter_mut().filter(|r| r.fire_at <= arrived) {
+        let known = before.iter().find(|b| b.occurrence == reminder.occurrence && b.rule == reminder.rule);
+        let is_imported = match (known.map(|known| known.state), reminder.state) {
+            (None, State::Pending | State::Expired) => true,
+            // Called for again, by the import.
+            (Some(was), State::Pending) => was != State::Pending,
+            _ => false,
+        };
+        if is_imported {
+            reminder.settle(State::Expired, arrived, Some(REASON_PAST_AT_IMPORT.into()));
+            past.push(reminder.rule);
+        }
+    }
+    if record.task.recurrence().is_some() {
+        past.iter().for_each(|rule| record.raise_low_water(*rule, arrived));
+    }
+    past.len()
+}
+
+/// Whether a reminder that is to fire at `fire_at` was past when it was imported. Whatever is heard of its task later
+/// changes nothing about that, unless it puts the instant elsewhere.
+pub(super) fn was_past(reminder: &Reminder, fire_at: Timestamp) -> bool {
+    reminder.state == State::Expired
+        && reminder.reason.as_deref() == Some(REASON_PAST_AT_IMPORT)
+        && reminder.settled_at.is_some_and(|arrived| fire_at <= arrived)
+}

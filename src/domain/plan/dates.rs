@@ -1,0 +1,164 @@
+//! The occurrences of a task: its due date, and what its recurrence rule makes of it.
+//!
+//! Owns which zone a due date is read in, since when it has been read so, and which occurrences a completion has
+//! done with. Rules ask it for the occurrence that they make a reminder of next; a rule that does not parse, or that
+//! is not to be followed, is as good as none.
+
+use std::time::Duration;
+
+use chrono::NaiveTime;
+
+use super::Rules;
+use crate::domain::due::{Due, Moment, Zone};
+use crate::domain::event::{Field, Status};
+use crate::domain::series::{Next, OnComplete, Series};
+use crate::domain::task::Task;
+use crate::domain::time::Timestamp;
+
+/// The finest instant that there is.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// The occurrences of a task that has a due date.
+#[derive(Clone, Debug)]
+pub(in crate::domain) struct Dates {
+    /// The due date as stated.
+    pub(in crate::domain) first: Moment,
+    /// Since when the due date and what it is read by have been as they are.
+    pub(in crate::domain) first_since: Timestamp,
+    series: Option<Following>,
+    date_only: NaiveTime,
+}
+
+/// A recurrence rule that is followed.
+#[derive(Clone, Debug)]
+struct Following {
+    series: Series,
+    /// The zone in which the wall time is kept.
+    zone: Zone,
+    /// Since when the rule and its zone have been as they are.
+    since: Timestamp,
+}
+
+impl Dates {
+    /// The occurrences of `task`; `None` where it has no due date.
+    pub(in crate::domain) fn of(task: &Task, rules: &Rules<'_>) -> Option<Self> {
+        let due = task.due()?;
+        let zone = zone_of(task, due, rules);
+        let first_since = task.since(Field::Due).max(read_since(task, due, rules));
+        let series = task.recurrence().and_then(|rule| Following::read(rule, task, zone, rules));
+        let date_only = rules.in_force.policy.date_only;
+        Some(Self { first: Moment::new(due, zone), first_since, series, date_only })
+    }
+
+    /// When `occurrence` is due.
+    pub(in crate::domain) fn instant(&self, occurrence: Moment) -> Timestamp {
+        occurrence.instant(self.date_only)
+    }
+
+    /// Since when what makes the occurrences after the first has been as it is; `None` where there are none.
+    pub(in crate::domain) fn later_since(&self) -> Option<Timestamp> {
+        self.series.as_ref().map(|following| self.first_since.max(following.since))
+    }
+
+    /// The first occurrence that is due after `floor`.
+    pub(in crate::domain) fn after(&self, floor: Timestamp) -> Option<Moment> {
+        if self.instant(self.first) > floor {
+            return Some(self.first);
+        }
+        match self.next(floor)? {
+            Next::At(occurrence) => Some(occurrence),
+            Next::Ended(_) | Next::GaveUp(_) => None,
+        }
+    }
+
+    /// The last occurrence that is due at or before `at`.
+    pub(in crate::domain) fn until(&self, at: Timestamp) -> Option<Moment> {
+        if self.instant(self.first) > at {
+            return None;
+        }
+        let is_before = |floor: Timestamp| self.after(floor).is_some_and(|o| self.instant(o) <= at);
+        // From the first occurrence's own floor on there is one at or before `at`; halve what is in doubt.
+        let mut below = self.instant(self.first).minus(MOMENT);
+        let mut above = at;
+        while above.since(below) > MOMENT {
+            let middle = below.plus(above.since(below) / 2);
+            if is_before(middle) {
+                below = middle;
+            } else {
+                above = middle;
+            }
+        }
+        self.after(below)
+    }
+
+    /// Whether `occurrence` is one of them.
+    pub(in crate::domain) fn contain(&self, occurrence: Moment) -> bool {
+        let following = self.series.as_ref();
+        occurrence == self.first
+            || following.is_some_and(|Following { series, zone, .. }| {
+                series.is_occurrence(self.first, *zone, self.date_only, occurrence)
+            })
+    }
+
+    /// The instant up to which occurrences are done with; `None` where the task calls for no reminder at all.
+    ///
+    /// Completing a task ends it, unless its rule says `on_complete: next`: then the occurrence that was done is the
+    /// last one due, or the one to come where the completion lies in the last quarter of the time between the two:
+    /// people finish a little early more often than most of a period late.
+    pub(in crate::domain) fn done_with(&self, task: &Task) -> Option<Timestamp> {
+        if task.is_open() {
+            return Some(Timestamp::MIN);
+        }
+        let goes_on = |following: &Following| following.series.on_complete() == OnComplete::Next;
+        if !task.is_alive() || task.status() != Status::Done || !self.series.as_ref().is_some_and(goes_on) {
+            return None;
+        }
+        let completed = Timestamp::from_millis(task.cell(Field::Status)?.version.ms);
+        let Some(last) = self.until(completed).map(|last| self.instant(last)) else {
+            return Some(self.instant(self.first));
+        };
+        let next = self.after(last).map(|next| self.instant(next));
+        let is_early = |next: &Timestamp| next.since(completed) <= next.since(last) / 4;
+        Some(next.filter(is_early).unwrap_or(last))
+    }
+
+    fn next(&self, floor: Timestamp) -> Option<Next> {
+        let Following { series, zone, .. } = self.series.as_ref()?;
+        Some(series.next_after(self.first, *zone, self.date_only, floor))
+    }
+}
+
+impl Following {
+    fn read(rule: &str, task: &Task, zone: Zone, rules: &Rules<'_>) -> Option<Self> {
+        let policy = &rules.in_force.policy;
+        let series = Series::parse(rule).ok()?;
+        let is_followed = || policy.follows(task.recurrence_producer.as_deref());
+        if !series.follow().unwrap_or_else(is_followed) {
+            return None;
+        }
+        // Even an instant comes again by the wall.
+        let zone_since = read_since(task, Due::Wall(0), rules);
+        let since = task.since(Field::Recurrence).max(zone_since).max(rules.in_force.since.recurrence);
+        Some(Self { series, zone, since })
+    }
+}
+
+/// The zone that `stated` of `task` is read in.
+pub(super) fn zone_of(task: &Task, _stated: Due, rules: &Rules<'_>) -> Zone {
+    task.zone().unwrap_or(rules.in_force.policy.default_zone)
+}
+
+/// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, the
+/// task's own or the default one, and the time of day to dates.
+pub(super) fn read_since(task: &Task, stated: Due, rules: &Rules<'_>) -> Timestamp {
+    let since = &rules.in_force.since;
+    let zone = match task.zone() {
+        Some(_) => task.since(Field::Zone),
+        None => since.zone.max(task.since(Field::Zone)),
+    };
+    match stated {
+        Due::Instant(_) => Timestamp::MIN,
+        Due::Wall(_) => zone,
+        Due::Date(_) => zone.max(since.date_only),
+    }
+}

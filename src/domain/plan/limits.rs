@@ -1,0 +1,66 @@
+//! What of all that a task's rules name is worth a reminder.
+//!
+//! Owns that two rules which name one instant make one reminder, and how many a task may have.
+
+use super::Planned;
+use crate::domain::event::LIST_MAX;
+
+/// Most reminders planned of one task at once: as many as its offsets, its explicit times and its nags may be, so that
+/// a record stays far below what one value of the store may be. Plain reminders come first and nags last, so it is
+/// nags that are left out.
+pub const PLANNED_MAX: usize = 3 * LIST_MAX;
+
+/// Why a rule makes no reminder.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LeftOut {
+    /// Another rule makes one at the same instant.
+    SameInstant,
+    /// The task has [`PLANNED_MAX`] others.
+    TooMany,
+    /// Its occurrence, or a later one, was acknowledged.
+    Acknowledged,
+    /// A snooze of its occurrence ends later.
+    Snoozed,
+    /// It was called off.
+    CalledOff,
+}
+
+impl LeftOut {
+    /// The reason for a person.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::SameInstant => "another rule reminds at the same instant",
+            Self::TooMany => "the task has as many other reminders as one may have",
+            Self::Acknowledged => "its due date, or a later one, was acknowledged",
+            Self::CalledOff => "it was called off",
+            Self::Snoozed => "it would come before the snooze ends",
+        }
+    }
+}
+
+/// Keeps what is worth a reminder. Of two at one instant the first stays, if they are of one occurrence or an
+/// explicit time is one of them; what was past when it came to be stands in nobody's way.
+pub(super) fn keep(planned: &mut Vec<Planned>, left_out: &mut Vec<(Planned, LeftOut)>) {
+    if planned.len() < 2 {
+        return;
+    }
+    let mut kept: Vec<Planned> = Vec::with_capacity(planned.len().min(PLANNED_MAX));
+    for next in planned.drain(..) {
+        let same = |other: &Planned| {
+            !other.is_born_expired()
+                && other.instant() == next.instant()
+                && (other.occurrence == next.occurrence
+                    || other.occurrence.is_none()
+                    || next.occurrence.is_none())
+        };
+        if kept.iter().any(same) {
+            left_out.push((next, LeftOut::SameInstant));
+        } else if kept.len() == PLANNED_MAX {
+            left_out.push((next, LeftOut::TooMany));
+        } else {
+            kept.push(next);
+        }
+    }
+    *planned = kept;
+}

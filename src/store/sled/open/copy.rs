@@ -1,0 +1,105 @@
+//! A store's copy in memory, to try things on.
+//!
+//! sled writes as it opens a directory, so the directory itself is never opened: its files are copied first, and the
+//! copy is opened, read into memory and removed. That is safe only while nobody writes: sled changes its files in
+//! place, and a copy made meanwhile is of no instant. So a store that is held is refused, and while its files are copied
+//! it can't be opened by another; nothing is written for that, neither in the directory nor beside it, so who tries
+//! meanwhile is told the name of the last holder.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::advice::unreachable;
+use super::{Place, SledStore, of_store};
+use crate::store::OpenError;
+
+impl SledStore {
+    /// All that the store in the directory `dir` holds, in memory. Nothing is written in `dir` nor beside it; as much
+    /// room as it takes is needed among the temporary files meanwhile.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn copied_to_memory(dir: &Path, cache_mb: u64) -> Result<Self, OpenError> {
+        let place = Place::new(dir)?;
+        let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
+        let marked = place.marker.try_exists().map_err(io)?;
+        place.inspect(marked)?;
+        if !place.dir.join("db").try_exists().map_err(io)? {
+            return Err(OpenError::Unreachable {
+                path: place.dir.display().to_string(),
+                reason: "there is none".to_owned(),
+                advice: "name the directory of a store",
+            });
+        }
+        let room = tempfile::tempdir()
+            .map_err(|error| unreachable(&place.dir, &format!("no room to copy it: {error}")))?;
+        let copy = Place::new(&room.path().join("store"))?;
+        {
+            let _held = place.hold_as_it_is()?;
+            copy_all(&place.dir, &copy.dir).map_err(io)?;
+            if marked {
+                std::fs::copy(&place.marker, &copy.marker).map_err(io)?;
+            }
+        }
+        let told = |error: OpenError| told_of(error, &copy.dir, &place.dir);
+        let store = Self::open(&copy.dir, cache_mb).map_err(told)?;
+        store.to_memory().map_err(|error| told(of_store(&copy.dir, error)))
+    }
+}
+
+impl Place {
+    /// Keeps every other process from opening it, and writes nothing.
+    fn hold_as_it_is(&self) -> Result<Vec<File>, OpenError> {
+        let mut held = Vec::new();
+        // The second is sled's own lock: a store of which the lock file was lost may be held all the same.
+        for path in [&self.lock, &self.dir.join("db")] {
+            let mut file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(unreachable(path, &error.to_string())),
+            };
+            match file.try_lock_shared() {
+                Ok(()) => held.push(file),
+                Err(TryLockError::Error(error)) => return Err(unreachable(path, &error.to_string())),
+                Err(TryLockError::WouldBlock) if *path == self.lock => return Err(self.held_by(&mut file)),
+                Err(TryLockError::WouldBlock) => {
+                    let path = self.dir.display().to_string();
+                    return Err(OpenError::Held { path, holder: "another process".to_owned() });
+                }
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// Copies the files and directories of `from` into `to`, which is made.
+fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+/// `error` as it is told of the store itself: nobody knows the copy.
+fn told_of(error: OpenError, copy: &Path, dir: &Path) -> OpenError {
+    let (copy, dir) = (copy.display().to_string(), dir.display().to_string());
+    let renamed = |text: String| text.replace(&copy, &dir);
+    match error {
+        OpenError::Held { path, holder } => OpenError::Held { path: renamed(path), holder },
+        OpenError::Unreachable { path, reason, advice } => {
+            OpenError::Unreachable { path: renamed(path), reason: renamed(reason), advice }
+        }
+        OpenError::Damaged { path, reason } => {
+            OpenError::Damaged { path: renamed(path), reason: renamed(reason) }
+        }
+        OpenError::Newer { path, found, known } => OpenError::Newer { path: renamed(path), found, known },
+    }
+}

@@ -1,0 +1,147 @@
+//! The commit loop without its loop: the same groups, folded, committed and answered by the same functions, one after
+//! another, by a caller who says what time it is.
+//!
+//! For simulations. Owns nothing of what is decided: whatever the loop comes to do, a rehearsal does. What the loop does
+//! between commands, while simulated time stands still, is done here after each of them.
+//!
+//! Must never know: a clock, a thread, a runtime.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::core::Core;
+use super::run::conclude;
+use super::{
+    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Reply, Settings, Settlement, View,
+};
+use crate::domain::{Timestamp, Verdict};
+use crate::store::{Store, StoreError};
+
+/// Turns after one command for what was put off: a million tasks are planned anew in so many. What is left then goes on
+/// after the next command, as in the loop.
+const PUT_OFF_TURNS_MAX: usize = 4_096;
+
+/// A commit loop that is turned by hand.
+pub struct Rehearsal {
+    core: Core,
+}
+
+/// What came of a claim.
+#[derive(Debug)]
+pub struct Claiming {
+    /// The reminders whose attempt has begun; `None` where there are none.
+    pub batch: Option<ClaimedBatch>,
+    /// Whether the store has changed, or the place up to which due reminders have been looked at: if so, the next
+    /// claim looks at others.
+    pub progressed: bool,
+}
+
+impl Rehearsal {
+    /// Opens the loop on `store` at `now`, as [`super::CommitLoop::open`] does.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn open(store: Arc<dyn Store>, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
+        let mut rehearsal = Self { core: Core::open(store, settings, now)? };
+        rehearsal.do_what_was_put_off(now)?;
+        Ok(rehearsal)
+    }
+
+    /// Takes deliveries in their order: one verdict each.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn deliver(
+        &mut self,
+        mut deliveries: Vec<Delivery>,
+        now: Timestamp,
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let mut verdicts = Vec::with_capacity(deliveries.len());
+        while !deliveries.is_empty() {
+            let rest = deliveries.split_off(GROUP_EVENTS_MAX.min(deliveries.len()));
+            let part = std::mem::replace(&mut deliveries, rest);
+            let (answer, _) = self.ask(now, |reply| Command::Deliver { deliveries: part, reply })?;
+            verdicts.extend(answer);
+        }
+        Ok(verdicts)
+    }
+
+    /// Begins the attempt of the earliest reminders that are due, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn claim(&mut self, limit: usize, now: Timestamp) -> Result<Claiming, StoreError> {
+        let before = self.core.scanned_to;
+        let (answer, wrote) = self.ask(now, |reply| Command::Claim { limit, reply })?;
+        let progressed = wrote || self.core.scanned_to != before;
+        Ok(Claiming { batch: answer.map_err(unread)?, progressed })
+    }
+
+    /// Ends the attempt of a claimed batch.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn settle(
+        &mut self,
+        claim: u64,
+        settlements: Vec<Settlement>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.ask(now, |reply| Command::Settle { claim, settlements, reply })?.0.map_err(unread)
+    }
+
+    /// Forgets tasks whose retention is over, one step; true while more is left in this round.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn purge(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        self.ask(now, |reply| Command::Purge { reply })?.0.map_err(unread)
+    }
+
+    /// When the earliest pending reminder wakes; [`Timestamp::MAX`] if there is none.
+    #[must_use]
+    pub fn next_wake(&self) -> Timestamp {
+        *self.core.next_wake.borrow()
+    }
+
+    /// What a read sees.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        self.core.view()
+    }
+
+    /// Carries out one command: its answer, and whether the store has changed.
+    fn ask<T>(
+        &mut self,
+        now: Timestamp,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<(T, bool), StoreError> {
+        let (reply, mut answer) = oneshot::channel();
+        let wrote = self.turn(vec![command(reply)], now)?;
+        self.do_what_was_put_off(now)?;
+        // Answered before its turn ended, or never.
+        answer.try_recv().map(|answer| (answer, wrote)).map_err(|_| unread(NotCommitted))
+    }
+
+    fn do_what_was_put_off(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for _ in 0..PUT_OFF_TURNS_MAX {
+            if !self.core.has_work_put_off() {
+                break;
+            }
+            self.turn(Vec::new(), now)?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<bool, StoreError> {
+        let (folded, answers) = self.core.fold(commands, now, true).map_err(|(error, ..)| error)?;
+        let turned = conclude(&mut self.core, Box::new(folded), answers).map_err(|(error, ..)| error)?;
+        Ok(turned.wrote)
+    }
+}
+
+/// The loop refuses a command alone only where the store holds something that can't be read.
+fn unread(_: NotCommitted) -> StoreError {
+    StoreError::Corrupt("what the command needs of it".into())
+}
