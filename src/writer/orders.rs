@@ -5,8 +5,8 @@
 
 use super::group::Group;
 use crate::domain::{
-    Due, Event, Fate, Kind, PRODUCER, Record, Reminder, Rules, STAMP_AHEAD_MAX, Stamp, Stamps, Statement,
-    Target, TaskId, Timestamp, Zone, fate, history::Before, plan,
+    Due, Event, Fate, Kind, PRODUCER, Record, Reminder, Rules, STAMP_AHEAD_MAX, Stamp, Stamps, State,
+    Statement, Target, TaskId, Timestamp, Zone, fate, history::Before, plan,
 };
 use crate::store::StoreError;
 
@@ -62,7 +62,9 @@ impl Group<'_> {
         {
             return Ok(Ordered::NoSuchReminder);
         }
-        if record.task.is_open() {
+        // A series goes on after one of its occurrences was done.
+        let goes_on = record.reminders.iter().any(|reminder| reminder.state == State::Pending);
+        if record.task.is_open() || goes_on {
             let former = (record.reminders.clone(), record.task.due(), record.task.zone());
             if record.generation != self.core.policy.generation {
                 self.replan_anew(task, &mut record);

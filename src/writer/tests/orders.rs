@@ -150,6 +150,18 @@ async fn an_order_wins_over_what_was_told_before_the_clock_went_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_series_that_goes_on_after_an_occurrence_was_done_is_called_off() {
+    let worker = Worker::start().await;
+    let daily = Statement::Recurrence(Some(r#"{"frequency":"daily","on_complete":"next"}"#.into()));
+    worker.tell(created(T0, &[due(minute(60)), offsets(&[0]), daily])).await;
+    worker.advance_to(5).await;
+    worker.tell(event(Kind::Completed, minute(5))).await;
+    assert!(worker.next_wake().await < Timestamp::MAX, "the next occurrence is planned");
+    assert!(cancel(&worker).await.iter().all(|fate| *fate == Fate::WillNotFire));
+    assert_eq!(worker.next_wake().await, Timestamp::MAX);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rescheduling_to_the_same_date_takes_a_cancel_back() {
     let worker = Worker::start().await;
     worker.tell(due_at("t", 60)).await;
