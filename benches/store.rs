@@ -96,6 +96,6 @@ fn record(number: usize) -> Record {
         task,
         generation: 1,
         reminders: vec![Reminder::pending(Some(occurrence), Rule::Offset(0), due)],
-        low_water: Vec::new(),
+        ..Record::default()
     }
 }

@@ -27,7 +27,8 @@
 //!    ([`domain::Tally`], [`store::EventTally`]).
 //! 6. **Poison does not block**, coming in ([`intake`]) or going out ([`dapr`], [`scheduler`]).
 //! 7. **Everything is bounded**: each bound is a named constant, with its reason and a test on it.
-//! 8. **A cancel has an answer**: will not fire, fired, or in flight ([`domain::decide`]).
+//! 8. **A cancel has an answer**: will not fire, fired, or in flight ([`domain::decide`],
+//!    [`domain::Fate`]).
 //!
 //! # Words
 //!
@@ -50,6 +51,8 @@
 //! | attempt | one publish of a batch: confirmed, certainly failed, or ambiguous |
 //! | receipt | a reminder that came back through the broker |
 //! | quarantine | events that were dropped, with their bodies and reasons |
+//! | note | what a record keeps of an event that changed it |
+//! | fate | what is answered of a reminder to who calls it off |
 //! | outbox | events that apps asked the worker to publish |
 //! | dead letter | an outbox entry that the sidecar refused for good |
 

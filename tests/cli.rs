@@ -97,6 +97,9 @@ fn help_and_version_are_no_errors_and_wrong_arguments_exit_64() {
         &["reminders", "list", "--state", "done"],
         &["reminders", "list", "--from", "yesterday"],
         &["reminders", "next", "-n", "0"],
+        &["reminders", "cancel"],
+        &["reminders", "cancel", "t", "--reminder", "r", "--occurrence", "o"],
+        &["reminders", "reschedule", "t", "--due", "soon"],
         &["dev", "--app", "8000"],
         &["dev", "--profile", "pulsar"],
         &["dev", "--app-id", "a"],
@@ -297,10 +300,12 @@ fn publish_shows_validation_errors_as_lines() {
 fn without_a_worker_commands_say_how_to_start_one() {
     let publish = run(&["publish", "deleted", "--task", "1", "--app-port", DEAD_PORT]);
     let list = run(&["reminders", "list", "--ops-port", DEAD_PORT]);
+    let why = run(&["reminders", "why", "t", "--ops-port", DEAD_PORT]);
+    let cancel = run(&["reminders", "cancel", "t", "--ops-port", DEAD_PORT]);
     let erase = run(&["users", "erase", "ann", "--ops-port", DEAD_PORT]);
     let import =
         run(&["import", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "--ops-port", DEAD_PORT]);
-    for output in [publish, list, erase, import] {
+    for output in [publish, list, why, cancel, erase, import] {
         assert_eq!(output.status.code(), Some(1));
         assert!(err(&output).contains("reminder-worker serve"), "{}", err(&output));
     }
@@ -428,6 +433,43 @@ fn an_api_that_wants_a_token_says_which_setting_it_is() {
     assert_eq!(output.status.code(), Some(1));
     let told = "(401): Unauthorized: a bearer token is needed\nset ops.token to the worker's own token\n";
     assert!(err(&output).ends_with(told), "{}", err(&output));
+}
+
+#[test]
+fn orders_and_questions_about_a_task_are_put_to_its_worker() {
+    let told = json!({"task_id": "a/b", "status": "TODO", "reminders": [], "planned": []}).to_string();
+    let port = |address: SocketAddr| address.port().to_string();
+    for (args, line, sent) in [
+        (
+            &["cancel", "a/b"][..],
+            "POST /api/v1/tasks/a%2Fb/cancel ",
+            json!({"reminder_id": null, "occurrence": null}),
+        ),
+        (
+            &["cancel", "a/b", "--reminder", "r"],
+            "POST /api/v1/tasks/a%2Fb/cancel ",
+            json!({"reminder_id": "r", "occurrence": null}),
+        ),
+        (
+            &["reschedule", "a/b", "--due", "2026-11-25", "--timezone", "Europe/Berlin"],
+            "POST /api/v1/tasks/a%2Fb/reschedule ",
+            json!({"due_date": "2026-11-25", "timezone": "Europe/Berlin"}),
+        ),
+    ] {
+        let (requests, output) = asked(&[(200, &told)], |address| {
+            command(&["reminders"]).args(args).args(["--ops-port", &port(address)]).output().unwrap()
+        });
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert_eq!(out(&output), "nothing is planned; the task is TODO\n");
+        assert!(requests[0].starts_with(line), "{}", requests[0]);
+        assert_eq!(body(&requests[0]), sent);
+    }
+    let unknown = r#"{"title":"Not Found","detail":"no event of this task is kept"}"#;
+    let (requests, output) =
+        asked(&[(404, unknown)], |address| run(&["reminders", "why", "t", "--ops-port", &port(address)]));
+    assert!(requests[0].starts_with("GET /api/v1/tasks/t/why "), "{}", requests[0]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("no event of this task is kept"), "{}", err(&output));
 }
 
 #[test]

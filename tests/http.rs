@@ -15,6 +15,8 @@ mod clock;
 mod fixture;
 #[path = "http/listen.rs"]
 mod listen;
+#[path = "http/orders.rs"]
+mod orders;
 #[path = "http/preferences.rs"]
 mod preferences;
 #[path = "http/sender.rs"]

@@ -171,13 +171,7 @@ fn what_the_worker_publishes_keeps_its_schema_whether_it_knows_all_or_nothing() 
 
 #[test]
 fn a_digest_that_the_worker_publishes_keeps_its_schema() {
-    let policy = Policy {
-        default_offsets: vec![0],
-        default_zone: Zone::UTC,
-        date_only: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
-        spread: Duration::ZERO,
-        expire_after: Duration::from_secs(60),
-    };
+    let policy = reminder_worker::app::policy(&Config::default());
     let in_force =
         PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
     let (at, task_id, task) = (Timestamp::from_millis(0), TaskId::new("t-1").unwrap(), Task::default());

@@ -54,7 +54,7 @@ enum Command {
     Sidecar(sidecar::Args),
     /// Send a task event to a running worker, which keeps it and publishes it.
     Publish(publish::Args),
-    /// Look at reminders.
+    /// Look at reminders, ask why, call them off or move them.
     Reminders(reminders::Args),
     /// Show what would fire: the worker's own rules at full speed over simulated time.
     Simulate(simulate::Args),

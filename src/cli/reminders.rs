@@ -3,6 +3,7 @@
 
 mod query;
 mod show;
+mod task;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -30,6 +31,12 @@ enum Command {
     List(List),
     /// Show the next reminders to fire
     Next(Next),
+    /// Tell why a task's reminders fire, have fired or will not
+    Why(task::Why),
+    /// Call off what is planned for a task, or one reminder of it; needs a running worker
+    Cancel(task::Cancel),
+    /// Move a task's due date; needs a running worker
+    Reschedule(task::Reschedule),
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,6 +91,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
             let query = Query { state: Some(State::Pending), limit: next.limit as usize, ..Query::default() };
             (query, next.common)
         }
+        Command::Why(why) => return task::show_why(why, context).await,
+        Command::Cancel(cancel) => return task::cancel(cancel, context).await,
+        Command::Reschedule(reschedule) => return task::reschedule(reschedule, context).await,
     };
     let config = common.config.load(&context.env)?.config;
     let reminders = match online(&config, &query).await? {

@@ -6,7 +6,7 @@
 //!
 //! | the reminder leaves the plan | it becomes |
 //! |---|---|
-//! | never attempted, or every attempt certainly failed | cancelled (task ended) or superseded (moved) |
+//! | never attempted, or every attempt certainly failed | cancelled (task ended, or called off) or superseded (moved) |
 //! | while an attempt is under way | stays pending until the attempt's result decides |
 //! | after an attempt without an answer | published, outcome unknown |
 //!
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::event::TaskId;
 use super::import::was_past;
-use super::plan::{Planned, REASON_MUTED, REASON_QUIET, Rules};
+use super::plan::{LeftOut, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
@@ -61,13 +61,21 @@ pub fn replan(
         series::advance(task, record, expire_after, now, in_flight);
     }
     let planned = series::without_stale(task, record, rules, now);
+    let called_off =
+        if record.task.called_off.is_empty() { Vec::new() } else { left_out(task, record, rules) };
+    let by = record.history.latest();
     let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
         let called_for =
             planned.iter().any(|p| p.occurrence == reminder.occurrence && p.rule == reminder.rule);
         if !called_for && reminder.state == State::Pending {
-            let moved = open && (dated || reminder.occurrence.is_none());
+            let off = called_off.iter().any(|(p, why)| {
+                *why == LeftOut::CalledOff && p.occurrence == reminder.occurrence && p.rule == reminder.rule
+            });
+            let moved = open && !off && (dated || reminder.occurrence.is_none());
             let gone = if moved { State::Superseded } else { State::Cancelled };
+            // One that is leaving already goes for the reason it was given first.
+            reminder.ended_by = reminder.leaving.map_or(by, |_| reminder.ended_by);
             leave(reminder, gone, now, in_flight(&reminder.id(task)));
         }
     }
@@ -77,10 +85,11 @@ pub fn replan(
             .iter_mut()
             .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
         match known {
-            Some(reminder) => call_for(reminder, &planned, expire_after, now),
+            Some(reminder) => call_for(reminder, &planned, by, expire_after, now),
             None => {
                 let mut reminder = Reminder {
                     moved_from: planned.moved_from,
+                    planned_by: by,
                     ..Reminder::pending(planned.occurrence, planned.rule, planned.fire_at)
                 };
                 if planned.is_born_expired() {
@@ -194,12 +203,19 @@ fn leave(reminder: &mut Reminder, gone: State, now: Timestamp, in_flight: bool) 
 }
 
 /// The plan calls for a reminder that is known already.
-fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, now: Timestamp) {
+fn call_for(
+    reminder: &mut Reminder,
+    planned: &Planned,
+    by: Option<u32>,
+    expire_after: Duration,
+    now: Timestamp,
+) {
     let too_late = is_too_late(planned.fire_at, expire_after, now);
     match reminder.state {
         State::Pending => {
             // A birth that rises later never expires what is pending: in doubt it fires.
             reminder.leaving = None;
+            reminder.ended_by = None;
             reminder.moved_from = planned.moved_from;
             if reminder.fire_at != planned.fire_at {
                 reminder.fire_at = planned.fire_at;
@@ -220,6 +236,7 @@ fn call_for(reminder: &mut Reminder, planned: &Planned, expire_after: Duration, 
                 moved_from: planned.moved_from,
                 maybe_out: reminder.maybe_out,
                 attempts: reminder.attempts,
+                planned_by: by,
                 ..again
             };
         }

@@ -256,7 +256,8 @@ pub enum Statement {
     Snooze(Option<Snooze>),
     /// An acknowledgement.
     Acknowledged(Option<Target>),
-    /// The reminders planned so far are called off; what is stated anew is planned again.
+    /// The reminders planned so far are called off; what is stated anew is planned again. Null takes back what was
+    /// called off.
     Cancelled(Option<Target>),
 }
 

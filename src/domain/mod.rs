@@ -9,6 +9,8 @@ pub mod digest;
 mod due;
 pub mod erase;
 mod event;
+mod fate;
+pub mod history;
 pub mod import;
 mod plan;
 mod policy;
@@ -20,6 +22,7 @@ mod series;
 pub mod task;
 mod time;
 mod version;
+pub mod why;
 
 pub use bucket::{Bucket, Rate};
 pub use catch_up::CatchUp;
@@ -30,6 +33,7 @@ pub use event::{
     Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until,
     Verdict,
 };
+pub use fate::{Fate, fate};
 pub use plan::{
     LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, let_go, occurrence, plan,
 };

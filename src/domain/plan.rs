@@ -5,6 +5,7 @@
 //! came to be so. A reminder whose instant is not after its birth would remind of the past, and is born expired.
 
 mod actions;
+mod cancelled;
 pub(super) mod dates;
 mod limits;
 mod nags;
@@ -96,7 +97,7 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     };
     let Some(done_with) = done_with else { return (planned, left_out) };
     if let Some(dates) = &dates {
-        by_offset(record, dates, done_with, rules, &mut planned);
+        by_offset(id, record, dates, done_with, rules, &mut planned);
     }
     if task.is_open() {
         by_time(task, rules, &mut planned);
@@ -104,10 +105,11 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     let actions = actions::Actions::of(id, record, dates.as_ref(), &planned);
     planned.extend(actions.snoozed.filter(|_| task.is_open()));
     if let Some(dates) = &dates {
-        let nags = nags::after_due(record, dates, done_with, actions.acknowledged, rules);
+        let nags = nags::after_due(id, record, dates, done_with, actions.acknowledged, rules);
         planned.extend(nags.into_iter().filter(|nag| actions.lets_pass(nag, dates, &mut left_out)));
     }
     limits::keep(&mut planned, &mut left_out);
+    cancelled::leave_out(id, task, &mut planned, &mut left_out);
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     window::spread(id, &rules.in_force.policy.windows, &mut planned);
     if let Some(user) = rules.user {
@@ -123,6 +125,7 @@ pub fn occurrence(task: &Task, rules: &Rules<'_>) -> Option<Moment> {
 }
 
 fn by_offset(
+    id: &TaskId,
     record: &Record,
     dates: &Dates,
     done_with: Timestamp,
@@ -147,12 +150,20 @@ fn by_offset(
     for minutes in offsets {
         let (rule, before) = (Rule::Offset(*minutes), before(*minutes));
         let mark = record.low_water(rule);
-        if due_at > done_with && due_at.minus(before) > birth.max(mark) {
+        // One that was called off alone is passed over: the series goes on behind it.
+        let first_one = Planned::at(Some(first), rule, due_at.minus(before), birth);
+        let is_next = due_at > done_with && first_one.fire_at > birth.max(mark);
+        if is_next && !cancelled::is_off_alone(id, task, &first_one) {
             continue;
         }
-        let floor = later_birth.max(mark).plus(before).max(done_with).max(due_at);
-        if let Some(next) = dates.after(floor) {
-            planned.push(Planned::at(Some(next), rule, dates.instant(next).minus(before), later_birth));
+        let mut floor = later_birth.max(mark).plus(before).max(done_with).max(due_at);
+        while let Some(next) = dates.after(floor) {
+            let one = Planned::at(Some(next), rule, dates.instant(next).minus(before), later_birth);
+            planned.push(one);
+            if !cancelled::is_off_alone(id, task, &one) {
+                break;
+            }
+            floor = dates.instant(next);
         }
     }
 }

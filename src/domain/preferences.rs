@@ -163,7 +163,7 @@ impl Preferences {
     pub fn apply(&mut self, change: &PreferencesChange, arrival: Timestamp) -> Applied {
         let stamped = self.stamp(change, arrival);
         let (version, since) = (stamped.version, Timestamp::from_millis(stamped.version.ms).min(arrival));
-        let done = |outcome, changed| Applied { outcome, changed, ahead: stamped.ahead };
+        let done = |outcome, changed| Applied { version, outcome, changed, ahead: stamped.ahead };
         if change.wishes.is_empty() {
             return done(Outcome::Ignored, false);
         }

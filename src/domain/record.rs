@@ -3,6 +3,7 @@
 //! Owns how many settled reminders a record keeps, and the low-water marks that make forgetting safe: at or
 //! below a rule's mark nothing is planned again. Knows no encoding.
 
+use super::history::History;
 use super::reminder::{Reminder, Rule, State};
 use super::task::Task;
 use super::time::Timestamp;
@@ -27,6 +28,8 @@ pub struct Record {
     pub reminders: Vec<Reminder>,
     /// Per rule, the instant at or below which nothing is planned any more.
     pub low_water: Vec<(Rule, Timestamp)>,
+    /// How it came to be as it is.
+    pub history: History,
 }
 
 impl Record {

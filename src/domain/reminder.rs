@@ -182,6 +182,10 @@ pub struct Reminder {
     pub received_at: Option<Timestamp>,
     /// The event it goes out in together with others, once that has been tried.
     pub within: Option<ReminderId>,
+    /// The number of the note in its task's history that tells why it was planned.
+    pub planned_by: Option<u32>,
+    /// The number of the note that tells why it left the plan.
+    pub ended_by: Option<u32>,
 }
 
 impl Reminder {
@@ -202,6 +206,8 @@ impl Reminder {
             reason: None,
             received_at: None,
             within: None,
+            planned_by: None,
+            ended_by: None,
         }
     }
 

@@ -16,9 +16,12 @@ use super::event::{Event, Field, Kind, Snooze, Stamp, Statement, Status, Until};
 use super::time::Timestamp;
 use super::version::{Version, short_digest, stamp};
 
+mod called_off;
 mod fields;
 #[cfg(test)]
 mod tests;
+
+pub use called_off::{CALLED_OFF_MAX, CalledOff};
 
 /// How many events whose version hangs on their arrival a task remembers: redeliveries come within a handful
 /// of events.
@@ -90,6 +93,8 @@ pub struct Task {
     pub due_origin: Origin,
     /// Who stated the present recurrence rule, where it is told.
     pub recurrence_producer: Option<String>,
+    /// What of its reminders was called off, oldest first.
+    pub called_off: Vec<CalledOff>,
     /// The newest transport stamp seen: what the horizon moves to when the task is purged.
     pub transport: Option<Timestamp>,
 }
@@ -97,6 +102,8 @@ pub struct Task {
 /// What [`Task::apply`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Applied {
+    /// The event's version.
+    pub version: Version,
     /// How the event counts.
     pub outcome: Outcome,
     /// The task is no longer what it was: it must be kept and planned anew. A stale event can change it too,
@@ -111,7 +118,7 @@ impl Task {
     pub fn apply(&mut self, event: &Event, arrival: Timestamp) -> Applied {
         let stamped = stamp(event, arrival);
         let version = stamped.version;
-        let done = |outcome, changed| Applied { outcome, changed, ahead: stamped.ahead };
+        let done = |outcome, changed| Applied { version, outcome, changed, ahead: stamped.ahead };
         let states = states_of(event, version);
         if states.is_empty() && !matches!(event.kind, Kind::Created | Kind::Deleted) {
             return done(Outcome::Ignored, false);
@@ -136,6 +143,9 @@ impl Task {
             Kind::Updated | Kind::Snoozed | Kind::Acknowledged | Kind::Completed => {}
         }
         for statement in states {
+            if let Statement::Cancelled(of) = statement {
+                wrote |= self.call_off(CalledOff { of, at: Timestamp::from_millis(version.ms) }, version);
+            }
             wrote |= self.state(statement, version, since, event, &mut changed);
         }
         let outcome = match (wrote, known) {
@@ -218,6 +228,7 @@ impl Task {
         }
         let (void, kept) = std::mem::take(&mut self.cells).into_iter().partition(|c| c.version <= version);
         self.cells = kept;
+        self.called_off.retain(|off| off.at.millis() > version.ms);
         let void: Vec<Cell> = void;
         for cell in void {
             self.forget(&cell);
@@ -239,7 +250,7 @@ impl Task {
         let found = self.cells.binary_search_by_key(&field, |cell| cell.statement.field());
         let current = found.ok().map(|at| &self.cells[at]);
         let wins = Some(version) > self.deleted && current.is_none_or(|cell| version > cell.version);
-        let earliest = dated.map(|value| since.min(self.past_since(field, value).unwrap_or(since)));
+        let earliest = dated.map(|value| since.min(self.stated_before(field, value, since).unwrap_or(since)));
         if !wins {
             return self.note_late(found.ok(), field, dated, since, changed);
         }

@@ -17,7 +17,7 @@ use super::firing::FiringShown;
 use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
-use super::{actions, preferences, reminders, stream};
+use super::{actions, orders, preferences, reminders, stream, why};
 use crate::clock::Clock;
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
@@ -70,6 +70,9 @@ impl Api {
 pub(super) fn api_routes(api: Api) -> Router {
     Router::new()
         .route("/api/v1/tasks/{task_id}", get(task))
+        .route("/api/v1/tasks/{task_id}/why", get(why::show))
+        .route("/api/v1/tasks/{task_id}/cancel", post(orders::cancel))
+        .route("/api/v1/tasks/{task_id}/reschedule", post(orders::reschedule))
         .route("/api/v1/tasks/{task_id}/snooze", post(actions::snooze))
         .route("/api/v1/tasks/{task_id}/acknowledge", post(actions::acknowledge))
         .route("/api/v1/reminders", get(reminders::list))

@@ -14,12 +14,14 @@ mod deliver;
 mod firing;
 mod listen;
 mod ops;
+mod orders;
 mod preferences;
 mod problem;
 mod query;
 mod reminders;
 mod stream;
 mod token;
+mod why;
 
 pub(crate) use admin::NDJSON;
 pub use api::Api;
@@ -28,3 +30,4 @@ pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, 
 pub use ops::ops_router;
 pub use problem::Problem;
 pub use reminders::{ListedReminder, Wanted, list_reminders};
+pub use why::{WhyShown, why};

@@ -33,7 +33,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::digest::DIGEST_MEMBERS_MAX;
-use crate::domain::{Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp};
+use crate::domain::{Due, Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp, Zone};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
@@ -154,6 +154,22 @@ fn preferences(
         producer: origin::producer(told),
     };
     Ok(Reading::Preferences(Box::new(PreferencesChange { user, said, wishes, refused: refused.into_vec() })))
+}
+
+/// A due date in any form that events state one in; `None` for null and for empty text.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn read_due(value: &Value) -> Result<Option<Due>, String> {
+    stamp::due(value)
+}
+
+/// A zone as events state one; `None` for null and for empty text.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub fn read_zone(value: &Value) -> Result<Option<Zone>, String> {
+    statements::zone(value)
 }
 
 /// A reminder of ours that came back through the broker.

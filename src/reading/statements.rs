@@ -194,7 +194,8 @@ fn title(value: &Value) -> Result<Option<String>, String> {
     }
 }
 
-fn zone(value: &Value) -> Result<Option<Zone>, String> {
+/// An IANA zone.
+pub(super) fn zone(value: &Value) -> Result<Option<Zone>, String> {
     match value {
         Value::Null => Ok(None),
         Value::String(name) if name.trim().is_empty() => Ok(None),

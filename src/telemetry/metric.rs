@@ -86,6 +86,11 @@ pub fn extras_refused(count: usize) {
     counter!(names::REFUSED_EXTRAS).increment(count as u64);
 }
 
+/// Changed settings or another tz database moved `count` reminders.
+pub fn reminders_moved(count: usize) {
+    counter!(names::MOVED).increment(count as u64);
+}
+
 /// An event of `producer` had a stamp too far ahead.
 pub fn stamp_ahead(producer: Option<&str>) {
     static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

@@ -50,6 +50,7 @@ pub(super) const EVENTS: &str = "reminder_worker_events_total";
 pub(super) const REFUSED_EXTRAS: &str = "reminder_worker_events_refused_extras_total";
 pub(super) const STAMPS_AHEAD: &str = "reminder_worker_stamps_ahead_total";
 pub(super) const REMINDERS: &str = "reminder_worker_reminders";
+pub(super) const MOVED: &str = "reminder_worker_reminders_moved_total";
 pub(super) const FIRED: &str = "reminder_worker_reminders_fired_total";
 pub(super) const LATENESS: &str = "reminder_worker_reminder_lateness_seconds";
 pub(super) const OLDEST_OVERDUE: &str = "reminder_worker_oldest_overdue_seconds";
@@ -95,6 +96,7 @@ pub const METRICS: &[Metric] = &[
     counter(REFUSED_EXTRAS, &[], "Extras of accepted events that could not be read and were left out."),
     counter(STAMPS_AHEAD, &["producer"], "Events whose stamp was too far ahead to be believed, by producer."),
     gauge(REMINDERS, &["state"], Unit::Count, "Reminders planned so far, by the state they are in."),
+    counter(MOVED, &[], "Reminders that changed settings or another tz database moved to another time."),
     counter(FIRED, &[], "Reminders whose publish was confirmed."),
     histogram(
         LATENESS,

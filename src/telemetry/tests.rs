@@ -23,6 +23,7 @@ fn count_everything() {
     event(Some(Kind::Created), EventOutcome::Merged(Outcome::Applied));
     event(None, EventOutcome::Quarantined);
     extras_refused(2);
+    reminders_moved(3);
     stamp_ahead(None);
     reminders(State::Pending, 7);
     reminder_fired(Duration::from_millis(3));

@@ -4,8 +4,8 @@ use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
 use super::{
-    Acceptance, ClaimedBatch, Command, Delivery, Erased, Imported, NotCommitted, OutboxItem, ReadFn, Reply,
-    Switched,
+    Acceptance, ClaimedBatch, Command, Delivery, Erased, Imported, NotCommitted, Ordered, OutboxItem, ReadFn,
+    Reply, Switched,
 };
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{Op, StoreError};
@@ -17,6 +17,7 @@ pub(super) enum Answer {
     Done(Reply<Result<(), NotCommitted>>),
     Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
     Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
+    Ordered(Reply<Result<Ordered, NotCommitted>>, Ordered),
     Purge(Reply<Result<bool, NotCommitted>>, bool),
     Import(Reply<Result<Imported, NotCommitted>>, Imported),
     Erase(Reply<Result<Erased, NotCommitted>>, Erased),
@@ -109,6 +110,10 @@ impl Group<'_> {
                 Ok(()) => Ok(Answer::Done(reply)),
                 Err(error) => Err((error, Answer::Done(reply))),
             },
+            Command::Order { task, order, id, reply } => match self.order(&task, order, id) {
+                Ok(ordered) => Ok(Answer::Ordered(reply, ordered)),
+                Err(error) => Err((error, Answer::Ordered(reply, Ordered::Unknown))),
+            },
             Command::Purge { reply } => match self.purge_step() {
                 Ok(more) => Ok(Answer::Purge(reply, more)),
                 Err(error) => Err((error, Answer::Purge(reply, false))),
@@ -155,6 +160,7 @@ impl Command {
             Self::SettleOutbox { results, .. } => results.len(),
             Self::Accept { .. }
             | Self::Receipts { .. }
+            | Self::Order { .. }
             | Self::Purge { .. }
             | Self::Erase { .. }
             | Self::Switch { .. }
@@ -167,6 +173,7 @@ impl Command {
         match self {
             Self::Deliver { .. }
             | Self::Accept { .. }
+            | Self::Order { .. }
             | Self::Import { .. }
             | Self::Erase { .. }
             | Self::Switch { .. }
@@ -191,6 +198,7 @@ impl Answer {
             Self::Done(reply) => drop(reply.send(Err(NotCommitted))),
             Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Ordered(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Erase(reply, _) => drop(reply.send(Err(NotCommitted))),
@@ -205,6 +213,7 @@ impl Answer {
         match self {
             Self::Verdicts(..)
             | Self::Accept(..)
+            | Self::Ordered(..)
             | Self::Import(..)
             | Self::Erase(..)
             | Self::Switch(..)
@@ -224,6 +233,7 @@ impl Answer {
             Self::Done(reply) => drop(reply.send(Ok(()))),
             Self::Accept(reply, acceptance) => drop(reply.send(Ok(acceptance))),
             Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
+            Self::Ordered(reply, ordered) => drop(reply.send(Ok(ordered))),
             Self::Purge(reply, more) => drop(reply.send(Ok(more))),
             Self::Import(reply, imported) => drop(reply.send(Ok(imported))),
             Self::Erase(reply, erased) => drop(reply.send(Ok(erased))),
@@ -250,6 +260,7 @@ pub(super) fn refuse(command: Command) {
         Command::Settle { reply, .. } | Command::SettleOutbox { reply, .. } => Answer::Done(reply),
         Command::Accept { reply, .. } => Answer::Accept(reply, Acceptance::Full),
         Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
+        Command::Order { reply, .. } => Answer::Ordered(reply, Ordered::Unknown),
         Command::Purge { reply } => Answer::Purge(reply, false),
         Command::Import { reply, .. } => Answer::Import(reply, Imported::default()),
         Command::Erase { reply, .. } => Answer::Erase(reply, Erased::default()),

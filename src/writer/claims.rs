@@ -127,7 +127,7 @@ impl Group<'_> {
         let mut dirty = false;
         let user = self.preferences_of(&record.task)?;
         if record.generation != self.core.policy.generation {
-            self.replan(task, &mut record)?;
+            self.replan_anew(task, &mut record)?;
             dirty = true;
         } else if user.is_some() && self.meta.wishes_pass.is_some() {
             let before = record.reminders.clone();

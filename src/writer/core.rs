@@ -14,6 +14,7 @@ use super::foreign::{Foreign, Memory};
 use super::group::Group;
 use super::outbox::OutboxPass;
 use super::pacing::Pacing;
+use super::refused::RefusedShown;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
@@ -41,6 +42,9 @@ pub(super) struct Core {
     /// Since when it remembers all that it planned: since this life began, or since a user was erased.
     pub(super) since: Timestamp,
     pub(super) foreign: Foreign,
+    pub(super) refused: RefusedShown,
+    /// Reminders that this life's settings or tz database moved.
+    pub(super) moved: u64,
     pub(super) purged_to: Option<TaskId>,
     pub(super) counters_unwritten: bool,
     // What other loops look at.
@@ -72,6 +76,8 @@ impl Core {
             receipts: Vec::new(),
             since: now,
             foreign: Foreign::default(),
+            refused: RefusedShown::default(),
+            moved: 0,
             purged_to: None,
             counters_unwritten: false,
             next_wake: watch::Sender::new(Timestamp::MAX),

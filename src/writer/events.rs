@@ -1,11 +1,12 @@
-//! Folding delivered events: merge, plan, count; and the quarantine.
+//! Folding delivered events: merge, note, plan, count; and the quarantine.
 
 use bytes::Bytes;
 
 use super::group::Group;
 use super::{Content, Delivery};
+use crate::domain::history::Before;
 use crate::domain::task::Applied;
-use crate::domain::{Event, Outcome, Record, Timestamp, Verdict};
+use crate::domain::{Event, Outcome, Record, Timestamp, Verdict, cut};
 use crate::store::{Op, Quarantined, StoreError};
 use crate::telemetry::{self, EventOutcome};
 
@@ -19,6 +20,18 @@ const EVICTED_AN_EVENT: usize = 256;
 const OLDER_THAN_HORIZON: &str = "older_than_horizon";
 /// The code of an event whose task's record can't be read.
 const RECORD_UNREADABLE: &str = "record_unreadable";
+/// The code of an event that was merged without what could not be read of it.
+const EXTRA_REFUSED: &str = "extra_refused";
+/// Longest list of what was refused of an event, in bytes: all that one is likely to have.
+const REFUSED_REASON_MAX_BYTES: usize = 1024;
+
+/// What is known of a delivery besides its event.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    at: Timestamp,
+    topic: &'a str,
+    body: &'a Bytes,
+}
 
 impl Group<'_> {
     /// Folds one delivery and says what its sender is to be told.
@@ -44,36 +57,48 @@ impl Group<'_> {
                 }
                 Err(other) => Err(other),
             },
-            Content::Event(event, body) => match self.merge(&event, at) {
-                Ok(true) => Ok(Verdict::Success),
-                Ok(false) => {
-                    let reason = "its task is unknown and it is no newer than tasks that were purged";
-                    self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body, length_of(&body))
+            Content::Event(event, body) => {
+                match self.merge(&event, Arrival { at, topic: &topic, body: &body }) {
+                    Ok(true) => Ok(Verdict::Success),
+                    Ok(false) => {
+                        let reason = "its task is unknown and it is no newer than tasks that were purged";
+                        self.quarantine(at, topic, OLDER_THAN_HORIZON, reason.into(), &body, length_of(&body))
+                    }
+                    // The event is good, its record is not: holding up the partition would mend nothing.
+                    Err(StoreError::Corrupt(why)) => {
+                        tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its event is in quarantine");
+                        self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
+                    }
+                    Err(other) => Err(other),
                 }
-                // The event is good, its record is not: holding up the partition would mend nothing.
-                Err(StoreError::Corrupt(why)) => {
-                    tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its event is in quarantine");
-                    self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
-                }
-                Err(other) => Err(other),
-            },
+            }
         }
     }
 
     /// Merges an event; false if it is older than the horizon.
-    fn merge(&mut self, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
+    fn merge(&mut self, event: &Event, arrival: Arrival<'_>) -> Result<bool, StoreError> {
         let horizon = self.meta.horizon;
         let Some(kept) = self.record(&event.task_id)?.cloned() else {
             if event.stamps.transport().is_some_and(|stamp| Some(stamp) <= horizon) {
                 return Ok(false);
             }
-            return self.fold_into(Record::default(), event, at);
+            return self.fold_into(Record::default(), event, arrival);
         };
-        self.fold_into(kept, event, at)
+        self.fold_into(kept, event, arrival)
     }
 
-    fn fold_into(&mut self, mut record: Record, event: &Event, at: Timestamp) -> Result<bool, StoreError> {
-        if self.apply(&mut record, event, at).changed {
+    fn fold_into(
+        &mut self,
+        mut record: Record,
+        event: &Event,
+        arrival: Arrival<'_>,
+    ) -> Result<bool, StoreError> {
+        let before = Before::of(&record.task, &record.history);
+        let applied = self.apply(&mut record, event, arrival.at);
+        let refused = self.keep_what_was_refused(event, applied.outcome, arrival)?;
+        let known = record.generation != 0;
+        if applied.changed || (refused && known) {
+            record.note(event, arrival.at, &applied, &before);
             self.replan(&event.task_id, &mut record)?;
             self.put(&event.task_id, record)?;
         }
@@ -101,7 +126,27 @@ impl Group<'_> {
         applied
     }
 
-    /// Keeps a dropped event with its reason; the oldest make room.
+    /// Shows an event of which parts were refused in quarantine, though it is not counted there: what was certain of
+    /// it counts. A redelivery shows nothing again. Returns whether it is shown.
+    fn keep_what_was_refused(
+        &mut self,
+        event: &Event,
+        outcome: Outcome,
+        arrival: Arrival<'_>,
+    ) -> Result<bool, StoreError> {
+        let is_news = matches!(outcome, Outcome::Applied | Outcome::Ignored);
+        if event.refused.is_empty() || !is_news || !self.has_room_for_refused(event.producer.as_deref()) {
+            return Ok(false);
+        }
+        let parts = event.refused.iter().map(|refusal| format!("`{}`: {}", refusal.key, refusal.reason));
+        let parts = cut(parts.collect::<Vec<_>>().join("; "), REFUSED_REASON_MAX_BYTES);
+        let reason = format!("task {} is kept without {parts}", event.task_id);
+        let Arrival { at, topic, body } = arrival;
+        self.keep_in_quarantine(at, topic.to_owned(), EXTRA_REFUSED, reason, body, length_of(body))?;
+        Ok(true)
+    }
+
+    /// Drops an event.
     fn quarantine(
         &mut self,
         at: Timestamp,
@@ -113,6 +158,20 @@ impl Group<'_> {
     ) -> Result<Verdict, StoreError> {
         self.meta.events.quarantined += 1;
         telemetry::event(None, EventOutcome::Quarantined);
+        self.keep_in_quarantine(at, topic, code, reason, body, length)?;
+        Ok(Verdict::Drop)
+    }
+
+    /// Keeps an event with its reason; the oldest make room.
+    fn keep_in_quarantine(
+        &mut self,
+        at: Timestamp,
+        topic: String,
+        code: &str,
+        reason: String,
+        body: &Bytes,
+        length: u64,
+    ) -> Result<(), StoreError> {
         let kept = &body[..body.len().min(QUARANTINED_BODY_MAX)];
         let entry = Quarantined { at, topic, code: code.into(), reason, length };
         let number = self.meta.next_quarantined;
@@ -120,8 +179,7 @@ impl Group<'_> {
         self.meta.quarantine.entries += 1;
         self.meta.quarantine.bytes += length_of(kept);
         self.batch.push(Op::PutQuarantined(number, entry, kept.to_vec()));
-        self.make_room_in_quarantine(EVICTED_AN_EVENT)?;
-        Ok(Verdict::Drop)
+        self.make_room_in_quarantine(EVICTED_AN_EVENT)
     }
 
     /// Removes the oldest while there is too much, at most `at_most`: after a bound was lowered the rest goes later.

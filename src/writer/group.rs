@@ -45,6 +45,10 @@ pub(super) struct Effects {
     pub(super) purged_to: Option<Option<TaskId>>,
     pub(super) receipts_written: usize,
     pub(super) foreign: Vec<ForeignReminder>,
+    /// Producers of events shown in quarantine for what was refused of them, and the hour.
+    pub(super) refused: Vec<(i64, String)>,
+    /// Reminders that a change of settings or of the tz database moved.
+    pub(super) moved: u64,
     /// Reminders were forgotten that may yet come back.
     pub(super) forgot_planned: bool,
     pub(super) judge_anew: bool,
@@ -197,6 +201,8 @@ impl Core {
             purged_to,
             receipts_written,
             foreign,
+            refused,
+            moved,
             forgot_planned,
             judge_anew,
         } = folded.effects;
@@ -235,6 +241,8 @@ impl Core {
         }
         self.receipts.drain(..receipts_written);
         self.foreign.note(foreign);
+        self.refused.extend(refused);
+        self.moved += moved;
         if forgot_planned {
             // What was planned for this very instant may be among it.
             self.since = folded.at.plus(std::time::Duration::from_millis(1));

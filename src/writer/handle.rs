@@ -4,9 +4,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Acceptance, ClaimedBatch, Command, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX, ImportLine, Imported,
-    NotCommitted, OutboxItem, OutboxResult, Receipt, Settlement, Switch, Switched, View,
+    NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement, Switch, Switched, View,
 };
-use crate::domain::{Timestamp, Verdict};
+use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
 
 /// Sends commands to the commit loop. Cloning is cheap.
@@ -105,6 +105,14 @@ impl Writer {
     pub fn received(&self, receipts: Vec<Receipt>, at: Timestamp) {
         // A full or closed queue is the accepted loss.
         let _ = self.commands.try_send(Command::Receipts { receipts, at });
+    }
+
+    /// Carries out `order` on a task, in an event of our own under `id`, and says what became of its reminders.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]: the same order under another id does no harm.
+    pub async fn order(&self, task: TaskId, order: Order, id: String) -> Result<Ordered, NotCommitted> {
+        self.ask(|reply| Command::Order { task, order, id, reply }).await?
     }
 
     /// Forgets tasks whose retention is over, one step of at most [`super::STEP_MAX`]; true while more is left.

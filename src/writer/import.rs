@@ -5,6 +5,7 @@
 //! whoever imports has the line.
 
 use super::group::Group;
+use crate::domain::history::Before;
 use crate::domain::import::keep_past;
 use crate::domain::{Event, Outcome, PreferencesChange, Timestamp};
 use crate::store::StoreError;
@@ -96,8 +97,10 @@ impl Group<'_> {
         past: &mut u64,
     ) -> Result<Outcome, StoreError> {
         let mut record = self.record(&event.task_id)?.cloned().unwrap_or_default();
+        let noted = Before::of(&record.task, &record.history);
         let applied = self.apply(&mut record, event, arrived);
         if applied.changed {
+            record.note(event, arrived, &applied, &noted);
             let before = record.reminders.clone();
             self.replan(&event.task_id, &mut record)?;
             // A record has few reminders.

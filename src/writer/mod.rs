@@ -20,6 +20,7 @@ mod foreign;
 mod group;
 mod handle;
 mod import;
+mod orders;
 mod outbox;
 mod pacing;
 mod pause;
@@ -27,6 +28,7 @@ mod preferences;
 mod purge;
 mod queue;
 mod receipts;
+mod refused;
 mod rehearsal;
 mod replan;
 mod run;
@@ -50,6 +52,7 @@ pub use erase::{ERASED, ErasePart, Erased};
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
 pub use import::{ImportLine, Imported};
+pub use orders::{Order, Ordered, ReminderFate};
 pub use pacing::{Firing, HeldBack};
 pub use pause::{Switch, Switched};
 pub use rehearsal::{Claiming, Rehearsal};
@@ -246,6 +249,7 @@ enum Command {
     Import { lines: Vec<ImportLine>, arrived: Timestamp, reply: Reply<Result<Imported, NotCommitted>> },
     Erase { part: ErasePart, reply: Reply<Result<Erased, NotCommitted>> },
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
+    Order { task: TaskId, order: Order, id: String, reply: Reply<Result<Ordered, NotCommitted>> },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
     Switch { switch: Switch, reply: Reply<Result<Switched, NotCommitted>> },
     Read(ReadFn),

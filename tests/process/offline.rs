@@ -39,6 +39,10 @@ async fn a_store_without_a_worker_is_listed_as_the_worker_listed_it() {
     assert_eq!(told.as_array().unwrap().len(), 3);
     assert_eq!(worker.terminated().await, Some(0));
 
+    let why = reminders(&setup.store(), &["why", &tasks[0]]);
+    let why = String::from_utf8(why.stdout).unwrap();
+    assert!(why.contains("offset:0: fired at ") && why.contains("task_created from chat-api"), "{why}");
+
     let list = |args: &[&str]| listed(&setup.store(), args);
     assert_eq!(list(&["list", "--json"]), told);
     assert_eq!(

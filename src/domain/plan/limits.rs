@@ -21,6 +21,8 @@ pub enum LeftOut {
     Acknowledged,
     /// A snooze of its occurrence ends later.
     Snoozed,
+    /// It was called off.
+    CalledOff,
 }
 
 impl LeftOut {
@@ -31,6 +33,7 @@ impl LeftOut {
             Self::SameInstant => "another rule reminds at the same instant",
             Self::TooMany => "the task has as many other reminders as one may have",
             Self::Acknowledged => "its due date, or a later one, was acknowledged",
+            Self::CalledOff => "it was called off",
             Self::Snoozed => "it would come before the snooze ends",
         }
     }

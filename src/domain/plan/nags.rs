@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use super::cancelled::is_off_alone;
 use super::dates::Dates;
 use super::{Planned, Rules};
 use crate::domain::due::Moment;
-use crate::domain::event::{Field, NAGS_MAX};
+use crate::domain::event::{Field, NAGS_MAX, TaskId};
 use crate::domain::record::Record;
 use crate::domain::reminder::Rule;
 use crate::domain::time::Timestamp;
@@ -19,6 +20,7 @@ const LOOK_AHEAD: usize = 8;
 /// What the task calls for after due: of each number the stated due date's, and the next that is not behind. Occurrences
 /// due up to `done_with` are done, those up to `acknowledged` need no look ahead.
 pub(super) fn after_due(
+    id: &TaskId,
     record: &Record,
     dates: &Dates,
     done_with: Timestamp,
@@ -53,9 +55,15 @@ pub(super) fn after_due(
             .max(done_with)
             .max(acknowledged.unwrap_or(done_with));
         let later = |occurrence: &Moment| dates.after(dates.instant(*occurrence));
-        let ahead = std::iter::successors(dates.after(floor), later).take(LOOK_AHEAD).find_map(of);
         planned.extend(of(dates.first));
-        planned.extend(ahead.filter(|nag| nag.occurrence != Some(dates.first)));
+        // Of occurrences called off alone there are as many at most as entries; the series goes on behind them.
+        let look_ahead = LOOK_AHEAD + task.called_off.len();
+        for nag in std::iter::successors(dates.after(floor), later).take(look_ahead).filter_map(of) {
+            planned.extend(Some(nag).filter(|nag| nag.occurrence != Some(dates.first)));
+            if !is_off_alone(id, task, &nag) {
+                break;
+            }
+        }
     }
     planned
 }

@@ -137,14 +137,4 @@ impl Task {
             _ => None,
         }
     }
-
-    /// Of which occurrence its reminders were last called off, and by which version.
-    #[must_use]
-    pub fn cancelled(&self) -> Option<(Target, Version)> {
-        let cell = self.cell(Field::Cancelled)?;
-        match cell.statement {
-            Statement::Cancelled(target) => Some((target?, cell.version)),
-            _ => None,
-        }
-    }
 }

@@ -115,6 +115,17 @@ fn told() -> impl Strategy<Value = Told> {
     })
 }
 
+/// Cancels, what takes them back, and deletions.
+fn cancel() -> impl Strategy<Value = Event> {
+    let one = Target::Reminder(ReminderId::from_bytes([1; 16]));
+    let of = prop_oneof![Just(None), Just(Some(Target::Present)), Just(Some(one))];
+    let cancel = |of, at| updated(minute(at), &[Statement::Cancelled(of)]);
+    prop_oneof![
+        5 => (of, 0_i64..5).prop_map(move |(of, at)| cancel(of, at)),
+        1 => (0_i64..5).prop_map(|at| event(Kind::Deleted, minute(at))),
+    ]
+}
+
 /// The same events twice, each time shuffled and with some of them repeated.
 fn two_orders() -> impl Strategy<Value = (Vec<Told>, Vec<Told>)> {
     proptest::collection::vec(told(), 1..9).prop_flat_map(|events| {
@@ -159,6 +170,14 @@ proptest! {
         prop_assert_eq!(pending(&first), pending(&second));
         prop_assert_eq!(planned_of(&first.task, &in_force()), planned_of(&second.task, &in_force()));
         prop_assert_eq!(settled(first.task), settled(second.task));
+    }
+
+    #[test]
+    fn any_order_of_cancels_calls_the_same_off(
+        (one, other) in proptest::collection::vec(cancel(), 1..9)
+            .prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle()))
+    ) {
+        prop_assert_eq!(merged(&one).called_off, merged(&other).called_off);
     }
 
     #[test]

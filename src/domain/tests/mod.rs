@@ -3,7 +3,9 @@
 mod actions;
 mod attempts;
 mod bucket;
+mod cancelling;
 mod catch_up;
+pub(crate) mod history;
 mod identity;
 mod importing;
 mod keeping;
@@ -18,6 +20,7 @@ mod retry;
 mod series;
 mod stamps;
 mod wall;
+mod why;
 mod window;
 
 use chrono::NaiveTime;

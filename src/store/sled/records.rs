@@ -5,11 +5,12 @@
 //! version; what is absent costs a bit. Differences wrap, so that any instant comes back as it was. Zones go by
 //! name. Knows no key and no disk.
 //!
-//! Format 2 is format 1 and what few tasks have after it ([`extras`]), or holds words that format 1 did not know. A
-//! record that needs neither is written in format 1.
+//! Format 2 is format 1 with what it did not know: words, ids of users that are UUIDs in 16 bytes, and numbered parts
+//! after it ([`extras`]). A record that needs none of it is written in format 1.
 
 use super::codes::Coded;
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
+use crate::domain::history::{EventId, History};
 use crate::domain::task::{Cell, Origin, Past};
 use crate::domain::{
     Due, Field, Kind, Moment, Priority, Record, Statement, Status, Task, Timestamp, Version, Zone,
@@ -17,6 +18,7 @@ use crate::domain::{
 
 mod actions;
 mod extras;
+mod history;
 mod reminders;
 
 /// The number of the plain encoding, the first byte of a record.
@@ -40,13 +42,16 @@ const CELL_IS_NULL: u8 = 0x20;
 const CELL_HAS_SINCE: u8 = 0x40;
 const CELL_SINCE_VERSION: u8 = 0x80;
 
+/// In place of a cell's head: a user whose id is a UUID, in 16 bytes. Only with extras.
+const USER_UUID: u8 = 0x1f;
+
 /// The low bits of a byte that a word's number shares with flags.
 const CODE: u8 = 0x1f;
 
 /// The record in bytes.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
     let task = &record.task;
-    let versions = distinct(task);
+    let versions = distinct(record);
     let base = base(&versions);
     let mut out = Vec::with_capacity(192);
     let with_extras = extras::are_needed(record);
@@ -91,12 +96,12 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     }
     put_count(&mut out, task.cells.len());
     for cell in &task.cells {
-        put_cell(&mut out, base, cell, index(cell.version));
+        put_cell(&mut out, base, cell, index(cell.version), with_extras);
     }
     put_uint(&mut out, record.generation.into());
     reminders::put(&mut out, base, record);
     if with_extras {
-        extras::put(&mut out, record);
+        extras::put(&mut out, &versions, record);
     }
     out
 }
@@ -126,23 +131,35 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
     let arrivals = reader.when(has(HAS_ARRIVALS), |r| r.list(digest))?.unwrap_or_default();
     let cells = reader.list(|r| cell(r, base, &versions))?;
     let recurrence_producer = None;
-    let task =
-        Task { created, born, deleted, cells, past, arrivals, due_origin, recurrence_producer, transport };
+    let called_off = Vec::new();
+    let task = Task {
+        created,
+        born,
+        deleted,
+        cells,
+        past,
+        arrivals,
+        due_origin,
+        recurrence_producer,
+        called_off,
+        transport,
+    };
     let generation = reader.uint32()?;
     let (reminders, low_water) = reminders::read(&mut reader, base)?;
-    let mut record = Record { task, generation, reminders, low_water };
+    let mut record = Record { task, generation, reminders, low_water, history: History::default() };
     if with_extras {
-        extras::read(&mut reader, &mut record)?;
+        extras::read(&mut reader, &versions, &mut record)?;
     }
     reader.end()?;
     Ok(record)
 }
 
 /// The versions in the order of their first use.
-fn distinct(task: &Task) -> Vec<Version> {
+fn distinct(record: &Record) -> Vec<Version> {
+    let task = &record.task;
     let mut versions = Vec::with_capacity(4);
     let all = task.created.into_iter().chain(task.deleted).chain(task.cells.iter().map(|c| c.version));
-    for version in all {
+    for version in all.chain(history::versions(&record.history)) {
         if !versions.contains(&version) {
             versions.push(version);
         }
@@ -201,7 +218,15 @@ fn versions(reader: &mut Reader<'_>) -> Result<Vec<Version>, Malformed> {
     })
 }
 
-fn put_cell(out: &mut Vec<u8>, base: i64, cell: &Cell, version: usize) {
+fn put_cell(out: &mut Vec<u8>, base: i64, cell: &Cell, version: usize, with_extras: bool) {
+    if with_extras
+        && let (Statement::User(Some(user)), None) = (&cell.statement, cell.since)
+        && let EventId::Uuid(bytes) = EventId::of(user)
+    {
+        out.push(USER_UUID);
+        put_count(out, version);
+        return out.extend_from_slice(&bytes);
+    }
     let (value, field) = (&cell.statement, cell.statement.field().code());
     let since = match cell.since {
         None => 0,
@@ -261,6 +286,10 @@ fn cell(reader: &mut Reader<'_>, base: i64, versions: &[Version]) -> Result<Cell
         CELL_SINCE_VERSION => Some(Timestamp::from_millis(version.ms)),
         _ => Some(instant(reader, version.ms)?),
     };
+    if head == USER_UUID {
+        let user = EventId::Uuid(reader.array()?).to_string();
+        return Ok(Cell { statement: Statement::User(Some(user)), version, since: None });
+    }
     let stated = head & CELL_IS_NULL == 0;
     let statement = match Field::from_code(head & CODE)? {
         Field::User => Statement::User(reader.when(stated, text)?),

@@ -9,6 +9,7 @@ mod erase;
 mod failing;
 mod groups;
 mod import;
+mod orders;
 pub(crate) mod outbox;
 mod overdue;
 mod pacing;

@@ -1,8 +1,11 @@
-//! What few records have, each part under a number of its own after the plain record.
+//! What the plain encoding does not have, each part under a number of its own after it: most records have a history
+//! there, few anything else.
 
 use super::super::codes::Coded;
 use super::super::wire::{Malformed, Reader, put_bytes, put_count, put_int, put_text, put_uint};
-use crate::domain::{Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp};
+use super::{actions, history};
+use crate::domain::task::CalledOff;
+use crate::domain::{Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp, Version};
 
 /// Who stated the recurrence rule.
 const RECURRENCE_PRODUCER: u8 = 1;
@@ -10,6 +13,11 @@ const RECURRENCE_PRODUCER: u8 = 1;
 const MOVED: u8 = 2;
 /// By its place among the reminders, the event that one goes out in.
 const WITHIN: u8 = 3;
+
+/// What of its reminders was called off.
+const CALLED_OFF: u8 = 4;
+/// How it came to be as it is.
+const HISTORY: u8 = 5;
 
 /// The greatest numbers that the plain format knows.
 const PLAIN_FIELDS_MAX: u8 = 10;
@@ -27,24 +35,39 @@ pub(super) fn are_needed(record: &Record) -> bool {
         || record.reminders.iter().any(|r| newer_rule(r.rule) || r.moved_from.is_some() || r.within.is_some())
         || record.low_water.iter().any(|(rule, _)| newer_rule(*rule))
         || task.recurrence_producer.is_some()
+        || !task.called_off.is_empty()
+        || history::is_needed(record)
 }
 
 /// Adds the parts that `record` has.
-pub(super) fn put(out: &mut Vec<u8>, record: &Record) {
+pub(super) fn put(out: &mut Vec<u8>, versions: &[Version], record: &Record) {
     let mut parts: Vec<(u8, Vec<u8>)> = Vec::new();
     if let Some(producer) = &record.task.recurrence_producer {
         let mut part = Vec::new();
         put_text(&mut part, producer);
         parts.push((RECURRENCE_PRODUCER, part));
     }
-    parts.extend(by_place(MOVED, record, |part, reminder| {
-        put_int(part, reminder.moved_from?.millis().wrapping_sub(reminder.fire_at.millis()));
-        Some(())
-    }));
-    parts.extend(by_place(WITHIN, record, |part, reminder| {
-        part.extend_from_slice(reminder.within?.as_bytes());
-        Some(())
-    }));
+    // Looked for first: most records come here for their history alone.
+    if record.reminders.iter().any(|reminder| reminder.moved_from.is_some()) {
+        parts.extend(by_place(MOVED, record, |part, reminder| {
+            put_int(part, reminder.moved_from?.millis().wrapping_sub(reminder.fire_at.millis()));
+            Some(())
+        }));
+    }
+    if record.reminders.iter().any(|reminder| reminder.within.is_some()) {
+        parts.extend(by_place(WITHIN, record, |part, reminder| {
+            part.extend_from_slice(reminder.within?.as_bytes());
+            Some(())
+        }));
+    }
+    if !record.task.called_off.is_empty() {
+        let mut part = Vec::new();
+        put_called_off(&mut part, &record.task.called_off);
+        parts.push((CALLED_OFF, part));
+    }
+    if history::is_needed(record) {
+        parts.push((HISTORY, history::encode(versions, record)));
+    }
     put_count(out, parts.len());
     for (number, part) in parts {
         out.push(number);
@@ -53,7 +76,11 @@ pub(super) fn put(out: &mut Vec<u8>, record: &Record) {
 }
 
 /// Reads what [`put`] added into `record`.
-pub(super) fn read(reader: &mut Reader<'_>, record: &mut Record) -> Result<(), Malformed> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    versions: &[Version],
+    record: &mut Record,
+) -> Result<(), Malformed> {
     for _ in 0..reader.count()? {
         let number = reader.byte()?;
         let mut part = Reader::new(reader.bytes()?);
@@ -68,11 +95,31 @@ pub(super) fn read(reader: &mut Reader<'_>, record: &mut Record) -> Result<(), M
                 reminder.within = Some(ReminderId::from_bytes(part.array()?));
                 Ok(())
             })?,
+            CALLED_OFF => record.task.called_off = part.list(called_off)?,
+            HISTORY => history::read(&mut part, versions, record)?,
             _ => return Err(Malformed("a part of it is unknown to this release")),
         }
         part.end()?;
     }
     Ok(())
+}
+
+/// Each entry's instant, whether it names reminders, and which.
+fn put_called_off(part: &mut Vec<u8>, entries: &[CalledOff]) {
+    put_count(part, entries.len());
+    for off in entries {
+        put_int(part, off.at.millis());
+        part.push(u8::from(off.of.is_some()));
+        if let Some(target) = off.of {
+            actions::put_target(part, 0, target);
+        }
+    }
+}
+
+fn called_off(part: &mut Reader<'_>) -> Result<CalledOff, Malformed> {
+    let at = Timestamp::from_millis(part.int()?);
+    let names = part.byte()? != 0;
+    Ok(CalledOff { at, of: part.when(names, |part| actions::target(part, 0))? })
 }
 
 /// A part that says something of some reminders: pairs of place and value.

@@ -1,11 +1,12 @@
 //! The bytes of values, fixed for ever: a store on a disk outlives the order of declarations. A change here is a
 //! new format with a step to it.
 
-use super::strategies::plain_record;
-use crate::domain::task::{Cell, Origin, Past};
+use super::strategies::{noted_record, plain_record};
+use crate::domain::history::{EventId, History, Move, Note, Noted};
+use crate::domain::task::{CalledOff, Cell, Origin, Outcome, Past};
 use crate::domain::{
-    ByPriority, Due, Field, Kind, Moment, Nags, Priority, Record, Reminder, ReminderId, Rule, Snooze, State,
-    Statement, Status, Tally, Target, Task, TaskId, Timestamp, Until, Version,
+    ByPriority, Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule,
+    Snooze, State, Statement, Status, Tally, Target, Task, TaskId, Timestamp, Until, Version,
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
@@ -95,6 +96,7 @@ fn full_record() -> Record {
         arrivals: vec![88],
         due_origin: Origin { correlation_id: Some("c".into()), trace_id: Some([0xab; 16]) },
         recurrence_producer: None,
+        called_off: Vec::new(),
         transport: Some(at(1500)),
     };
     let occurrence = Moment::new(Due::Date(20_000), berlin);
@@ -112,7 +114,8 @@ fn full_record() -> Record {
         Reminder { state: State::Expired, reason: Some("late".into()), ..plain },
         Reminder::pending(None, Rule::At(Moment::new(Due::Wall(9), berlin)), at(10)),
     ];
-    Record { task, generation: 6, reminders, low_water: vec![(Rule::Offset(15), at(700))] }
+    let low_water = vec![(Rule::Offset(15), at(700))];
+    Record { task, generation: 6, reminders, low_water, ..Record::default() }
 }
 
 #[test]
@@ -165,7 +168,77 @@ fn record_with_extras() -> Record {
         Reminder { moved_from: Some(at(8000)), ..reminder(Rule::Snooze(at(6000))) },
         Reminder { within: Some(ReminderId::from_bytes([0xbb; 16])), ..reminder(Rule::Offset(0)) },
     ];
-    Record { task, generation: 1, reminders, low_water: vec![(Rule::Nag(1), at(1))] }
+    Record { task, generation: 1, reminders, low_water: vec![(Rule::Nag(1), at(1))], ..Record::default() }
+}
+
+/// Every kind of note, and what was called off.
+fn record_with_history() -> Record {
+    let at = Timestamp::from_millis;
+    let version = |n: i64, kind| Version { ms: 1000 + n, kind, broker: 0, offset: 0, digest: 7 };
+    let user = Statement::User(Some("8f1d5b0e-2a67-4c3b-9d41-6e0b7c52a419".into()));
+    let task = Task {
+        cells: vec![Cell { statement: user, version: version(0, Kind::Created), since: None }],
+        called_off: vec![
+            CalledOff { of: None, at: at(1) },
+            CalledOff { of: Some(Target::Reminder(ReminderId::from_bytes([0xaa; 16]))), at: at(2) },
+        ],
+        ..Task::default()
+    };
+    let noted = |n, kind, outcome, id: &str, producer: Option<&str>| Noted {
+        at: at(1010),
+        version: version(n, kind),
+        outcome,
+        id: Some(EventId::of(id)),
+        producer: producer.map(str::to_owned),
+        overwritten: Vec::new(),
+        refused: Vec::new(),
+    };
+    let refused = vec![Refusal { key: "k".into(), reason: "r".into() }];
+    let moved = vec![Move { reminder: ReminderId::from_bytes([0xbb; 16]), from: at(5), to: at(6) }];
+    let uuid = "8f1d5b0e2a674c3b9d416e0b7c52a419";
+    let notes = vec![
+        Note::Event(noted(0, Kind::Created, Outcome::Applied, uuid, Some("chat-api"))),
+        Note::Event(Noted {
+            overwritten: vec![Field::Due],
+            refused,
+            ..noted(1, Kind::Updated, Outcome::Stale, "x", Some("p"))
+        }),
+        Note::Event(noted(1, Kind::Updated, Outcome::Ignored, "y", Some("reminder-worker"))),
+        Note::Event(Noted { id: None, ..noted(1, Kind::Updated, Outcome::Applied, "", None) }),
+        Note::Replanned { at: at(1020), tzdb: "2026b".into(), moved },
+    ];
+    let occurrence = Moment::new(Due::Instant(at(5000)), "UTC".parse().unwrap());
+    let reminder = Reminder {
+        planned_by: Some(3),
+        ended_by: Some(4),
+        ..Reminder::pending(Some(occurrence), Rule::Offset(0), at(5000))
+    };
+    let history = History { forgotten: 3, notes };
+    Record { task, generation: 1, reminders: vec![reminder], history, ..Record::default() }
+}
+
+#[test]
+fn histories_keep_their_bytes() {
+    let record = record_with_history();
+    assert_eq!(
+        hex(&records::encode(&record)),
+        concat!(
+            "020201d00f00000000000000070202000000000000000700011f008f1d5b0e2a674c3b9d416e0b7c52a419",
+            "0101010101c03e01000000020416020200040103aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa054e0103058100",
+            "148f1d5b0e2a674c3b9d416e0b7c52a41902f901120178010170010501016b0172cd011201790301011200",
+            "02f80f05323032366201bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb0a020405",
+        )
+    );
+    assert_eq!(records::decode(&records::encode(&record)), Ok(record));
+    assert_eq!(
+        hex(&records::encode(&noted_record())),
+        concat!(
+            "020161f6b183c598681897f8029e3779b97f4a7c1523000018051f003f1c9b1e5d0a4a3b9a570d9b1d2c7e",
+            "1102001953656e642074686520717561727465726c79207265706f72740300038400018500018090e4c004",
+            "01010101018090e4c0040100000001051602014100508f1d5b0e2a674c3b9d416e0b7c52a41902",
+        )
+    );
+    assert_eq!(records::decode(&records::encode(&noted_record())), Ok(noted_record()));
 }
 
 #[test]

@@ -2,12 +2,16 @@
 
 use super::disks::TestDisk;
 use super::strategies::{version, zone};
-use crate::domain::task::{ARRIVALS_MAX, Cell, Origin, PAST_MAX, Past};
+use crate::domain::history::{
+    EventId, HISTORY_MAX, History, NOTED_ID_MAX_BYTES, NOTED_KEY_MAX_BYTES, NOTED_PRODUCER_MAX_BYTES,
+    NOTED_REASON_MAX_BYTES, NOTED_REFUSALS_MAX, Note, Noted,
+};
+use crate::domain::task::{ARRIVALS_MAX, CALLED_OFF_MAX, CalledOff, Cell, Origin, Outcome, PAST_MAX, Past};
 use crate::domain::{
     CORRELATION_MAX_BYTES, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Nags, Priority,
-    REASON_MAX_BYTES, RECURRENCE_MAX_BYTES, Record, Reminder, ReminderId, Rule, SETTLED_MAX, Snooze, State,
-    Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, Task, TaskId, Timestamp,
-    USER_ID_MAX_BYTES, Until,
+    REASON_MAX_BYTES, RECURRENCE_MAX_BYTES, Record, Refusal, Reminder, ReminderId, Rule, SETTLED_MAX, Snooze,
+    State, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, Task, TaskId,
+    Timestamp, USER_ID_MAX_BYTES, Until,
 };
 use crate::store::sled::parts::VALUE_MAX;
 use crate::store::sled::{SledStore, records};
@@ -20,13 +24,12 @@ fn long(length: usize) -> String {
     "x".repeat(length)
 }
 
-/// Every field, version and reminder that a task can have at once, each as long as it can be and unlike the
-/// others: two rules a list element ahead, and all that a record keeps of what is past.
-fn largest_record() -> Record {
+/// Every field, as long as it can be.
+fn largest_statements() -> [Statement; 14] {
     let wall = |n: usize| Due::Wall(i64::MAX - i64::try_from(n).unwrap());
     let moment = |n: usize| Moment::new(wall(n), zone(ZONE));
     let list = || 0..LIST_MAX;
-    let statements = [
+    [
         Statement::User(Some(long(USER_ID_MAX_BYTES))),
         Statement::Title(Some(long(TEXT_MAX_BYTES))),
         Statement::Priority(Some(Priority::High)),
@@ -44,7 +47,16 @@ fn largest_record() -> Record {
         })),
         Statement::Acknowledged(Some(Target::Occurrence(moment(1)))),
         Statement::Cancelled(Some(Target::Occurrence(moment(2)))),
-    ];
+    ]
+}
+
+/// Every field, version and reminder that a task can have at once, each as long as it can be and unlike the
+/// others: two rules a list element ahead, and all that a record keeps of what is past.
+fn largest_record() -> Record {
+    let wall = |n: usize| Due::Wall(i64::MAX - i64::try_from(n).unwrap());
+    let moment = |n: usize| Moment::new(wall(n), zone(ZONE));
+    let list = || 0..LIST_MAX;
+    let statements = largest_statements();
     let cells = (0..).zip(statements).map(|(n, statement)| Cell {
         statement,
         version: version(if n % 2 == 0 { i64::MIN / 4 } else { i64::MAX / 4 } + n, Kind::Updated),
@@ -69,6 +81,8 @@ fn largest_record() -> Record {
         received_at: Some(Timestamp::MAX),
         moved_from: Some(Timestamp::MAX),
         within: Some(ReminderId::from_bytes([4; 16])),
+        planned_by: Some(u32::MAX - 1),
+        ended_by: Some(u32::MAX - 1),
         ..Reminder { state, ..Reminder::pending(None, rule(n), Timestamp::MIN) }
     };
     let task = Task {
@@ -80,6 +94,10 @@ fn largest_record() -> Record {
         arrivals: vec![u64::MAX; ARRIVALS_MAX],
         due_origin: Origin { correlation_id: Some(long(CORRELATION_MAX_BYTES)), trace_id: Some([9; 16]) },
         recurrence_producer: Some(long(128)),
+        called_off: vec![
+            CalledOff { of: Some(Target::Occurrence(moment(3))), at: Timestamp::MAX };
+            CALLED_OFF_MAX
+        ],
         transport: Some(Timestamp::MAX),
     };
     let ahead = list().chain(list()).map(|n| reminder(n, State::Pending));
@@ -88,8 +106,26 @@ fn largest_record() -> Record {
         task,
         generation: u32::MAX,
         reminders: settled.chain(ahead).collect(),
+        history: largest_history(),
         low_water: (0..LOW_WATER_MAX).map(|n| (rule(n), Timestamp::MAX)).collect(),
     }
+}
+
+/// As many notes as there may be, each of an event that was wrong in all that is kept of it.
+fn largest_history() -> History {
+    let refusal = || Refusal { key: long(NOTED_KEY_MAX_BYTES), reason: long(NOTED_REASON_MAX_BYTES) };
+    let note = |n: usize| {
+        Note::Event(Noted {
+            at: Timestamp::MAX,
+            version: version(i64::MIN / 4 - 1 - i64::try_from(n).unwrap(), Kind::Updated),
+            outcome: Outcome::Applied,
+            id: Some(EventId::Text(long(NOTED_ID_MAX_BYTES))),
+            producer: Some(long(NOTED_PRODUCER_MAX_BYTES)),
+            overwritten: vec![Field::Due; 14],
+            refused: (0..NOTED_REFUSALS_MAX).map(|_| refusal()).collect(),
+        })
+    };
+    History { forgotten: u32::MAX, notes: (0..HISTORY_MAX).map(note).collect() }
 }
 
 #[test]

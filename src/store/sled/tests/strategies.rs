@@ -4,10 +4,11 @@ use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use crate::domain::task::{Cell, Origin, Past};
+use crate::domain::history::{EventId, History, Move, Note, Noted};
+use crate::domain::task::{CalledOff, Cell, Origin, Outcome, Past};
 use crate::domain::{
-    Due, Field, Kind, Moment, Nags, Priority, Record, Reminder, ReminderId, Rule, Snooze, State, Statement,
-    Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
+    Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule, Snooze, State,
+    Statement, Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
 };
 
 pub(super) fn zone(name: &str) -> Zone {
@@ -135,12 +136,59 @@ fn any_task() -> impl Strategy<Value = Task> {
         .prop_map(|(correlation_id, trace_id)| Origin { correlation_id, trace_id });
     (
         (of(any_version()), of(any_instant()), of(any_version()), cells),
-        (vec(past, 0..17), vec(any::<u64>(), 0..17), origin, of("\\PC{0,20}"), of(any_instant())),
+        (
+            (vec(past, 0..17), vec(any::<u64>(), 0..17), vec(any_called_off(), 0..3)),
+            origin,
+            of("\\PC{0,20}"),
+            of(any_instant()),
+        ),
     )
         .prop_map(|((created, born, deleted, cells), rest)| {
-            let (past, arrivals, due_origin, recurrence_producer, transport) = rest;
-            Task { created, born, deleted, cells, past, arrivals, due_origin, recurrence_producer, transport }
+            let ((past, arrivals, called_off), due_origin, recurrence_producer, transport) = rest;
+            Task {
+                created,
+                born,
+                deleted,
+                cells,
+                past,
+                arrivals,
+                due_origin,
+                recurrence_producer,
+                called_off,
+                transport,
+            }
         })
+}
+
+fn any_called_off() -> impl Strategy<Value = CalledOff> {
+    (of(any_target()), any_instant()).prop_map(|(of, at)| CalledOff { of, at })
+}
+
+fn any_note() -> impl Strategy<Value = Note> {
+    let id = prop_oneof![
+        any::<[u8; 16]>().prop_map(EventId::Uuid),
+        any::<[u8; 16]>().prop_map(EventId::Hex),
+        "\\PC{0,40}".prop_map(EventId::Text),
+    ];
+    let producer = prop_oneof![Just("chat-api".to_owned()), "\\PC{0,20}"];
+    let refusal = ("\\PC{0,20}", "\\PC{0,40}").prop_map(|(key, reason)| Refusal { key, reason });
+    let outcome = prop_oneof![
+        Just(Outcome::Applied),
+        Just(Outcome::Stale),
+        Just(Outcome::Ignored),
+        Just(Outcome::Duplicate)
+    ];
+    let more = (vec(any_field(), 0..4), vec(refusal, 0..4));
+    let event = (any_instant(), any_version(), outcome, of(id), of(producer), more).prop_map(
+        |(at, version, outcome, id, producer, (overwritten, refused))| {
+            Note::Event(Noted { at, version, outcome, id, producer, overwritten, refused })
+        },
+    );
+    let moved =
+        (any_id(), any_instant(), any_instant()).prop_map(|(reminder, from, to)| Move { reminder, from, to });
+    let replanned = (any_instant(), "\\PC{0,8}", vec(moved, 0..4))
+        .prop_map(|(at, tzdb, moved)| Note::Replanned { at, tzdb, moved });
+    prop_oneof![3 => event, 1 => replanned]
 }
 
 fn any_state() -> impl Strategy<Value = State> {
@@ -160,10 +208,10 @@ fn any_reminder() -> impl Strategy<Value = Reminder> {
     (
         (of(any_moment()), any_rule(), any_instant(), any_state(), of(any_instant()), any::<bool>()),
         (of(any_state()), prop_oneof![Just(0), any::<u32>()], of(any_instant()), of("\\PC{0,80}")),
-        (of(any_instant()), of(any_instant()), of(any_id())),
+        (of(any_instant()), of(any_instant()), of(any_id()), of(0..u32::MAX), of(0..u32::MAX)),
     )
         .prop_map(|((occurrence, rule, fire_at, state, settled_at, maybe_out), rest, more)| {
-            let (received_at, moved_from, within) = more;
+            let (received_at, moved_from, within, planned_by, ended_by) = more;
             let (leaving, attempts, next_attempt, reason) = rest;
             Reminder {
                 occurrence,
@@ -179,6 +227,8 @@ fn any_reminder() -> impl Strategy<Value = Reminder> {
                 received_at,
                 moved_from,
                 within,
+                planned_by,
+                ended_by,
             }
         })
 }
@@ -195,8 +245,18 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
         }
         list
     });
-    (any_task(), any::<u32>(), reminders, vec((any_rule(), any_instant()), 0..8)).prop_map(
-        |(task, generation, reminders, low_water)| Record { task, generation, reminders, low_water },
+    let history = of((any::<u32>(), vec(any_note(), 0..6)))
+        .prop_map(|some| some.map(|(forgotten, notes)| History { forgotten, notes }).unwrap_or_default());
+    (any_task(), any::<u32>(), reminders, vec((any_rule(), any_instant()), 0..8), history).prop_map(
+        |(task, generation, mut reminders, low_water, history)| {
+            // Most reminders of most records were planned by their first note.
+            if generation % 2 == 0 {
+                for reminder in &mut reminders {
+                    (reminder.planned_by, reminder.ended_by) = (Some(0), None);
+                }
+            }
+            Record { task, generation, reminders, low_water, history }
+        },
     )
 }
 
@@ -231,5 +291,24 @@ pub(super) fn plain_record() -> Record {
     };
     let occurrence = Moment::new(Due::Instant(due), Zone::UTC);
     let reminders = vec![Reminder::pending(Some(occurrence), Rule::Offset(0), due)];
-    Record { task, generation: 1, reminders, low_water: Vec::new() }
+    Record { task, generation: 1, reminders, ..Record::default() }
+}
+
+/// The same as this release leaves it: with a note of its event.
+pub(super) fn noted_record() -> Record {
+    let mut record = plain_record();
+    let id = EventId::of("8f1d5b0e-2a67-4c3b-9d41-6e0b7c52a419");
+    assert!(matches!(id, EventId::Uuid(_)));
+    let version = record.task.created.unwrap();
+    record.history.add(Note::Event(Noted {
+        at: Timestamp::from_millis(version.ms + 40),
+        version,
+        outcome: Outcome::Applied,
+        id: Some(id),
+        producer: Some("chat-api".into()),
+        overwritten: Vec::new(),
+        refused: Vec::new(),
+    }));
+    record.reminders[0].planned_by = Some(0);
+    record
 }

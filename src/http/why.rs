@@ -1,0 +1,120 @@
+//! `GET /api/v1/tasks/{task_id}/why`: the answer for each reminder up front, then what led to it.
+//!
+//! Made from one record between two commits. A store that no worker holds is asked by the same function.
+
+mod prose;
+#[cfg(test)]
+mod tests;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use self::prose::Prose;
+use super::api::Api;
+use super::problem::Problem;
+use super::query::PathText;
+use crate::domain::why::{What, nothing, timeline};
+use crate::domain::{Moment, Policy, Record, TaskId, Timestamp, Zone};
+
+/// What is said of a task that has no record.
+const UNKNOWN: &str = "no event of this task is kept; what could not be read is in /api/v1/quarantine";
+
+/// Why a task's reminders fire or do not.
+#[derive(Serialize)]
+pub struct WhyShown {
+    task_id: String,
+    title: Option<String>,
+    status: &'static str,
+    /// The due date as the task states it.
+    due: Option<String>,
+    /// The zone of all local times here: the task's, else the default one.
+    timezone: &'static str,
+    /// One for each reminder kept, or one that says why there is none.
+    answers: Vec<AnswerShown>,
+    timeline: Vec<EntryShown>,
+}
+
+#[derive(Serialize)]
+struct AnswerShown {
+    reminder_id: Option<String>,
+    rule: Option<String>,
+    state: Option<&'static str>,
+    sentence: String,
+}
+
+#[derive(Serialize)]
+struct EntryShown {
+    at: String,
+    local: String,
+    what: &'static str,
+    sentence: String,
+    event_id: Option<String>,
+    reminder_id: Option<String>,
+    rule: Option<String>,
+}
+
+/// `GET /api/v1/tasks/{task_id}/why`
+pub(super) async fn show(
+    State(api): State<Api>,
+    PathText(task_id): PathText,
+) -> Result<Json<WhyShown>, Problem> {
+    let unknown = Problem::new(StatusCode::NOT_FOUND, UNKNOWN);
+    let Some(task_id) = TaskId::new(task_id) else { return Err(unknown) };
+    let now = api.clock.now();
+    let shown = api
+        .read(move |view| {
+            let record = view.store.record(&task_id)?;
+            Ok(record.map(|record| why(&task_id, &record, &view.policy.policy, now)))
+        })
+        .await?;
+    shown.map(Json).ok_or(unknown)
+}
+
+/// Why the reminders of `task_id` fire or do not, as of `now`.
+#[must_use]
+pub fn why(task_id: &TaskId, record: &Record, policy: &Policy, now: Timestamp) -> WhyShown {
+    let task = &record.task;
+    // A deleted task states none any more; its reminders remember.
+    let former = || record.reminders.iter().rev().find_map(|r| r.occurrence.and_then(Moment::zone));
+    let zone = task.zone().or_else(former).unwrap_or(policy.default_zone);
+    let prose = Prose { record, zone, now };
+    let mut answers: Vec<AnswerShown> = record
+        .reminders
+        .iter()
+        .map(|reminder| AnswerShown {
+            reminder_id: Some(reminder.id(task_id).to_string()),
+            rule: Some(reminder.rule.to_string()),
+            state: Some(reminder.state.name()),
+            sentence: prose.answer(reminder),
+        })
+        .collect();
+    answers.extend(nothing(record, policy).map(|nothing| AnswerShown {
+        reminder_id: None,
+        rule: None,
+        state: None,
+        sentence: prose.nothing(nothing),
+    }));
+    let entries = timeline(record).into_iter().map(|entry| EntryShown {
+        at: entry.at.to_rfc3339(),
+        local: prose.local(entry.at),
+        what: entry.what.name(),
+        sentence: prose.sentence(&entry.what),
+        event_id: match &entry.what {
+            What::Event(noted, _) => noted.id.as_ref().map(ToString::to_string),
+            _ => None,
+        },
+        reminder_id: entry.what.reminder().map(|reminder| reminder.id(task_id).to_string()),
+        rule: entry.what.reminder().map(|reminder| reminder.rule.to_string()),
+    });
+    WhyShown {
+        task_id: task_id.to_string(),
+        title: task.title().map(str::to_owned),
+        status: if task.is_alive() { task.status().name() } else { "DELETED" },
+        due: task.due().map(|due| Moment::new(due, zone).to_string()),
+        timezone: Zone::name(zone),
+        answers,
+        timeline: entries.collect(),
+    }
+}

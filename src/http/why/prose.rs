@@ -1,0 +1,319 @@
+//! What happened to a task, in sentences for a person. Knows the words; what happened is told by `domain::why`.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use chrono_tz::{IANA_TZDB_VERSION, Tz};
+
+use crate::domain::history::{Note, Noted};
+use crate::domain::task::Outcome;
+use crate::domain::why::{Nothing, What, Wrote, wrote};
+use crate::domain::{
+    Due, Field, Kind, Moment, Record, Reminder, Rule, State, Statement, Timestamp, Version, Zone,
+};
+
+/// Writes sentences about one task, with times on the walls of `zone`.
+pub(super) struct Prose<'a> {
+    pub(super) record: &'a Record,
+    pub(super) zone: Zone,
+    pub(super) now: Timestamp,
+}
+
+impl Prose<'_> {
+    /// `24 Nov 2026 09:00:00 CET`
+    pub(super) fn local(&self, at: Timestamp) -> String {
+        let zone = self.zone.name().parse().unwrap_or(Tz::UTC);
+        match DateTime::from_timestamp_millis(at.millis()) {
+            Some(instant) => instant.with_timezone(&zone).format("%-d %b %Y %H:%M:%S %Z").to_string(),
+            None => at.to_rfc3339(),
+        }
+    }
+
+    /// What the entry says.
+    pub(super) fn sentence(&self, what: &What<'_>) -> String {
+        match what {
+            What::Forgotten(count) => format!("{count} earlier notes are no longer kept"),
+            What::Event(noted, wrote) => self.event(noted, wrote),
+            What::Unnoted(version, wrote) => {
+                format!("{} {}; its id is not kept", version.kind.name(), self.did(*version, wrote))
+            }
+            What::Replanned(note) => self.replanned(note),
+            What::Planned(reminder, by) => self.planned(reminder, *by),
+            What::Failed(reminder) => self.failed(reminder),
+            What::Published(reminder) if reminder.maybe_out => {
+                format!("{} {}", reminder.rule, self.fired(reminder))
+            }
+            What::Published(reminder) => format!("{} was published, {} late", reminder.rule, late(reminder)),
+            What::Received(reminder) => format!("{} came back through the broker", reminder.rule),
+            What::Left(reminder, by) => {
+                format!(
+                    "{} was {}{}",
+                    reminder.rule,
+                    reminder.state.name(),
+                    self.because(reminder, *by, short)
+                )
+            }
+            What::Expired(reminder) => {
+                format!(
+                    "{} expired: {}",
+                    reminder.rule,
+                    reminder.reason.as_deref().unwrap_or("it was too late")
+                )
+            }
+        }
+    }
+
+    /// The answer for one reminder, up front.
+    pub(super) fn answer(&self, reminder: &Reminder) -> String {
+        let at = self.local(reminder.fire_at);
+        let reason = reminder.reason.as_deref();
+        match reminder.state {
+            State::Pending if reminder.leaving.is_some() => {
+                format!("is being sent; if that fails it will not fire{}", self.left(reminder))
+            }
+            State::Pending if reminder.attempts > 0 => format!("was due at {at}; {}", self.failed(reminder)),
+            State::Pending if reminder.fire_at <= self.now => format!("is due since {at} and is being sent"),
+            State::Pending => match reminder.moved_from {
+                Some(from) => format!("fires at {at}, moved there from {}", self.local(from)),
+                None => format!("fires at {at}"),
+            },
+            State::Published => self.fired(reminder),
+            State::Cancelled | State::Superseded => {
+                format!("will not fire{} (it was for {at})", self.left(reminder))
+            }
+            State::Expired => format!("expired: {} (it was for {at})", reason.unwrap_or("it was too late")),
+        }
+    }
+
+    /// Why there is no reminder at all.
+    pub(super) fn nothing(&self, nothing: Nothing) -> String {
+        let (told, field, kind) = match nothing {
+            Nothing::Deleted => ("the task was deleted", None, Some(Kind::Deleted)),
+            Nothing::Done => ("the task is done", Some(Field::Status), None),
+            Nothing::NoDue => ("the task has no due date and no reminder times", Some(Field::Due), None),
+            Nothing::NoOffsets => {
+                ("the task wants no reminder: its offsets are []", Some(Field::Offsets), None)
+            }
+            Nothing::NoDefault => {
+                ("the task states no offsets, and reminders.default_offsets is []", None, None)
+            }
+            Nothing::CalledOff => ("its reminders were called off", Some(Field::Cancelled), None),
+            Nothing::Forgotten => ("its reminders lie behind what was forgotten", None, None),
+        };
+        let task = &self.record.task;
+        let cell = field.and_then(|field| task.cell(field)).map(|cell| cell.version);
+        let version = cell.or(task.deleted.filter(|_| kind.is_some()));
+        let by = version.and_then(|version| self.noted(version)).map(|noted| format!(" ({})", origin(noted)));
+        format!("no reminder: {told}{}", by.unwrap_or_default())
+    }
+
+    fn noted(&self, version: Version) -> Option<&Noted> {
+        self.record.history.notes.iter().find_map(|note| match note {
+            Note::Event(noted) if noted.version == version => Some(noted),
+            _ => None,
+        })
+    }
+
+    fn event(&self, noted: &Noted, wrote: &[Wrote<'_>]) -> String {
+        let did = match noted.outcome {
+            Outcome::Stale => "came too late: all it says is older than what is kept".to_owned(),
+            Outcome::Ignored | Outcome::Duplicate => "said nothing that could be kept".to_owned(),
+            Outcome::Applied => self.did(noted.version, wrote),
+        };
+        let mut text = format!("{} {did}", origin(noted));
+        for refusal in &noted.refused {
+            text.push_str(&format!("; `{}` was refused: {}", refusal.key, refusal.reason));
+        }
+        text
+    }
+
+    /// What an event of this version did.
+    fn did(&self, version: Version, wrote: &[Wrote<'_>]) -> String {
+        match version.kind {
+            Kind::Deleted => return "deleted the task".to_owned(),
+            Kind::Completed => return "completed the task".to_owned(),
+            _ => {}
+        }
+        let (sets, others): (Vec<_>, Vec<_>) =
+            wrote.iter().map(|wrote| self.wrote(wrote)).partition(|(is_set, _)| *is_set);
+        let text =
+            |parts: Vec<(bool, String)>| parts.into_iter().map(|part| part.1).collect::<Vec<_>>().join(", ");
+        let sets = if sets.is_empty() { String::new() } else { format!("set {}", text(sets)) };
+        let told = [sets, text(others)].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+        match (told.is_empty(), version.kind) {
+            (false, _) => told.join(", and "),
+            (true, Kind::Created) => "created the task".to_owned(),
+            (true, _) => "changed nothing that still stands".to_owned(),
+        }
+    }
+
+    /// What was written of a field, and whether that is a value it was set to.
+    fn wrote(&self, wrote: &Wrote<'_>) -> (bool, String) {
+        let name = field_name(wrote.field);
+        let set = match wrote.value {
+            None if wrote.field == Field::Cancelled => {
+                return (false, "changed what is called off".to_owned());
+            }
+            Some(Statement::Cancelled(Some(_))) => return (false, "called reminders off".to_owned()),
+            Some(Statement::Cancelled(None)) => return (false, "took back what was called off".to_owned()),
+            Some(Statement::Due(None)) => return (false, format!("cleared {name}")),
+            None => format!("{name} (which was set again later)"),
+            Some(Statement::Due(Some(due))) => format!("{name} to {}", self.due(*due)),
+            Some(Statement::Zone(Some(zone))) => format!("{name} to {zone}"),
+            Some(Statement::Offsets(Some(offsets))) => format!("{name} to {offsets:?} minutes before due"),
+            Some(Statement::RemindAt(Some(times))) => {
+                let times: Vec<String> = times.iter().map(|time| self.due(*time)).collect();
+                format!("{name} to {}", times.join(" and "))
+            }
+            Some(Statement::Status(Some(status))) => format!("{name} to {}", status.name()),
+            Some(_) => name.to_owned(),
+        };
+        (true, set)
+    }
+
+    /// `25 Nov 2026 09:00 Europe/Berlin`
+    fn due(&self, due: Due) -> String {
+        let wall = |ms: i64, form: &str| {
+            DateTime::from_timestamp_millis(ms).map(|wall| wall.format(form).to_string()).unwrap_or_default()
+        };
+        match due {
+            Due::Instant(at) => self.local(at),
+            Due::Wall(ms) => format!("{} {}", wall(ms, "%-d %b %Y %H:%M"), self.zone),
+            Due::Date(days) => format!("{}, a date alone", wall(i64::from(days) * 86_400_000, "%-d %b %Y")),
+        }
+    }
+
+    fn planned(&self, reminder: &Reminder, by: Option<&Note>) -> String {
+        let Reminder { rule, fire_at, moved_from, .. } = reminder;
+        let mut text = format!("{rule} was planned for {}", self.local(*fire_at));
+        if let Some(from) = moved_from {
+            text.push_str(&format!(", moved there from {}", self.local(*from)));
+        }
+        let moment = match rule {
+            Rule::At(moment) => Some(*moment),
+            _ => reminder.occurrence,
+        };
+        if let Some(zone) = moment.and_then(Moment::zone).filter(|_| reminder.state == State::Pending) {
+            text.push_str(&format!(", by the clocks of {zone} in tz database {IANA_TZDB_VERSION}"));
+        }
+        if let Some(by) = by {
+            text.push_str(&format!(": {}", self.by(by, short)));
+        }
+        text
+    }
+
+    fn failed(&self, reminder: &Reminder) -> String {
+        let last = reminder.reason.as_deref().filter(|_| reminder.state == State::Pending);
+        let last = last.map(|reason| format!(", the last one: {reason}")).unwrap_or_default();
+        let next = reminder.next_attempt.map(|at| format!("; the next is at {}", self.local(at)));
+        let doubt = if reminder.maybe_out { "; it may have gone out" } else { "" };
+        let attempts = if reminder.attempts == 1 { "attempt" } else { "attempts" };
+        format!("{} {attempts} failed{last}{doubt}{}", reminder.attempts, next.unwrap_or_default())
+    }
+
+    fn fired(&self, reminder: &Reminder) -> String {
+        let Some(at) = reminder.settled_at else { return "fired".to_owned() };
+        if reminder.maybe_out {
+            let reason = reminder.reason.as_deref().unwrap_or("an attempt ended without an answer");
+            return format!("may have fired: {reason}{}", self.left(reminder));
+        }
+        let late = late(reminder);
+        let back = reminder.received_at.map(|back| match back.since(at) {
+            Duration::ZERO => ", and came back through the broker".to_owned(),
+            after => format!(", and came back through the broker {} later", span(after)),
+        });
+        format!("fired at {}, {late} late{}", self.local(at), back.unwrap_or_default())
+    }
+
+    fn left(&self, reminder: &Reminder) -> String {
+        self.because(reminder, reminder.ended_by.and_then(|number| self.record.history.get(number)), origin)
+    }
+
+    fn because(&self, reminder: &Reminder, by: Option<&Note>, named: fn(&Noted) -> String) -> String {
+        let Some(by) = by else {
+            return match reminder.state {
+                State::Cancelled => ": the task ended, or lost its due date".to_owned(),
+                State::Superseded => ": its due date or rules changed".to_owned(),
+                _ => String::new(),
+            };
+        };
+        format!(": {}", self.by(by, named))
+    }
+
+    /// What a note did to the plan, in a clause, with its event as `named`.
+    fn by(&self, note: &Note, named: fn(&Noted) -> String) -> String {
+        let noted = match note {
+            Note::Replanned { .. } => return "the settings or the tz database changed".to_owned(),
+            Note::Event(noted) => noted,
+        };
+        let is_about_it =
+            |field: &Field| !matches!(field, Field::User | Field::Title | Field::Priority | Field::Tags);
+        let wrote = wrote(self.record, noted);
+        let fields: Vec<Field> = wrote.iter().map(|wrote| wrote.field).filter(is_about_it).collect();
+        let stated =
+            fields.iter().filter(|field| **field != Field::Cancelled).map(|field| field_name(*field));
+        let stated: Vec<&str> = stated.collect();
+        let what = match noted.version.kind {
+            Kind::Completed => "the task was completed".to_owned(),
+            Kind::Deleted => "the task was deleted".to_owned(),
+            Kind::Created => "the task was created".to_owned(),
+            _ if fields == [Field::Cancelled] => "it was called off".to_owned(),
+            _ if stated.is_empty() => "the task was changed".to_owned(),
+            _ => format!("{} was changed", stated.join(" and ")),
+        };
+        format!("{what} by {}", named(noted))
+    }
+
+    fn replanned(&self, note: &Note) -> String {
+        let Note::Replanned { tzdb, moved, .. } = note else { return String::new() };
+        let mut text = format!("the settings or the tz database changed (now {tzdb})");
+        for moved in moved {
+            let (from, to) = (self.local(moved.from), self.local(moved.to));
+            text.push_str(&format!("; reminder {} moved from {from} to {to}", moved.reminder));
+        }
+        text
+    }
+}
+
+fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::User => "the user",
+        Field::Title => "the title",
+        Field::Priority => "the priority",
+        Field::Status => "the status",
+        Field::Due => "the due date",
+        Field::Zone => "the time zone",
+        Field::Offsets => "the offsets",
+        Field::RemindAt => "the reminder times",
+        Field::Tags => "the tags",
+        Field::Recurrence => "the recurrence",
+        Field::Nags => "the reminders after due",
+        Field::Snooze => "a snooze",
+        Field::Acknowledged => "an acknowledgement",
+        Field::Cancelled => "what is called off",
+    }
+}
+
+/// `task_created from chat-api (event 3f1c…)`
+fn origin(noted: &Noted) -> String {
+    let producer = noted.producer.as_deref().map(|name| format!(" from {name}")).unwrap_or_default();
+    let id = noted.id.as_ref().map(|id| format!(" (event {id})")).unwrap_or_default();
+    format!("{}{producer}{id}", noted.version.kind.name())
+}
+
+/// `event 3f1c…`, or its kind where it has no id.
+fn short(noted: &Noted) -> String {
+    noted.id.as_ref().map_or_else(|| noted.version.kind.name().to_owned(), |id| format!("event {id}"))
+}
+
+fn late(reminder: &Reminder) -> String {
+    span(reminder.settled_at.unwrap_or(reminder.fire_at).since(reminder.fire_at))
+}
+
+/// `12 ms`, `2 s`, `1h 5m`
+fn span(span: Duration) -> String {
+    if span < Duration::from_secs(1) {
+        return format!("{} ms", span.as_millis());
+    }
+    humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
+}

@@ -1,0 +1,182 @@
+//! What a person reads.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::*;
+use crate::domain::decide::{Attempt, end_attempt, receive};
+use crate::domain::history::{Move, Note};
+use crate::domain::tests::history::noted;
+use crate::domain::tests::{
+    T0, created, due, event, minute, offsets, policy, task, title, updated, wall, zone,
+};
+use crate::domain::{Backoff, Event, Kind, Refusal, ReminderId, State, Statement, Target};
+
+const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(60), max: Duration::from_secs(60) };
+
+fn from(producer: &str, id: &str, event: Event) -> Event {
+    Event { producer: Some(producer.into()), message_id: Some(id.into()), ..event }
+}
+
+/// A task with one reminder, at minute 60 by the clocks of Berlin.
+fn record() -> Record {
+    let mut record = Record::default();
+    let statements = [
+        title("Water the plants"),
+        Statement::Due(Some(wall("2026-11-24T11:00:00"))),
+        Statement::Zone(Some(zone("Europe/Berlin"))),
+        offsets(&[0]),
+    ];
+    noted(&mut record, &from("chat-api", "e-1", created(T0, &statements)), T0);
+    record
+}
+
+fn told(record: &Record, now: i64) -> Value {
+    serde_json::to_value(why(&task("t"), record, &policy().policy, minute(now))).unwrap()
+}
+
+fn answers(record: &Record, now: i64) -> Vec<String> {
+    let told = told(record, now);
+    let answers = told["answers"].as_array().unwrap();
+    answers.iter().map(|answer| answer["sentence"].as_str().unwrap().to_owned()).collect()
+}
+
+fn timeline_of(record: &Record) -> Vec<String> {
+    let told = told(record, 0);
+    let entries = told["timeline"].as_array().unwrap();
+    let line = |e: &Value| format!("{}  {}", e["local"].as_str().unwrap(), e["sentence"].as_str().unwrap());
+    entries.iter().map(line).collect()
+}
+
+#[test]
+fn a_creation_and_its_plan_are_told_in_the_tasks_zone() {
+    let record = record();
+    let tzdb = chrono_tz::IANA_TZDB_VERSION;
+    let lines = [
+        "24 Nov 2026 10:00:00 CET  task_created from chat-api (event e-1) set the title, \
+         the due date to 24 Nov 2026 11:00 Europe/Berlin, the time zone to Europe/Berlin, \
+         the offsets to [0] minutes before due"
+            .to_owned(),
+        format!(
+            "24 Nov 2026 10:00:00 CET  offset:0 was planned for 24 Nov 2026 11:00:00 CET, by the clocks of \
+             Europe/Berlin in tz database {tzdb}: the task was created by event e-1"
+        ),
+    ];
+    assert_eq!(timeline_of(&record), lines);
+    let told = told(&record, 0);
+    for (key, value) in [
+        ("task_id", "t"),
+        ("title", "Water the plants"),
+        ("status", "TODO"),
+        ("due", "2026-11-24T11:00:00.000[Europe/Berlin]"),
+        ("timezone", "Europe/Berlin"),
+    ] {
+        assert_eq!(told[key], value, "{key}");
+    }
+    let (first, second) = (&told["timeline"][0], &told["timeline"][1]);
+    assert_eq!((&first["what"], &first["event_id"]), (&"task_created".into(), &"e-1".into()));
+    assert_eq!((&second["what"], &second["rule"]), (&"planned".into(), &"offset:0".into()));
+    assert_eq!(second["reminder_id"], record.reminders[0].id(&task("t")).to_string());
+    assert_eq!(first["at"], "2026-11-24T09:00:00.000Z");
+}
+
+#[test]
+fn each_reminder_is_answered_by_where_it_stands() {
+    let fires = "fires at 24 Nov 2026 11:00:00 CET";
+    assert_eq!(answers(&record(), 0), [fires]);
+    assert_eq!(answers(&record(), 60), ["is due since 24 Nov 2026 11:00:00 CET and is being sent"]);
+
+    let with = |change: &dyn Fn(&mut crate::domain::Reminder)| {
+        let mut record = record();
+        change(&mut record.reminders[0]);
+        answers(&record, 60).remove(0)
+    };
+    let late = minute(60).plus(Duration::from_millis(12));
+    let fired = with(&|reminder| {
+        end_attempt(reminder, &Attempt::Confirmed, &BACKOFF, 0, late);
+        receive(reminder, late.plus(Duration::from_millis(23)), false);
+    });
+    let expected =
+        "fired at 24 Nov 2026 11:00:00 CET, 12 ms late, and came back through the broker 23 ms later";
+    assert_eq!(fired, expected);
+    let failed =
+        with(&|reminder| end_attempt(reminder, &Attempt::Failed("400".into()), &BACKOFF, 0, minute(60)));
+    assert!(failed.starts_with(
+        "was due at 24 Nov 2026 11:00:00 CET; 1 attempt failed, the last one: 400; the next is at"
+    ));
+    let moved = with(&|reminder| {
+        reminder.moved_from = Some(reminder.fire_at);
+        reminder.fire_at = minute(120);
+    });
+    assert_eq!(moved, "fires at 24 Nov 2026 12:00:00 CET, moved there from 24 Nov 2026 11:00:00 CET");
+    let expired = with(&|reminder| reminder.settle(State::Expired, late, Some("not sent".into())));
+    assert_eq!(expired, "expired: not sent (it was for 24 Nov 2026 11:00:00 CET)");
+    let doubt = with(&|reminder| {
+        reminder.maybe_out = true;
+        reminder.settle(State::Published, late, Some("no answer".into()));
+    });
+    assert_eq!(doubt, "may have fired: no answer");
+}
+
+#[test]
+fn a_reminder_that_will_not_fire_names_the_event_that_ended_it() {
+    let cancel = Statement::Cancelled(Some(Target::Present));
+    for (event, answer) in [
+        (event(Kind::Completed, minute(5)), "the task was completed by task_completed from p (event e-2)"),
+        (event(Kind::Deleted, minute(5)), "the task was deleted by task_deleted from p (event e-2)"),
+        (updated(minute(5), &[cancel]), "it was called off by task_updated from p (event e-2)"),
+        (
+            updated(minute(5), &[due(minute(90))]),
+            "the due date was changed by task_updated from p (event e-2)",
+        ),
+        (
+            updated(minute(5), &[Statement::Due(None)]),
+            "the due date was changed by task_updated from p (event e-2)",
+        ),
+    ] {
+        let mut record = record();
+        noted(&mut record, &from("p", "e-2", event), minute(5));
+        assert_eq!(
+            answers(&record, 6)[0],
+            format!("will not fire: {answer} (it was for 24 Nov 2026 11:00:00 CET)")
+        );
+    }
+}
+
+#[test]
+fn what_was_refused_came_late_or_moved_is_in_the_timeline() {
+    let mut record = record();
+    let refused = vec![Refusal { key: "priority".into(), reason: "`hgh` is unknown".into() }];
+    noted(&mut record, &Event { refused, ..from("p", "e-2", updated(minute(5), &[title("x")])) }, minute(5));
+    noted(&mut record, &from("p", "e-3", updated(minute(4), &[title("y")])), minute(6));
+    let moved = vec![Move { reminder: ReminderId::from_bytes([0; 16]), from: minute(1), to: minute(2) }];
+    record.history.add(Note::Replanned { at: minute(7), tzdb: "2026b".into(), moved });
+    let lines = timeline_of(&record);
+    assert!(lines[0].contains("set the title (which was set again later)"), "{}", lines[0]);
+    assert_eq!(
+        lines[2..],
+        [
+            "24 Nov 2026 10:05:00 CET  task_updated from p (event e-2) set the title; \
+             `priority` was refused: `hgh` is unknown",
+            "24 Nov 2026 10:06:00 CET  task_updated from p (event e-3) came too late: \
+             all it says is older than what is kept",
+            "24 Nov 2026 10:07:00 CET  the settings or the tz database changed (now 2026b); reminder \
+             00000000-0000-0000-0000-000000000000 moved from 24 Nov 2026 10:01:00 CET to 24 Nov 2026 10:02:00 CET",
+        ]
+    );
+}
+
+#[test]
+fn a_task_without_reminders_says_why() {
+    let mut record = Record::default();
+    noted(&mut record, &from("p", "e-1", created(T0, &[due(minute(60)), offsets(&[])])), T0);
+    let told =
+        "no reminder: the task wants no reminder: its offsets are [] (task_created from p (event e-1))";
+    assert_eq!(answers(&record, 0), [told]);
+    noted(&mut record, &from("p", "e-2", event(Kind::Deleted, minute(1))), minute(1));
+    assert_eq!(answers(&record, 1), ["no reminder: the task was deleted (task_deleted from p (event e-2))"]);
+    let mut record = Record::default();
+    noted(&mut record, &created(T0, &[title("a")]), T0);
+    assert_eq!(answers(&record, 0), ["no reminder: the task has no due date and no reminder times"]);
+}
