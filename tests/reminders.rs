@@ -1,14 +1,22 @@
 //! The examples of docs/reminders.md do what the page says they do.
 //!
 //! An example is one or more `json` blocks with events, perhaps a `toml` block with settings, and a `text` block: its
-//! first line names the span, each further line a reminder as `INSTANT  TASK  RULE`. It is played by `simulate`.
+//! first line names the span, each further line a reminder as `INSTANT  TASK  RULE`. It is played by `simulate`, or,
+//! where the worker is down for a while, on the commit loop itself.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use reminder_worker::config::{Config, Inputs};
+use reminder_worker::domain::Timestamp;
+use reminder_worker::domain::decide::Attempt;
+use reminder_worker::reading::{Reading, Transport, read};
+use reminder_worker::store::sled::in_memory;
+use reminder_worker::writer::{Content, Delivery, Rehearsal, Settlement};
 use serde_json::Value;
 
 const PAGE: &str = "docs/reminders.md";
@@ -23,6 +31,8 @@ struct Example {
     events: String,
     from: String,
     to: String,
+    /// From when until when the worker is down.
+    down: Option<(String, String)>,
     fires: Vec<String>,
 }
 
@@ -60,7 +70,9 @@ fn examples(page: &str) -> Vec<Example> {
                 let mut lines = text.lines();
                 let span = lines.next().and_then(|first| first.strip_prefix("from ")?.split_once(" to "));
                 let (from, to) = span.unwrap_or_else(|| panic!("{PAGE}:{line}: no `from … to …`"));
+                let (to, down) = to.split_once(", down from ").unwrap_or((to, ""));
                 (next.from, next.to) = (from.trim().to_owned(), to.trim().to_owned());
+                next.down = down.split_once(" to ").map(|(from, to)| (from.to_owned(), to.to_owned()));
                 next.fires = lines.map(one_space).collect();
                 next.fires.sort_unstable();
                 next.line = line;
@@ -102,6 +114,47 @@ fn play(example: &Example, dir: &Path) -> Vec<String> {
     fired
 }
 
+fn instant(text: &str) -> Timestamp {
+    let at = chrono::DateTime::parse_from_rfc3339(text).unwrap();
+    Timestamp::from_millis(at.timestamp_millis())
+}
+
+/// What fires where the worker is down for a while: nothing comes in or goes out then.
+fn play_downtime(example: &Example, dir: &Path, down: (Timestamp, Timestamp)) -> Vec<String> {
+    let file = dir.join("settings.toml");
+    std::fs::write(&file, &example.settings).unwrap();
+    let config = Config::load(&Inputs { file: Some(file), ..Inputs::default() }).unwrap().config;
+    let settings = reminder_worker::app::settings(&config);
+    let store = Arc::new(in_memory().unwrap());
+    let mut worker = Rehearsal::open(store, settings, instant(&example.from)).unwrap();
+    let event = |line: &str| {
+        let Reading::Event(event) = read(line.as_bytes(), &Transport::default()) else { panic!("{line}") };
+        let at = event.stamps.event.unwrap().at;
+        Delivery { at, topic: "task-events".into(), content: Content::Event(event, line.to_owned().into()) }
+    };
+    let mut events: Vec<Delivery> = example.events.lines().map(event).collect();
+    let (mut now, mut fired) = (instant(&example.from), Vec::new());
+    while now <= instant(&example.to) {
+        let (come, later) = events.into_iter().partition(|event| event.at <= now);
+        events = later;
+        worker.deliver(come, now).unwrap();
+        while let Some(batch) = worker.claim(256, now).unwrap().batch {
+            let settled = batch.reminders.iter().map(|claimed| {
+                let (task_id, id) = (claimed.task_id.clone(), claimed.id);
+                Settlement { task_id, id, within: None, attempt: Attempt::Confirmed }
+            });
+            worker.settle(batch.number, settled.collect(), now).unwrap();
+            let at = now.to_rfc3339().replace(".000Z", "Z");
+            fired.extend(batch.reminders.iter().map(|c| format!("{at} {} {}", c.task_id, c.reminder.rule)));
+        }
+        let ahead = events.iter().map(|event| event.at).min().unwrap_or(Timestamp::MAX);
+        let next = ahead.min(worker.next_wake().max(Timestamp::from_millis(now.millis() + 1)));
+        now = if (down.0..down.1).contains(&next) { down.1 } else { next };
+    }
+    fired.sort_unstable();
+    fired
+}
+
 #[test]
 fn every_example_of_the_page_does_what_the_page_says() {
     let page = std::fs::read_to_string(PAGE).unwrap();
@@ -110,7 +163,10 @@ fn every_example_of_the_page_does_what_the_page_says() {
     let mut wrong = String::new();
     for example in &examples {
         let dir = tempfile::tempdir().unwrap();
-        let fired = play(example, dir.path());
+        let fired = match &example.down {
+            Some((from, to)) => play_downtime(example, dir.path(), (instant(from), instant(to))),
+            None => play(example, dir.path()),
+        };
         if fired != example.fires {
             let (said, found) = (example.fires.join("\n  "), fired.join("\n  "));
             let _ =

@@ -345,10 +345,18 @@ fn states_of(event: &Event, version: Version) -> Vec<Statement> {
             && let Until::Minutes(minutes) = *until
         {
             let wait = Duration::from_secs(u64::from(minutes) * 60);
-            *until = Until::At(Timestamp::from_millis(version.ms).plus(wait));
+            *until = Until::At(written_at(event, version).plus(wait));
         }
     }
     states
+}
+
+/// The believed stamp of an event as it was written: a version counts a whole second from its end.
+fn written_at(event: &Event, version: Version) -> Timestamp {
+    let counted = Timestamp::from_millis(version.ms);
+    let is_it = |stamp: &Stamp| stamp.whole_second && counted.since(stamp.at) < Duration::from_secs(1);
+    let stamps = [event.stamps.event, event.stamps.envelope].into_iter().flatten();
+    stamps.filter(|stamp| stamp.at <= counted).find(is_it).map_or(counted, |stamp| stamp.at)
 }
 
 /// Tells apart events whose version hangs on their arrival: what they say and every stamp they carry, since a

@@ -12,6 +12,7 @@ use super::queue::Lane;
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
 use crate::domain::catch_up::MISSED_AFTER;
 use crate::domain::decide::{self, Attempt};
+use crate::domain::digest::may_join;
 use crate::domain::{Record, Reminder, ReminderId, Rules, State, TaskId, let_go};
 use crate::store::{IndexEntry, Op, StoreError};
 
@@ -107,34 +108,10 @@ impl Group<'_> {
         entry: &IndexEntry,
         was_in: Option<Lane>,
     ) -> Result<Option<Claimed>, StoreError> {
-        let (task, id) = (&entry.task, entry.key.1);
-        let mut record = match self.record(task).map(|record| record.cloned()) {
-            Ok(Some(record)) => record,
-            // It was erased earlier in this very group; and what waits for its turn may leave meanwhile.
-            Ok(None) if was_in.is_some() || self.is_dirty(task) => return Ok(None),
-            Ok(None) => {
-                tracing::error!(%task, "a reminder in the index has no record; it is taken out of the index");
-                self.batch.push(Op::RemovePending(entry.key));
-                return Ok(None);
-            }
-            // Left where it is, for a person to look at; what is behind it goes on.
-            Err(StoreError::Corrupt(why)) => {
-                tracing::error!(%task, why, "the record of a due reminder can't be read; it is passed over");
-                return Ok(None);
-            }
-            Err(other) => return Err(other),
-        };
-        let mut dirty = false;
+        let (task, id, now) = (&entry.task, entry.key.1, self.now);
+        let Some(mut record) = self.record_due(entry, was_in)? else { return Ok(None) };
         let user = self.preferences_of(&record.task)?;
-        if record.generation != self.core.policy.generation {
-            self.replan_anew(task, &mut record)?;
-            dirty = true;
-        } else if user.is_some() && self.meta.wishes_pass.is_some() {
-            let before = record.reminders.clone();
-            self.replan(task, &mut record)?;
-            dirty = record.reminders != before;
-        }
-        let now = self.now;
+        let mut dirty = self.bring_up_to_date(task, &mut record, user.is_some())?;
         if now.since(entry.key.0) > MISSED_AFTER && was_in != Some(Lane::OnTime) {
             dirty |= self.catch_up(task, &mut record)?;
         }
@@ -163,8 +140,11 @@ impl Group<'_> {
                 self.batch.push(Op::RemovePending(entry.key));
             }
         }
+        // What goes out together is spread already, and is found together at its instant alone.
         let held = |reminder: &Reminder| {
-            was_in.is_none() && self.core.pacing.borrow_mut().hold(entry, &record.task, reminder, now)
+            was_in.is_none()
+                && !may_join(reminder)
+                && self.core.pacing.borrow_mut().hold(entry, &record.task, reminder, now)
         };
         let claimed = claimed.filter(|reminder| !held(reminder)).map(|reminder| Claimed {
             task_id: task.clone(),
@@ -178,6 +158,46 @@ impl Group<'_> {
             self.put(task, record)?;
         }
         Ok(claimed)
+    }
+
+    /// The record of a reminder that is due by the index; `None` where it is gone, or can't be read.
+    fn record_due(&mut self, entry: &IndexEntry, was_in: Option<Lane>) -> Result<Option<Record>, StoreError> {
+        let task = &entry.task;
+        match self.record(task).map(|record| record.cloned()) {
+            // It was erased earlier in this very group; and what waits for its turn may leave meanwhile.
+            Ok(None) if was_in.is_some() || self.is_dirty(task) => Ok(None),
+            Ok(None) => {
+                tracing::error!(%task, "a reminder in the index has no record; it is taken out of the index");
+                self.batch.push(Op::RemovePending(entry.key));
+                Ok(None)
+            }
+            // Left where it is, for a person to look at; what is behind it goes on.
+            Err(StoreError::Corrupt(why)) => {
+                tracing::error!(%task, why, "the record of a due reminder can't be read; it is passed over");
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+
+    /// Plans a task anew whose plan is of an older policy, or may be of former wishes of its user; true if that changed
+    /// its record.
+    fn bring_up_to_date(
+        &mut self,
+        task: &TaskId,
+        record: &mut Record,
+        has_wishes: bool,
+    ) -> Result<bool, StoreError> {
+        if record.generation != self.core.policy.generation {
+            self.replan_anew(task, record)?;
+            return Ok(true);
+        }
+        if !has_wishes || self.meta.wishes_pass.is_none() {
+            return Ok(false);
+        }
+        let before = record.reminders.clone();
+        self.replan(task, record)?;
+        Ok(record.reminders != before)
     }
 }
 

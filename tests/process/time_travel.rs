@@ -57,6 +57,12 @@ impl Dev {
         let task = task();
         let event = json!({"event_type": "task_created", "payload": {
             "task_id": task, "title": "Water the plants", "due_date": due.to_rfc3339()}});
+        self.tell(&task, &event).await;
+        task
+    }
+
+    /// Publishes the creation of `task`, and waits until it is kept.
+    async fn tell(&self, task: &str, event: &Value) {
         let url = format!("http://127.0.0.1:{}/v1.0/publish/kafka-pubsub/task-events", self.dapr);
         let request = self.worker.client.post(url).header("content-type", "application/json");
         assert_eq!(answered(request.body(event.to_string())).await.0, StatusCode::NO_CONTENT);
@@ -64,7 +70,32 @@ impl Dev {
             (self.worker.ops(&format!("/api/v1/tasks/{task}")).await.0 == StatusCode::OK).then_some(())
         };
         until("the task", planned).await;
-        task
+    }
+
+    /// When the next reminder fires.
+    async fn next(&self) -> Timestamp {
+        let page = self.worker.api("/api/v1/reminders?state=pending&limit=1").await;
+        instant(&page["reminders"][0]["fire_at"])
+    }
+
+    /// Everything that comes back through the broker from now on, until the daemon ends: instant, task and rule.
+    async fn listen(&self) -> tokio::task::JoinHandle<Vec<(String, String, String)>> {
+        let url = format!("http://{}/api/v1/reminders/stream", self.worker.ops);
+        let mut stream = self.worker.client.get(url).send().await.unwrap();
+        tokio::spawn(async move {
+            let (mut heard, mut text) = (Vec::new(), String::new());
+            while let Ok(Some(chunk)) = stream.chunk().await {
+                text.push_str(std::str::from_utf8(&chunk).unwrap());
+                while let Some((line, rest)) = text.split_once('\n') {
+                    if let Some(data) = line.strip_prefix("data:") {
+                        let told: Value = serde_json::from_str(data).unwrap();
+                        heard.push(firing(&told["event"]["data"]));
+                    }
+                    text = rest.to_owned();
+                }
+            }
+            heard
+        })
     }
 
     /// Waits until the only reminder of `task` is with the broker, and asserts that it was not early.
@@ -72,6 +103,12 @@ impl Dev {
         let told = self.worker.reminder_is(task, "published").await;
         assert!(instant(&told["published_at"]) >= instant(&told["fire_at"]), "{told}");
     }
+}
+
+/// For when a reminder was planned, of which task, by which rule.
+fn firing(event: &Value) -> (String, String, String) {
+    let word = |key: &str| event["payload"][key].as_str().unwrap().to_owned();
+    (word("remind_at"), word("task_id"), word("rule"))
 }
 
 fn instant(told: &Value) -> Timestamp {
@@ -129,4 +166,59 @@ async fn serve_has_no_clock_to_advance() {
     assert_eq!(worker.ops("/dev/clock").await.0, StatusCode::NOT_FOUND);
     let request = Client::new().post(format!("http://{}/dev/clock", worker.ops));
     assert_eq!(answered(request.body(r#"{"advance": "2h"}"#)).await.0, StatusCode::NOT_FOUND);
+}
+
+/// Zones whose clocks change at different times, by an hour or by half of one, in either half of the year.
+const ZONES: [&str; 5] =
+    ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Auckland", "America/Santiago"];
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
+
+#[tokio::test]
+async fn a_year_over_both_changes_of_the_clocks_fires_live_what_simulate_says() {
+    let dev = Dev::start(&[]).await;
+    let heard = dev.listen().await;
+    let start = dev.now().await;
+    let day = &start.plus(Duration::from_secs(86_400)).to_rfc3339()[..10];
+    let mut events = String::new();
+    for zone in ZONES {
+        // A time of day that some clocks skip and others show twice.
+        let event = json!({"event_type": "task_created", "timestamp": start.to_rfc3339(), "payload": {
+            "task_id": zone, "due_date": format!("{day}T02:30:00"), "timezone": zone,
+            "recurrence": {"frequency": "daily"}}});
+        events += &format!("{event}\n");
+        dev.tell(&zone.replace('/', "%2F"), &event).await;
+    }
+    let end = start.plus(YEAR);
+    let mut next = dev.next().await;
+    while next <= end {
+        let now = dev.now().await;
+        dev.advance(&format!("{}ms", next.since(now).as_millis())).await;
+        let fired = async || Some(dev.next().await).filter(|after| *after > next);
+        next = until("the next occurrence", fired).await;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, &events).unwrap();
+    let simulated = crate::worker::command()
+        .args([
+            "simulate",
+            "--json",
+            "--start",
+            &start.to_rfc3339(),
+            "--until",
+            &end.to_rfc3339(),
+            "--events",
+        ])
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(simulated.stdout).unwrap();
+    let of_line = |line: &str| firing(&serde_json::from_str::<Value>(line).unwrap()["event"]);
+    let mut simulated: Vec<_> = lines.lines().map(of_line).collect();
+    assert_eq!(dev.worker.terminated().await, Some(0));
+    let mut live = heard.await.unwrap();
+    live.sort();
+    simulated.sort();
+    println!("{} reminders of {} tasks over a year", live.len(), ZONES.len());
+    assert!(simulated.len() > 5 * 360, "{}", simulated.len());
+    assert_eq!(live, simulated);
 }

@@ -273,3 +273,16 @@ fn the_newest_transport_stamp_is_kept() {
     let task = merged(&[carried(minute(1), minute(5)), carried(minute(2), minute(3))]);
     assert_eq!(task.transport, Some(minute(5)));
 }
+
+#[test]
+fn minutes_of_a_snooze_count_from_the_stamp_as_it_was_written() {
+    let snooze = |stamp: Stamp| {
+        let told =
+            Statement::Snooze(Some(Snooze { until: Until::Minutes(10), of: crate::domain::Target::Present }));
+        let mut told = Event { statements: vec![told], ..event(Kind::Snoozed, T0) };
+        told.stamps.event = Some(stamp);
+        merged(&[told]).snooze().unwrap().0.until
+    };
+    assert_eq!(snooze(Stamp { at: T0, whole_second: true }), Until::At(minute(10)));
+    assert_eq!(snooze(Stamp { at: T0, whole_second: false }), Until::At(minute(10)));
+}

@@ -256,10 +256,8 @@ fn records_with_extras_keep_their_bytes() {
     assert_eq!(records::decode(&records::encode(&record)), Ok(record));
 }
 
-#[test]
-fn other_values_keep_their_bytes() {
-    let at = Timestamp::from_millis;
-    let task = TaskId::new("t").unwrap();
+/// Another count for each state.
+fn counts() -> Tally {
     let mut counts = [0; State::ALL.len()];
     for (state, count) in [
         (State::Pending, 1),
@@ -270,9 +268,16 @@ fn other_values_keep_their_bytes() {
     ] {
         counts[State::ALL.iter().position(|s| *s == state).unwrap()] = count;
     }
+    Tally::from_counts(counts)
+}
+
+#[test]
+fn other_values_keep_their_bytes() {
+    let at = Timestamp::from_millis;
+    let task = TaskId::new("t").unwrap();
     let meta = Meta {
         events: EventTally { applied: 1, duplicate: 2, stale: 3, ignored: 4, quarantined: 5 },
-        reminders: Tally::from_counts(counts),
+        reminders: counts(),
         horizon: Some(at(6)),
         policy: Some(PolicyMark {
             digest: 7,
