@@ -1,5 +1,6 @@
 //! `dev` on a simulated clock: faster than the machine's, or advanced by whoever tests against it.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use reminder_worker::domain::Timestamp;
@@ -31,6 +32,8 @@ impl Dev {
         let (dapr, grpc) = (free_port(), free_port());
         let setup = Setup::beside(&Sidecar::down());
         let mut command = setup.command(&["dev", "--log-level", "info"]);
+        // A year of what it shows would fill a pipe that nobody reads.
+        command.stdout(Stdio::null());
         command.args(["--port", &dapr.to_string(), "--grpc-port", &grpc.to_string()]).args(flags);
         let worker = Worker::of(Process::new(command)).await;
         let dev = Self { worker, dapr, _setup: setup };
