@@ -48,6 +48,14 @@ fn example(kind: &str) -> Value {
         }),
         "task_completed" => json!({"task_id": "t-1", "user_id": "u-1", "recurrence": "FREQ=DAILY"}),
         "task_deleted" => json!({"task_id": "t-1", "deleted_at": null}),
+        "reminder_snoozed" => json!({
+            "task_id": "t-1", "user_id": "u-1", "minutes": 10, "occurrence": "2026-11-25T08:00:00.000Z",
+            "reminder_id": "0e5c1f6e-8f9e-4b53-9f6b-0d1b7a8d1c12"
+        }),
+        "reminder_acknowledged" => json!({
+            "task_id": "t-1", "user_id": "u-1", "occurrence": "2026-11-25T08:00:00.000Z",
+            "reminder_id": "0e5c1f6e-8f9e-4b53-9f6b-0d1b7a8d1c12"
+        }),
         "user_preferences_updated" => json!({
             "user_id": "u-1", "timezone": "Europe/Berlin", "reminder_offsets": [0, 15], "mute": false,
             "quiet_hours": {"start": "22:00", "end": "07:00", "mode": "earlier"},
@@ -79,7 +87,7 @@ fn example(kind: &str) -> Value {
 #[test]
 fn each_schema_is_2020_12_and_accepts_an_event_that_uses_all_it_may() {
     let schemas = schemas();
-    assert_eq!(schemas.len(), 7);
+    assert_eq!(schemas.len(), 9);
     for (name, schema) in &schemas {
         assert!(jsonschema::draft202012::meta::is_valid(schema), "{name}");
         assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -228,6 +236,7 @@ fn one_schema_or_a_list_of_names_can_be_printed() {
     let names: Vec<String> =
         run(&["schema"]).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
     let tasks = ["task_created", "task_updated", "task_completed", "task_deleted"];
-    let others = ["user_preferences_updated", "reminder_due", "reminder_digest"];
-    assert_eq!(names, [&tasks[..], &others].concat());
+    let users = ["reminder_snoozed", "reminder_acknowledged", "user_preferences_updated"];
+    let published = ["reminder_due", "reminder_digest"];
+    assert_eq!(names, [&tasks[..], &users, &published].concat());
 }

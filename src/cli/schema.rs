@@ -15,10 +15,10 @@ const SCHEMAS: [(&str, &str); 9] = [
     ("task_updated", include_str!("schemas/task_updated.json")),
     ("task_completed", include_str!("schemas/task_completed.json")),
     ("task_deleted", include_str!("schemas/task_deleted.json")),
-    ("user_preferences_updated", include_str!("schemas/user_preferences_updated.json")),
-    ("reminder_due", include_str!("schemas/reminder_due.json")),
     ("reminder_snoozed", include_str!("schemas/reminder_snoozed.json")),
     ("reminder_acknowledged", include_str!("schemas/reminder_acknowledged.json")),
+    ("user_preferences_updated", include_str!("schemas/user_preferences_updated.json")),
+    ("reminder_due", include_str!("schemas/reminder_due.json")),
     ("reminder_digest", include_str!("schemas/reminder_digest.json")),
 ];
 
@@ -43,7 +43,6 @@ pub(super) fn run(args: &Args) -> Result<String, Failure> {
             let schema = parsed(name, schema)?;
             let title = schema.get("title").and_then(Value::as_str).unwrap_or_default();
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name:24}{title}");
             let _ = writeln!(text, "{name:26}{title}");
         }
         return Ok(text);
