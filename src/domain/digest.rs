@@ -66,13 +66,18 @@ pub fn split<T>(members: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     digests
 }
 
-/// Whether a reminder may go out together with others: its user's wishes moved it, and it has not been tried alone. What
-/// a window moved stands on a whole second, where no user's turn is.
+/// Whether it was its user's wishes that moved a reminder: what a window moved stands on a whole second, where no user's
+/// turn is.
+#[must_use]
+pub fn is_moved_by_wishes(reminder: &Reminder) -> bool {
+    reminder.moved_from.is_some() && reminder.fire_at.millis() % 1000 != 0
+}
+
+/// Whether a reminder may go out together with others: its user's wishes moved it, and it has not been tried alone.
 #[must_use]
 pub fn may_join(reminder: &Reminder) -> bool {
     let untried = reminder.attempts == 0 && !reminder.maybe_out;
-    let by_wishes = reminder.moved_from.is_some() && reminder.fire_at.millis() % 1000 != 0;
-    by_wishes && (untried || reminder.within.is_some())
+    is_moved_by_wishes(reminder) && (untried || reminder.within.is_some())
 }
 
 #[cfg(test)]

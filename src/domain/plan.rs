@@ -124,6 +124,12 @@ pub fn occurrence(task: &Task, rules: &Rules<'_>) -> Option<Moment> {
     task.due().map(|due| Moment::new(due, zone_of(task, due, rules).0))
 }
 
+/// Why no occurrence of the task's series comes after `now`; `None` where one does, or there is no series to follow.
+#[must_use]
+pub fn series_end(task: &Task, rules: &Rules<'_>, now: Timestamp) -> Option<String> {
+    Dates::of(task, rules)?.end_after(now)
+}
+
 fn by_offset(
     id: &TaskId,
     record: &Record,

@@ -16,7 +16,7 @@ use super::api::Api;
 use super::problem::Problem;
 use super::query::PathText;
 use crate::domain::why::{What, nothing, timeline};
-use crate::domain::{Moment, Policy, Record, TaskId, Timestamp, Zone};
+use crate::domain::{Moment, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end};
 
 /// What is said of a task that has no record.
 const UNKNOWN: &str = "no event of this task is kept; what could not be read is in /api/v1/quarantine";
@@ -65,20 +65,24 @@ pub(super) async fn show(
     let now = api.clock.now();
     let shown = api
         .read(move |view| {
-            let record = view.store.record(&task_id)?;
-            Ok(record.map(|record| why(&task_id, &record, &view.policy.policy, now)))
+            let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
+            let user = view.preferences_of(&record.task)?;
+            let rules = Rules { in_force: view.policy, user: user.as_ref() };
+            Ok(Some(why(&task_id, &record, &rules, now)))
         })
         .await?;
     shown.map(Json).ok_or(unknown)
 }
 
-/// Why the reminders of `task_id` fire or do not, as of `now`.
+/// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force.
 #[must_use]
-pub fn why(task_id: &TaskId, record: &Record, policy: &Policy, now: Timestamp) -> WhyShown {
+pub fn why(task_id: &TaskId, record: &Record, rules: &Rules<'_>, now: Timestamp) -> WhyShown {
     let task = &record.task;
     // A deleted task states none any more; its reminders remember.
     let former = || record.reminders.iter().rev().find_map(|r| r.occurrence.and_then(Moment::zone));
-    let zone = task.zone().or_else(former).unwrap_or(policy.default_zone);
+    let wished = || rules.user.and_then(Preferences::zone);
+    let policy = &rules.in_force.policy;
+    let zone = task.zone().or_else(former).or_else(wished).unwrap_or(policy.default_zone);
     let prose = Prose { record, zone, now };
     let mut answers: Vec<AnswerShown> = record
         .reminders
@@ -95,6 +99,18 @@ pub fn why(task_id: &TaskId, record: &Record, policy: &Policy, now: Timestamp) -
         rule: None,
         state: None,
         sentence: prose.nothing(nothing),
+    }));
+    answers.extend(left_out(task_id, record, rules).into_iter().map(|(planned, why)| AnswerShown {
+        reminder_id: None,
+        rule: Some(planned.rule.to_string()),
+        state: None,
+        sentence: prose.left_out(&planned, why),
+    }));
+    answers.extend(series_end(task, rules, now).map(|reason| AnswerShown {
+        reminder_id: None,
+        rule: None,
+        state: None,
+        sentence: format!("the task does not come again: {reason}"),
     }));
     let entries = timeline(record).into_iter().map(|entry| EntryShown {
         at: entry.at.to_rfc3339(),

@@ -12,7 +12,7 @@ use crate::cli::ops;
 use crate::cli::terminal::{Paint, harmless};
 use crate::cli::{Context, Exit, Failure, when};
 use crate::config::Config;
-use crate::domain::TaskId;
+use crate::domain::{PolicyInForce, PolicySince, Rules, TaskId, Timestamp};
 use crate::http::why;
 use crate::store::Store as _;
 
@@ -124,7 +124,15 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     let task = TaskId::new(task).ok_or_else(|| Failure::failed(UNKNOWN))?;
     let record = store.record(&task).map_err(|error| unreadable(&error))?;
     let record = record.ok_or_else(|| Failure::failed(UNKNOWN))?;
-    let told = why(&task, &record, &crate::app::policy(config), context.clock.now());
+    let user = match record.task.user() {
+        Some(user) => store.preferences(user).map_err(|error| unreadable(&error))?,
+        None => None,
+    };
+    // Since when the settings have been as they are matters to births alone, and what was born is in the record.
+    let since = PolicySince::all(Timestamp::MIN);
+    let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since };
+    let rules = Rules { in_force: &in_force, user: user.as_ref() };
+    let told = why(&task, &record, &rules, context.clock.now());
     serde_json::to_value(told).map_err(|error| unreadable(&error))
 }
 

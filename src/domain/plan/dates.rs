@@ -102,6 +102,14 @@ impl Dates {
             })
     }
 
+    /// Why nothing comes after `floor`, where the rule ends or never fires again.
+    pub(in crate::domain) fn end_after(&self, floor: Timestamp) -> Option<String> {
+        match self.next(floor.max(self.instant(self.first)))? {
+            Next::At(_) => None,
+            Next::Ended(reason) | Next::GaveUp(reason) => Some(reason),
+        }
+    }
+
     /// The instant up to which occurrences are done with; `None` where the task calls for no reminder at all.
     ///
     /// Completing a task ends it, unless its rule says `on_complete: next`: then the occurrence that was done is the

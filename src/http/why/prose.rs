@@ -5,11 +5,13 @@ use std::time::Duration;
 use chrono::DateTime;
 use chrono_tz::{IANA_TZDB_VERSION, Tz};
 
+use crate::domain::digest::is_moved_by_wishes;
 use crate::domain::history::{Note, Noted};
 use crate::domain::task::Outcome;
 use crate::domain::why::{Nothing, What, Wrote, wrote};
 use crate::domain::{
-    Due, Field, Kind, Moment, Record, Reminder, Rule, State, Statement, Timestamp, Version, Zone,
+    Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Snooze, State, Statement, Timestamp,
+    Until, Version, Zone,
 };
 
 /// Writes sentences about one task, with times on the walls of `zone`.
@@ -74,7 +76,9 @@ impl Prose<'_> {
             State::Pending if reminder.attempts > 0 => format!("was due at {at}; {}", self.failed(reminder)),
             State::Pending if reminder.fire_at <= self.now => format!("is due since {at} and is being sent"),
             State::Pending => match reminder.moved_from {
-                Some(from) => format!("fires at {at}, moved there from {}", self.local(from)),
+                Some(from) => {
+                    format!("fires at {at}, moved there from {} by {}", self.local(from), mover(reminder))
+                }
                 None => format!("fires at {at}"),
             },
             State::Published => self.fired(reminder),
@@ -105,6 +109,11 @@ impl Prose<'_> {
         let version = cell.or(task.deleted.filter(|_| kind.is_some()));
         let by = version.and_then(|version| self.noted(version)).map(|noted| format!(" ({})", origin(noted)));
         format!("no reminder: {told}{}", by.unwrap_or_default())
+    }
+
+    /// What of the task's rules makes no reminder, and why.
+    pub(super) fn left_out(&self, planned: &Planned, why: LeftOut) -> String {
+        format!("makes no reminder for {}: {}", self.local(planned.instant()), why.reason())
     }
 
     fn noted(&self, version: Version) -> Option<&Noted> {
@@ -157,6 +166,10 @@ impl Prose<'_> {
             Some(Statement::Cancelled(Some(_))) => return (false, "called reminders off".to_owned()),
             Some(Statement::Cancelled(None)) => return (false, "took back what was called off".to_owned()),
             Some(Statement::Due(None)) => return (false, format!("cleared {name}")),
+            Some(Statement::Snooze(Some(Snooze { until: Until::At(until), .. }))) => {
+                return (false, format!("snoozed its reminder until {}", self.local(*until)));
+            }
+            Some(Statement::Acknowledged(Some(_))) => return (false, "acknowledged its reminder".to_owned()),
             None => format!("{name} (which was set again later)"),
             Some(Statement::Due(Some(due))) => format!("{name} to {}", self.due(*due)),
             Some(Statement::Zone(Some(zone))) => format!("{name} to {zone}"),
@@ -187,7 +200,7 @@ impl Prose<'_> {
         let Reminder { rule, fire_at, moved_from, .. } = reminder;
         let mut text = format!("{rule} was planned for {}", self.local(*fire_at));
         if let Some(from) = moved_from {
-            text.push_str(&format!(", moved there from {}", self.local(*from)));
+            text.push_str(&format!(", moved there from {} by {}", self.local(*from), mover(reminder)));
         }
         let moment = match rule {
             Rule::At(moment) => Some(*moment),
@@ -222,7 +235,8 @@ impl Prose<'_> {
             Duration::ZERO => ", and came back through the broker".to_owned(),
             after => format!(", and came back through the broker {} later", span(after)),
         });
-        format!("fired at {}, {late} late{}", self.local(at), back.unwrap_or_default())
+        let within = reminder.within.map(|id| format!(" within the digest {id}")).unwrap_or_default();
+        format!("fired{within} at {}, {late} late{}", self.local(at), back.unwrap_or_default())
     }
 
     fn left(&self, reminder: &Reminder) -> String {
@@ -232,6 +246,9 @@ impl Prose<'_> {
     fn because(&self, reminder: &Reminder, by: Option<&Note>, named: fn(&Noted) -> String) -> String {
         let Some(by) = by else {
             return match reminder.state {
+                State::Cancelled | State::Superseded if reminder.reason.is_some() => {
+                    format!(": {}", reminder.reason.as_deref().unwrap_or_default())
+                }
                 State::Cancelled => ": the task ended, or lost its due date".to_owned(),
                 State::Superseded => ": its due date or rules changed".to_owned(),
                 _ => String::new(),
@@ -257,6 +274,8 @@ impl Prose<'_> {
             Kind::Completed => "the task was completed".to_owned(),
             Kind::Deleted => "the task was deleted".to_owned(),
             Kind::Created => "the task was created".to_owned(),
+            Kind::Snoozed => "it was snoozed".to_owned(),
+            Kind::Acknowledged => "it was acknowledged".to_owned(),
             _ if fields == [Field::Cancelled] => "it was called off".to_owned(),
             _ if stated.is_empty() => "the task was changed".to_owned(),
             _ => format!("{} was changed", stated.join(" and ")),
@@ -292,6 +311,11 @@ fn field_name(field: Field) -> &'static str {
         Field::Acknowledged => "an acknowledgement",
         Field::Cancelled => "what is called off",
     }
+}
+
+/// What moves a reminder from its rule's instant.
+fn mover(reminder: &Reminder) -> &'static str {
+    if is_moved_by_wishes(reminder) { "what its user prefers" } else { "the window of its rule" }
 }
 
 /// `task_created from chat-api (event 3f1c…)`

@@ -33,7 +33,8 @@ fn record() -> Record {
 }
 
 fn told(record: &Record, now: i64) -> Value {
-    serde_json::to_value(why(&task("t"), record, &policy().policy, minute(now))).unwrap()
+    serde_json::to_value(why(&task("t"), record, &Rules { in_force: &policy(), user: None }, minute(now)))
+        .unwrap()
 }
 
 fn answers(record: &Record, now: i64) -> Vec<String> {
@@ -109,7 +110,10 @@ fn each_reminder_is_answered_by_where_it_stands() {
         reminder.moved_from = Some(reminder.fire_at);
         reminder.fire_at = minute(120);
     });
-    assert_eq!(moved, "fires at 24 Nov 2026 12:00:00 CET, moved there from 24 Nov 2026 11:00:00 CET");
+    assert_eq!(
+        moved,
+        "fires at 24 Nov 2026 12:00:00 CET, moved there from 24 Nov 2026 11:00:00 CET by the window of its rule"
+    );
     let expired = with(&|reminder| reminder.settle(State::Expired, late, Some("not sent".into())));
     assert_eq!(expired, "expired: not sent (it was for 24 Nov 2026 11:00:00 CET)");
     let doubt = with(&|reminder| {
