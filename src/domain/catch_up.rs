@@ -68,7 +68,10 @@ pub fn catch_up(
         })
         .collect();
     // The last of those of one instant: the order in which they were planned is the same in every life.
-    let latest = missed.iter().copied().max_by_key(|at| record.reminders[*at].fire_at);
+    let latest = missed.iter().copied().max_by_key(|at| {
+        let reminder = &record.reminders[*at];
+        (reminder.fire_at, reminder.instant())
+    });
     let (state, reason, spared) = match (choice, latest) {
         (_, None) => return false,
         (CatchUp::Skip, Some(_)) => (State::Expired, REASON_SKIPPED.to_owned(), None),
@@ -84,7 +87,7 @@ pub fn catch_up(
     }
     // When all have ended: none of them may keep the mark of its rule below another.
     for at in &ended {
-        record.plan_no_more(*at);
+        record.leave_behind(*at);
     }
     !ended.is_empty()
 }

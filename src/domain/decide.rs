@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::event::TaskId;
 use super::import::was_past;
-use super::plan::{LeftOut, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out};
+use super::plan::{LeftOut, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, plan};
 use super::record::Record;
 use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
@@ -56,11 +56,29 @@ pub fn replan(
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
     record.generation = rules.in_force.generation;
-    let expire_after = rules.in_force.policy.expire_after;
-    if record.task.recurrence().is_some() {
-        series::advance(task, record, expire_after, now, in_flight);
+    if record.task.recurrence().is_none() {
+        let planned = plan(task, record, rules);
+        return carry_out(task, record, &planned, rules, now, in_flight);
     }
-    let planned = series::without_stale(task, record, rules, now);
+    for _ in 0..series::ROUNDS_MAX {
+        series::advance(task, record, rules.in_force.policy.expire_after, now, in_flight);
+        let planned = series::without_stale(task, record, rules, now);
+        carry_out(task, record, &planned, rules, now, in_flight);
+        if !series::pass_over(record, &planned, now) {
+            break;
+        }
+    }
+}
+
+fn carry_out(
+    task: &TaskId,
+    record: &mut Record,
+    planned: &[Planned],
+    rules: &Rules<'_>,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) {
+    let expire_after = rules.in_force.policy.expire_after;
     let called_off =
         if record.task.called_off.is_empty() { Vec::new() } else { left_out(task, record, rules) };
     let by = record.history.latest();
@@ -85,7 +103,7 @@ pub fn replan(
             .iter_mut()
             .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
         match known {
-            Some(reminder) => call_for(reminder, &planned, by, expire_after, now),
+            Some(reminder) => call_for(reminder, planned, by, expire_after, now),
             None => {
                 let mut reminder = Reminder {
                     moved_from: planned.moved_from,
@@ -121,7 +139,7 @@ pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Times
 /// A reminder that is due is not sent, because its user does not wish it: for good, whatever the user wishes later.
 pub fn release(reminder: &mut Reminder, reason: &str, now: Timestamp) {
     if reminder.maybe_out {
-        reminder.settle(State::Published, now, Some(REASON_UNKNOWN.into()));
+        reminder.settle(State::Published, now, Some(format!("{REASON_UNKNOWN}; {reason}")));
     } else {
         reminder.settle(State::Cancelled, now, Some(reason.into()));
     }
@@ -129,8 +147,9 @@ pub fn release(reminder: &mut Reminder, reason: &str, now: Timestamp) {
 
 /// Whether [`release`] has ended a reminder.
 fn is_released(reminder: &Reminder) -> bool {
-    reminder.state == State::Cancelled
-        && matches!(reminder.reason.as_deref(), Some(REASON_MUTED | REASON_QUIET))
+    let reason = reminder.reason.as_deref().unwrap_or_default();
+    matches!(reminder.state, State::Cancelled | State::Published)
+        && (reason.ends_with(REASON_MUTED) || reason.ends_with(REASON_QUIET))
 }
 
 /// Settles one attempt of a pending reminder.
@@ -226,7 +245,7 @@ fn call_for(
         }
         State::Published if !reminder.maybe_out => {}
         State::Published | State::Cancelled | State::Superseded | State::Expired => {
-            let is_over = was_past(reminder, planned.fire_at) || is_released(reminder);
+            let is_over = was_past(reminder, planned.instant()) || is_released(reminder);
             if planned.is_born_expired() || too_late || is_over {
                 return;
             }

@@ -19,8 +19,16 @@ pub const REASON_PAST_AT_IMPORT: &str = "it was past when it was imported";
 /// A series goes on after the import: what it would have made until then is left out.
 pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -> usize {
     let mut past = Vec::new();
-    for reminder in record.reminders.iter_mut().filter(|r| r.fire_at <= arrived) {
-        let known = before.iter().find(|b| b.occurrence == reminder.occurrence && b.rule == reminder.rule);
+    for reminder in record.reminders.iter_mut().filter(|r| r.is_past(arrived)) {
+        // One that its user wishes earlier than that is still ahead, and goes out when its rule says.
+        if reminder.instant() > arrived {
+            if reminder.state == State::Pending && !before.iter().any(|b| is_same(b, reminder)) {
+                reminder.fire_at = reminder.instant();
+                reminder.moved_from = None;
+            }
+            continue;
+        }
+        let known = before.iter().find(|b| is_same(b, reminder));
         let is_imported = match (known.map(|known| known.state), reminder.state) {
             (None, State::Pending | State::Expired) => true,
             // Called for again, by the import.
@@ -38,7 +46,11 @@ pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -
     past.len()
 }
 
-/// Whether a reminder that is to fire at `fire_at` was past when it was imported. Whatever is heard of its task later
+fn is_same(one: &Reminder, other: &Reminder) -> bool {
+    one.occurrence == other.occurrence && one.rule == other.rule
+}
+
+/// Whether a reminder whose rule names `fire_at` was past when it was imported. Whatever is heard of its task later
 /// changes nothing about that, unless it puts the instant elsewhere.
 pub(super) fn was_past(reminder: &Reminder, fire_at: Timestamp) -> bool {
     reminder.state == State::Expired

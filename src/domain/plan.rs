@@ -105,15 +105,21 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     let actions = actions::Actions::of(id, record, dates.as_ref(), &planned);
     planned.extend(actions.snoozed.filter(|_| task.is_open()));
     if let Some(dates) = &dates {
-        let nags = nags::after_due(id, record, dates, done_with, actions.acknowledged, rules);
+        let nags = nags::after_due(id, record, dates, done_with, &actions, rules);
         planned.extend(nags.into_iter().filter(|nag| actions.lets_pass(nag, dates, &mut left_out)));
     }
+    limits::leave_what_went_out(record, &mut planned, &mut left_out);
     limits::keep(&mut planned, &mut left_out);
     cancelled::leave_out(id, task, &mut planned, &mut left_out);
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
-    window::spread(id, &rules.in_force.policy.windows, &mut planned);
     if let Some(user) = rules.user {
         quiet::move_all(&mut planned, task, user, rules);
+        if let Some(dates) = &dates {
+            quiet::go_on_to_the_last(&mut planned, dates);
+        }
+    }
+    if rules.user.is_none_or(|user| user.quiet().is_none()) {
+        window::spread(id, &rules.in_force.policy.windows, &mut planned);
     }
     (planned, left_out)
 }

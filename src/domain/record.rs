@@ -64,29 +64,29 @@ impl Record {
             let Some(at) = self.oldest_forgettable(now).or_else(|| self.oldest_above_hard_max()) else {
                 return;
             };
-            if self.reminders[at].instant() <= now {
-                self.plan_no_more(at);
+            if self.reminders[at].is_past(now) {
+                self.leave_behind(at);
             }
             self.reminders.remove(at);
         }
     }
 
     /// Marks the settled reminder at this place as one that must not be planned again, short of any pending one of its
-    /// rule.
-    pub(super) fn plan_no_more(&mut self, at: usize) {
-        let (rule, fire_at) = (self.reminders[at].rule, self.reminders[at].fire_at);
+    /// rule. The mark is the instant that the rule names, wherever the reminder was moved: that is what a plan compares.
+    pub(super) fn leave_behind(&mut self, at: usize) {
+        let (rule, instant) = (self.reminders[at].rule, self.reminders[at].instant());
         let pending = self.reminders.iter().filter(|r| r.state == State::Pending && r.rule == rule);
-        let before_pending = pending.map(|r| Timestamp::from_millis(r.fire_at.millis() - 1)).min();
-        self.raise_low_water(rule, fire_at.min(before_pending.unwrap_or(Timestamp::MAX)));
+        let before_pending = pending.map(|r| Timestamp::from_millis(r.instant().millis() - 1)).min();
+        self.raise_low_water(rule, instant.min(before_pending.unwrap_or(Timestamp::MAX)));
     }
 
     fn oldest_forgettable(&self, now: Timestamp) -> Option<usize> {
         let forgettable = |r: &Reminder| match r.state {
             State::Pending => false,
             // Taken back before it was due: planned again it is simply new.
-            State::Cancelled | State::Superseded if r.fire_at > now => true,
+            State::Cancelled | State::Superseded if !r.is_past(now) => true,
             _ => {
-                r.fire_at <= now
+                r.is_past(now)
                     && self
                         .reminders
                         .iter()
@@ -115,7 +115,9 @@ impl Record {
             return;
         }
         if self.low_water.len() == LOW_WATER_MAX
-            && let Some(oldest) = (0..LOW_WATER_MAX).min_by_key(|at| self.low_water[*at].1)
+            // A mark of a rule that comes again is needed as long as its series goes on.
+            && let Some(oldest) =
+                (0..LOW_WATER_MAX).min_by_key(|at| (self.low_water[*at].0.comes_again(), self.low_water[*at].1))
         {
             self.low_water.remove(oldest);
         }

@@ -97,6 +97,14 @@ pub enum Rule {
     Snooze(Timestamp),
 }
 
+impl Rule {
+    /// Whether it makes a reminder of every occurrence.
+    #[must_use]
+    pub fn comes_again(self) -> bool {
+        matches!(self, Self::Offset(_) | Self::Nag(_))
+    }
+}
+
 impl fmt::Display for Rule {
     /// `offset:15`, `at:2026-11-24T09:00:00.000Z`, `nag:2` or `snooze:2026-11-24T09:10:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,6 +217,12 @@ impl Reminder {
             planned_by: None,
             ended_by: None,
         }
+    }
+
+    /// Whether its time has come, where it was moved to or by its rule.
+    #[must_use]
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        self.fire_at.min(self.instant()) <= now
     }
 
     /// The instant that its rule names, wherever it was moved.

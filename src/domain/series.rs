@@ -150,6 +150,14 @@ impl Series {
         best.map_or_else(|| stop.told(self), |(_, moment)| Next::At(moment))
     }
 
+    /// Whether no day of any year is as the rule says, as far as a search from a leap year finds out.
+    #[must_use]
+    pub fn never_comes(&self) -> bool {
+        const LEAP_YEAR: Timestamp = Timestamp::from_millis(946_684_800_000);
+        let first = Moment::new(Due::Instant(LEAP_YEAR), Zone::UTC);
+        matches!(self.next_after(first, Zone::UTC, NaiveTime::MIN, LEAP_YEAR), Next::GaveUp(_))
+    }
+
     /// Whether `moment` is an occurrence of the series that began with `first`.
     #[must_use]
     pub fn is_occurrence(&self, first: Moment, zone: Zone, date_only: NaiveTime, moment: Moment) -> bool {

@@ -128,7 +128,9 @@ pub(super) fn recurrence(value: &Value) -> Result<Option<String>, String> {
     if rule.len() > RECURRENCE_MAX_BYTES {
         return Err(format!("it is longer than {RECURRENCE_MAX_BYTES} bytes"));
     }
-    Series::parse(&rule)?;
+    if Series::parse(&rule)?.never_comes() {
+        return Err("it never comes: no day is as it says".to_owned());
+    }
     Ok(Some(rule))
 }
 

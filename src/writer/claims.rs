@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::group::{Group, claim_record};
 use super::queue::Lane;
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
-use crate::domain::catch_up::MISSED_AFTER;
+use crate::domain::catch_up::{MISSED_AFTER, is_missed};
 use crate::domain::decide::{self, Attempt};
 use crate::domain::digest::may_join;
 use crate::domain::{Record, Reminder, ReminderId, Rules, State, TaskId, let_go};
@@ -141,9 +141,10 @@ impl Group<'_> {
             }
         }
         // What goes out together is spread already, and is found together at its instant alone.
+        // What was missed is paced all the same.
         let held = |reminder: &Reminder| {
             was_in.is_none()
-                && !may_join(reminder)
+                && (!may_join(reminder) || (reminder.within.is_none() && is_missed(reminder, now)))
                 && self.core.pacing.borrow_mut().hold(entry, &record.task, reminder, now)
         };
         let claimed = claimed.filter(|reminder| !held(reminder)).map(|reminder| Claimed {
@@ -153,6 +154,9 @@ impl Group<'_> {
             user,
             reminder,
         });
+        if claimed.is_some() {
+            self.effects.claiming.insert(id);
+        }
         if dirty {
             self.plan_next(task, &mut record)?;
             self.put(task, record)?;

@@ -152,7 +152,7 @@ impl Core {
     fn take_back_claims(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let claims = self.store.claims()?;
         let mut lost: HashSet<ReminderId> = claims.iter().flat_map(|c| c.reminders.iter().copied()).collect();
-        let mut after = None;
+        let (mut after, mut goes_on) = (None, HashSet::new());
         while !lost.is_empty() {
             let entries = self.store.pending(after, STEP_MAX)?;
             let Some(last) = entries.last() else { break };
@@ -162,9 +162,22 @@ impl Core {
                 let Some(mut record) = group.readable(&entry.task)? else { continue };
                 if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
                     lose_attempt(reminder, now);
-                    group.plan_next(&entry.task, &mut record)?;
+                    if record.task.recurrence().is_some() {
+                        goes_on.insert(entry.task.clone());
+                    }
                     group.put(&entry.task, record)?;
                 }
+            }
+            let staged = group.finish();
+            self.store.commit(&staged.batch)?;
+            self.apply(staged);
+        }
+        // When all that may have gone out is known to: a plan must not take one of them for never sent.
+        for task in goes_on {
+            let mut group = Group::begin(self, now);
+            if let Some(mut record) = group.readable(&task)? {
+                group.plan_next(&task, &mut record)?;
+                group.put(&task, record)?;
             }
             let staged = group.finish();
             self.store.commit(&staged.batch)?;

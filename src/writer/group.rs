@@ -35,6 +35,8 @@ pub(super) struct Group<'a> {
 #[derive(Default)]
 pub(super) struct Effects {
     pub(super) claimed: Vec<(u64, Vec<(ReminderId, TaskId)>)>,
+    /// Those whose attempt begins in this group, from the moment that is decided.
+    pub(super) claiming: HashSet<ReminderId>,
     pub(super) settled: HashSet<u64>,
     pub(super) scanned_to: Option<IndexKey>,
     pub(super) outbox_taken: HashMap<u64, OutboxEntry>,
@@ -136,7 +138,7 @@ impl<'a> Group<'a> {
 
     /// Whether an attempt of `reminder` is under way, as far as this group goes.
     pub(super) fn is_in_flight(&self, reminder: &ReminderId) -> bool {
-        if self.effects.claimed.iter().any(|(_, claimed)| claimed.iter().any(|(id, _)| id == reminder)) {
+        if self.effects.claiming.contains(reminder) {
             return true;
         }
         self.core.in_flight.contains(reminder)
@@ -192,6 +194,7 @@ impl Core {
     pub(super) fn apply(&mut self, folded: Folded) {
         let Effects {
             claimed,
+            claiming: _,
             settled,
             scanned_to,
             outbox_taken,

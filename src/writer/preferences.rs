@@ -46,6 +46,7 @@ impl Group<'_> {
     ) -> Result<Outcome, StoreError> {
         let known = match self.users.get(&change.user) {
             Some(Some(known)) => Some(Arc::clone(known)),
+            Some(None) if self.has_erased(&change.user) => None,
             // What could not be read is not to be overwritten unseen.
             Some(None) | None => self.core.store.preferences(&change.user)?.map(Arc::new),
         };
@@ -76,6 +77,11 @@ impl Group<'_> {
         self.batch.push(Op::PutPreferences(change.user.clone(), Box::new(preferences.clone())));
         self.users.insert(change.user.clone(), Some(Arc::new(preferences)));
         Ok(applied.outcome)
+    }
+
+    /// Whether this very group has removed the wishes of `user`: the store still has them.
+    fn has_erased(&self, user: &str) -> bool {
+        self.batch.ops().iter().any(|op| matches!(op, Op::RemovePreferences(erased) if erased == user))
     }
 
     /// Looks at the next [`STEP_MAX`] tasks of the pass and plans anew those whose users have preferences.

@@ -6,14 +6,18 @@
 
 use std::time::Duration;
 
-use super::{begin_attempt, is_too_late};
+use super::{begin_attempt, is_released, is_too_late};
 use crate::domain::catch_up::{MISSED_AFTER, is_missed};
 use crate::domain::event::TaskId;
 use crate::domain::plan::dates::Dates;
 use crate::domain::plan::{Planned, Rules, occurrence, plan};
 use crate::domain::record::Record;
-use crate::domain::reminder::{ReminderId, Rule, State};
+use crate::domain::reminder::{Reminder, ReminderId, Rule, State};
 use crate::domain::time::Timestamp;
+
+/// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one.
+/// As many occurrences of an hourly rule as a day and its night have may be moved to one instant that is past.
+pub(super) const ROUNDS_MAX: usize = 64;
 
 /// Ends what has come too late and leaves behind what is settled and past.
 pub(super) fn advance(
@@ -30,11 +34,23 @@ pub(super) fn advance(
             let _ = begin_attempt(reminder, expire_after, now);
         }
     }
-    let settled = record.reminders.iter().filter(|r| !is_pending(r.state) && r.instant() <= now);
-    let marks: Vec<_> = settled.filter(|r| comes_again(r.rule)).map(|r| (r.rule, r.instant())).collect();
-    for (rule, mark) in marks {
-        record.raise_low_water(rule, mark);
+    for at in 0..record.reminders.len() {
+        if is_behind(&record.reminders[at], now) {
+            record.leave_behind(at);
+        }
     }
+}
+
+/// Whether a reminder has settled an occurrence. One that left the plan has not: it comes back if the plan calls for it
+/// again, as it does in a task that comes once.
+fn is_behind(reminder: &Reminder, now: Timestamp) -> bool {
+    let is_over = match reminder.state {
+        State::Published => !reminder.maybe_out || is_released(reminder),
+        State::Expired => true,
+        State::Cancelled => is_released(reminder),
+        State::Pending | State::Superseded => false,
+    };
+    is_over && reminder.rule.comes_again() && reminder.is_past(now)
 }
 
 /// The plan, in which no rule stands at an occurrence that could only expire.
@@ -45,9 +61,6 @@ pub(super) fn without_stale(
     now: Timestamp,
 ) -> Vec<Planned> {
     let planned = plan(task, record, rules);
-    if record.task.recurrence().is_none() {
-        return planned;
-    }
     let expire_after = rules.in_force.policy.expire_after;
     let is_known = |record: &Record, planned: &Planned| {
         record.reminders.iter().any(|r| r.rule == planned.rule && r.occurrence == planned.occurrence)
@@ -55,24 +68,48 @@ pub(super) fn without_stale(
     // The stated due date always gets its reminder, if only as an expired one.
     let first = occurrence(&record.task, rules);
     let is_stale = |record: &Record, planned: &Planned| {
-        comes_again(planned.rule)
+        planned.rule.comes_again()
             && planned.occurrence != first
             && is_too_late(planned.fire_at, expire_after, now)
             && !planned.is_born_expired()
             && !is_known(record, planned)
     };
-    let stale: Vec<Rule> = planned.iter().filter(|p| is_stale(record, p)).map(|p| p.rule).collect();
-    if stale.is_empty() {
-        return planned;
+    let mut planned = planned;
+    // What is moved to an earlier instant is stale for longer than its rule's instant.
+    for _ in 0..ROUNDS_MAX {
+        let stale: Vec<_> =
+            planned.iter().filter(|p| is_stale(record, p)).map(|p| (p.rule, p.instant())).collect();
+        if stale.is_empty() {
+            break;
+        }
+        for (rule, instant) in stale {
+            record.raise_low_water(rule, instant.max(now.minus(expire_after)));
+        }
+        planned = plan(task, record, rules);
     }
-    for rule in stale {
-        record.raise_low_water(rule, now.minus(expire_after));
-    }
-    plan(task, record, rules)
+    planned
 }
 
-/// Takes each rule that has missed its reminder on to the last occurrence it has missed; true if that changed anything.
-/// What is planned of an earlier one is superseded by it, and those in between were never planned.
+/// Leaves behind what was called for and has come to nothing, being past: expired at once, or ended before and not to
+/// come back. True if it left anything behind, so that the next one must be planned.
+pub(super) fn pass_over(record: &mut Record, planned: &[Planned], now: Timestamp) -> bool {
+    let mut changed = false;
+    for planned in planned.iter().filter(|planned| planned.rule.comes_again()) {
+        let is_it = |r: &Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
+        let Some(at) = record.reminders.iter().position(is_it) else { continue };
+        let reminder = &record.reminders[at];
+        if reminder.state != State::Pending && reminder.is_past(now) {
+            let before = record.low_water(planned.rule);
+            record.leave_behind(at);
+            changed |= record.low_water(planned.rule) > before;
+        }
+    }
+    changed
+}
+
+/// Takes each rule that has missed its reminder on to the last occurrence it has missed, if the plan then calls for that;
+/// true if it changed anything. What is planned of an earlier one is superseded by it, and those in between were never
+/// planned.
 pub fn to_last_missed(
     task: &TaskId,
     record: &mut Record,
@@ -85,9 +122,10 @@ pub fn to_last_missed(
     };
     let last_missed =
         now.millis().saturating_sub(i64::try_from(MISSED_AFTER.as_millis()).unwrap_or(i64::MAX));
-    let mut marks = Vec::new();
-    for reminder in &mut record.reminders {
-        let Some(occurrence) = reminder.occurrence.filter(|_| comes_again(reminder.rule)) else { continue };
+    let mut changed = false;
+    for at in 0..record.reminders.len() {
+        let reminder = &record.reminders[at];
+        let Some(occurrence) = reminder.occurrence.filter(|_| reminder.rule.comes_again()) else { continue };
         if !is_missed(reminder, now) || in_flight(&reminder.id(task)) {
             continue;
         }
@@ -96,21 +134,21 @@ pub fn to_last_missed(
         let Some(last) = dates.until(Timestamp::from_millis(last_missed.saturating_sub(after))) else {
             continue;
         };
-        let at = dates.instant(last).millis().saturating_add(after);
-        if last != occurrence && at > reminder.instant().millis() {
-            let instead = ReminderId::of(task, Some(last), reminder.rule);
-            let reason = format!("missed; {instead} of the occurrence {last} comes instead");
-            reminder.settle(State::Superseded, now, Some(reason));
-            marks.push((reminder.rule, Timestamp::from_millis(at - 1)));
+        let instant = dates.instant(last).millis().saturating_add(after);
+        if last == occurrence || instant <= reminder.instant().millis() {
+            continue;
         }
+        let (rule, former) = (reminder.rule, record.low_water.clone());
+        record.raise_low_water(rule, Timestamp::from_millis(instant - 1));
+        // It may have been called off, or have no such reminder.
+        if !plan(task, record, rules).iter().any(|p| p.rule == rule && p.occurrence == Some(last)) {
+            record.low_water = former;
+            continue;
+        }
+        let instead = ReminderId::of(task, Some(last), rule);
+        let reason = format!("missed; {instead} of the occurrence {last} comes instead");
+        record.reminders[at].settle(State::Superseded, now, Some(reason));
+        changed = true;
     }
-    for (rule, mark) in &marks {
-        record.raise_low_water(*rule, *mark);
-    }
-    !marks.is_empty()
-}
-
-/// Whether `rule` makes a reminder of every occurrence.
-fn comes_again(rule: Rule) -> bool {
-    matches!(rule, Rule::Offset(_) | Rule::Nag(_))
+    changed
 }

@@ -75,21 +75,23 @@ impl Actions {
         dates: &Dates,
         left_out: &mut Vec<(Planned, LeftOut)>,
     ) -> bool {
+        let held = self.holds(nag, dates);
+        left_out.extend(held.map(|why| (*nag, why)));
+        held.is_none()
+    }
+
+    /// Why a reminder after due is not called for any more.
+    pub(super) fn holds(&self, nag: &Planned, dates: &Dates) -> Option<LeftOut> {
         let due = nag.occurrence.map(|occurrence| dates.instant(occurrence));
         let held_back = |snooze: Planned| {
             !snooze.is_born_expired()
                 && snooze.occurrence == nag.occurrence
                 && nag.instant() < snooze.instant()
         };
-        let why = if self.acknowledged.is_some_and(|to| due <= Some(to)) {
-            LeftOut::Acknowledged
-        } else if self.snoozed.is_some_and(held_back) {
-            LeftOut::Snoozed
-        } else {
-            return true;
-        };
-        left_out.push((*nag, why));
-        false
+        if self.acknowledged.is_some_and(|to| due <= Some(to)) {
+            return Some(LeftOut::Acknowledged);
+        }
+        self.snoozed.is_some_and(held_back).then_some(LeftOut::Snoozed)
     }
 }
 
@@ -128,7 +130,7 @@ impl Aims<'_> {
     /// and whether it was ever planned depends on the order of events.
     fn seen(&self) -> impl Iterator<Item = (Option<Moment>, Rule, Timestamp)> {
         let sent = self.record.reminders.iter().filter(|r| r.state == State::Published);
-        let sent = sent.map(|r| (r.occurrence, r.rule, r.instant()));
+        let sent = sent.map(|r| (r.occurrence, r.rule, r.fire_at));
         let live = self.planned.iter().filter(|planned| !planned.is_born_expired());
         sent.chain(live.map(|p| (p.occurrence, p.rule, p.instant())))
     }

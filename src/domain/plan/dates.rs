@@ -4,6 +4,7 @@
 //! done with. Rules ask it for the occurrence that they make a reminder of next; a rule that does not parse, or that
 //! is not to be followed, is as good as none.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use chrono::NaiveTime;
@@ -28,6 +29,8 @@ pub(in crate::domain) struct Dates {
     pub(in crate::domain) first_since: Timestamp,
     series: Option<Following>,
     date_only: NaiveTime,
+    /// A search that found nothing within its bounds is not repeated for every rule: each costs as much.
+    gave_up: Cell<bool>,
 }
 
 /// A recurrence rule that is followed.
@@ -49,7 +52,13 @@ impl Dates {
         let series =
             task.recurrence().and_then(|rule| Following::read(rule, task, (zone, zone_since), rules));
         let date_only = rules.in_force.policy.date_only;
-        Some(Self { first: Moment::new(due, zone), first_since, series, date_only })
+        Some(Self {
+            first: Moment::new(due, zone),
+            first_since,
+            series,
+            date_only,
+            gave_up: Cell::new(false),
+        })
     }
 
     /// When `occurrence` is due.
@@ -134,7 +143,12 @@ impl Dates {
 
     fn next(&self, floor: Timestamp) -> Option<Next> {
         let Following { series, zone, .. } = self.series.as_ref()?;
-        Some(series.next_after(self.first, *zone, self.date_only, floor))
+        if self.gave_up.get() {
+            return None;
+        }
+        let next = series.next_after(self.first, *zone, self.date_only, floor);
+        self.gave_up.set(matches!(next, Next::GaveUp(_)));
+        Some(next)
     }
 }
 

@@ -4,6 +4,8 @@
 
 use super::Planned;
 use crate::domain::event::LIST_MAX;
+use crate::domain::record::Record;
+use crate::domain::reminder::{Reminder, State};
 
 /// Most reminders planned of one task at once: as many as its offsets, its explicit times and its nags may be, so that
 /// a record stays far below what one value of the store may be. Plain reminders come first and nags last, so it is
@@ -37,6 +39,27 @@ impl LeftOut {
             Self::Snoozed => "it would come before the snooze ends",
         }
     }
+}
+
+/// Leaves out what would come a second time: of a series the rule that reminded at the same instant has gone on since.
+pub(super) fn leave_what_went_out(
+    record: &Record,
+    planned: &mut Vec<Planned>,
+    left_out: &mut Vec<(Planned, LeftOut)>,
+) {
+    if record.task.recurrence().is_none() {
+        return;
+    }
+    let went_out = |planned: &Planned| {
+        let is_it = |r: &&Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
+        let other = |r: &&Reminder| r.state == State::Published && r.instant() == planned.instant();
+        !planned.rule.comes_again()
+            && !record.reminders.iter().any(|r| is_it(&r))
+            && record.reminders.iter().any(|r| other(&r))
+    };
+    let (twice, once): (Vec<_>, Vec<_>) = planned.drain(..).partition(went_out);
+    left_out.extend(twice.into_iter().map(|planned| (planned, LeftOut::SameInstant)));
+    *planned = once;
 }
 
 /// Keeps what is worth a reminder. Of two at one instant the first stays, if they are of one occurrence or an

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::actions::Actions;
 use super::cancelled::is_off_alone;
 use super::dates::Dates;
 use super::{Planned, Rules};
@@ -18,13 +19,13 @@ use crate::domain::time::Timestamp;
 const LOOK_AHEAD: usize = 8;
 
 /// What the task calls for after due: of each number the stated due date's, and the next that is not behind. Occurrences
-/// due up to `done_with` are done, those up to `acknowledged` need no look ahead.
+/// due up to `done_with` are done, and those that were acknowledged need no look ahead.
 pub(super) fn after_due(
     id: &TaskId,
     record: &Record,
     dates: &Dates,
     done_with: Timestamp,
-    acknowledged: Option<Timestamp>,
+    actions: &Actions,
     rules: &Rules<'_>,
 ) -> Vec<Planned> {
     let (task, in_force) = (&record.task, rules.in_force);
@@ -53,14 +54,14 @@ pub(super) fn after_due(
             .max(record.low_water(rule))
             .minus(wait)
             .max(done_with)
-            .max(acknowledged.unwrap_or(done_with));
+            .max(actions.acknowledged.unwrap_or(done_with));
         let later = |occurrence: &Moment| dates.after(dates.instant(*occurrence));
         planned.extend(of(dates.first));
         // Of occurrences called off alone there are as many at most as entries; the series goes on behind them.
         let look_ahead = LOOK_AHEAD + task.called_off.len();
         for nag in std::iter::successors(dates.after(floor), later).take(look_ahead).filter_map(of) {
             planned.extend(Some(nag).filter(|nag| nag.occurrence != Some(dates.first)));
-            if !is_off_alone(id, task, &nag) {
+            if !is_off_alone(id, task, &nag) && actions.holds(&nag, dates).is_none() {
                 break;
             }
         }

@@ -16,6 +16,8 @@
 
 use std::time::Duration;
 
+use super::dates::Dates;
+use super::window::whole_second;
 use super::{Planned, Rules};
 use crate::domain::due::Zone;
 use crate::domain::event::{Field, Priority};
@@ -52,6 +54,27 @@ pub(super) fn move_all(planned: &mut [Planned], task: &Task, user: &Preferences,
     }
 }
 
+/// Of the occurrences of one rule that wait for the same end of quiet hours the last one is told of.
+pub(super) fn go_on_to_the_last(planned: &mut [Planned], dates: &Dates) {
+    if dates.later_since().is_none() {
+        return;
+    }
+    for planned in planned.iter_mut().filter(|p| p.rule.comes_again() && p.fire_at > p.instant()) {
+        let Some(occurrence) = planned.occurrence else { continue };
+        let instant = planned.instant().millis();
+        // How long after due the rule reminds; negative before.
+        let after = instant.saturating_sub(dates.instant(occurrence).millis());
+        let end = Timestamp::from_millis(planned.fire_at.millis().saturating_sub(after).saturating_sub(1));
+        let Some(last) = dates.until(end).filter(|last| *last != occurrence) else { continue };
+        let at = dates.instant(last).millis().saturating_add(after);
+        // Not into the spread behind the end: what is due then goes out by itself.
+        if at > instant && Timestamp::from_millis(at) < whole_second(planned.fire_at) {
+            planned.occurrence = Some(last);
+            planned.moved_from = Some(Timestamp::from_millis(at));
+        }
+    }
+}
+
 /// Why a reminder of `task` that is due is not sent, by the wishes of its user; `None` where it is.
 #[must_use]
 pub fn let_go(task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Option<&'static str> {
@@ -70,12 +93,14 @@ fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) 
     if !is_movable(task, planned.rule) {
         return None;
     }
-    let (instant, zone) = (planned.fire_at, zone_of(user, rules));
+    let (instant, zone) = (planned.instant(), zone_of(user, rules));
+    // What comes after due must not come before it.
+    let may_be_earlier = !matches!(planned.rule, Rule::Nag(_));
     let after = |wish: WishField| came_to_be(planned, task, user, rules).max(user.since(wish));
     let spread = offset(task.user().unwrap_or_default(), rules.in_force.policy.spread);
     let digest = user.digest().filter(|digest| task.priority() < digest.below);
     let listed = digest.map(|digest| last_at_or_before(digest.at, zone, instant).plus(spread));
-    if let Some(at) = listed.filter(|at| *at > after(WishField::Digest)) {
+    if let Some(at) = listed.filter(|at| may_be_earlier && *at > after(WishField::Digest)) {
         return Some(at);
     }
     let quiet = user.quiet()?;
@@ -83,7 +108,7 @@ fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) 
     let before = start.minus(EARLIER_BY).minus(spread);
     match quiet.mode() {
         QuietMode::Drop => None,
-        QuietMode::Earlier if before > after(WishField::Quiet) => Some(before),
+        QuietMode::Earlier if may_be_earlier && before > after(WishField::Quiet) => Some(before),
         QuietMode::Earlier | QuietMode::Defer => Some(end.plus(spread)),
     }
 }

@@ -19,15 +19,16 @@ pub(super) fn spread(id: &TaskId, windows: &[(u32, Duration)], planned: &mut [Pl
         let Rule::Offset(minutes) = planned.rule else { continue };
         let Some((_, window)) = windows.iter().find(|(of, _)| *of == minutes) else { continue };
         let moved = whole_second(planned.fire_at.minus(place(id, planned, *window)));
-        if moved > planned.birth && moved < planned.fire_at {
-            planned.moved_from.get_or_insert(planned.fire_at);
+        // What its user's wishes moved stays there.
+        if planned.moved_from.is_none() && moved > planned.birth && moved < planned.fire_at {
+            planned.moved_from = Some(planned.fire_at);
             planned.fire_at = moved;
         }
     }
 }
 
 /// The start of its second: what wishes moved lies between two of them, and these are told apart by it.
-fn whole_second(at: Timestamp) -> Timestamp {
+pub(super) fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis() - at.millis().rem_euclid(1000))
 }
 

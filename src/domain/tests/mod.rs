@@ -18,6 +18,7 @@ mod quiet;
 mod replanning;
 mod retry;
 mod series;
+mod series_laws;
 mod stamps;
 mod wall;
 mod why;

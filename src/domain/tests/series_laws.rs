@@ -1,0 +1,115 @@
+//! What holds of every series, whatever its user wishes and whenever it is looked at.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::tests::preferences::wishes;
+
+const HOUR: i64 = 60;
+const DAY: i64 = 24 * HOUR;
+
+/// What a person or the world does to the task between two looks.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// So many minutes pass, and what is due goes out.
+    Fire(i64),
+    /// So many minutes pass, and nobody looks.
+    Miss(i64),
+    /// The title changes, which must change nothing.
+    Retitle,
+    /// It is completed and reopened.
+    Reopen,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..3 * DAY).prop_map(Step::Fire),
+        1 => (1..3 * DAY).prop_map(Step::Miss),
+        1 => Just(Step::Retitle),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+fn any_wishes() -> impl Strategy<Value = Option<Wish>> {
+    let time = |hour: i64| TimeOfDay::from_minutes(u16::try_from(hour * 60).unwrap()).unwrap();
+    let mode = prop_oneof![Just(QuietMode::Defer), Just(QuietMode::Earlier), Just(QuietMode::Drop)];
+    let quiet = mode.prop_map(move |mode| Wish::Quiet(Quiet::new(time(22), time(7), mode).ok()));
+    let digest = Just(Wish::Digest(Some(Digest { at: time(7), below: Priority::High })));
+    prop_oneof![Just(None), quiet.prop_map(Some), digest.prop_map(Some)]
+}
+
+fn any_rule() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just(r#""FREQ=HOURLY""#), Just(r#"{"frequency":"daily"}"#), Just(r#"{"frequency":"weekly"}"#)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn an_open_series_always_has_its_next_reminder_and_sends_none_twice(
+        rule in any_rule(),
+        wish in any_wishes(),
+        window in prop_oneof![Just(None), Just(Some(Duration::from_secs(300)))],
+        told in -10 * DAY..0,
+        steps in proptest::collection::vec(any_step(), 1..30),
+    ) {
+        let mut in_force = policy();
+        in_force.policy.windows = window.map(|window| (0, window)).into_iter().collect();
+        let user = wishes(&wish.map(|wish| (minute(-30 * DAY), wish)).into_iter().collect::<Vec<_>>());
+        let rules = Rules { in_force: &in_force, user: Some(&user) };
+        let statements = [
+            Statement::User(Some("u".into())),
+            due(minute(told + 60)),
+            offsets(&[0, 30]),
+            Statement::Recurrence(Some(rule.into())),
+        ];
+        let mut record = Record { task: merged(&[created(minute(told), &statements)]), ..Record::default() };
+        let mut now = 0;
+        let mut sent = HashSet::new();
+        let plan_at = |record: &mut Record, now: i64| {
+            decide::replan(&task("t"), record, &rules, minute(now), &|_| false);
+        };
+        plan_at(&mut record, now);
+        for step in steps {
+            match step {
+                Step::Fire(minutes) => {
+                    now += minutes;
+                    // A worker that looks all the time: what is due goes out before the next is.
+                    for _ in 0..400 {
+                        let due = record.reminders.iter_mut().filter(|r| r.state == State::Pending);
+                        let Some(due) = due.filter(|r| r.fire_at <= minute(now)).min_by_key(|r| r.fire_at) else { break };
+                        let at = due.fire_at;
+                        prop_assert!(sent.insert((due.occurrence, due.rule)), "twice: {} {:?}", due.rule, due.occurrence);
+                        due.settle(State::Published, at, None);
+                        decide::replan(&task("t"), &mut record, &rules, at, &|_| false);
+                        record.trim(at);
+                    }
+                    plan_at(&mut record, now);
+                }
+                Step::Miss(minutes) => {
+                    now += minutes;
+                    plan_at(&mut record, now);
+                }
+                Step::Retitle => {
+                    record.task.apply(&updated(minute(now), &[title(&now.to_string())]), minute(now));
+                    plan_at(&mut record, now);
+                }
+                Step::Reopen => {
+                    record.task.apply(&event(Kind::Completed, minute(now)), minute(now));
+                    plan_at(&mut record, now);
+                    let open = Statement::Status(Some(Status::Todo));
+                    record.task.apply(&updated(minute(now).plus(Duration::from_millis(1)), &[open]), minute(now + 1));
+                    now += 1;
+                    plan_at(&mut record, now);
+                }
+            }
+            for rule in [Rule::Offset(0), Rule::Offset(30)] {
+                let is_pending = |r: &&Reminder| r.state == State::Pending && r.rule == rule;
+                prop_assert_eq!(record.reminders.iter().filter(is_pending).count(), 1, "{} after {:?} at {}", rule, step, now);
+            }
+        }
+    }
+}
