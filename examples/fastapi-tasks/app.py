@@ -133,7 +133,9 @@ async def on_reminder(request: Request) -> dict:
     """Takes one delivery. The three words are all that Dapr knows; any other is taken for RETRY."""
     try:
         reminder = (await request.json())["data"]
-        event_id, task_id = reminder["event_id"], reminder["payload"]["task_id"]
+        event_id, payload = reminder["event_id"], reminder["payload"]
+        # A digest lists several of one user; everything else is about one task.
+        told = [(item["task_id"], {**reminder, "payload": item}) for item in payload.get("items", [payload])]
     except (ValueError, LookupError, TypeError):
         counts["unreadable"] += 1
         return {"status": "DROP"}  # it would be as unreadable the next time
@@ -142,7 +144,8 @@ async def on_reminder(request: Request) -> dict:
         return {"status": "SUCCESS"}
     seen[event_id] = None
     try:
-        await remind(task_id, reminder)
+        for task_id, one in told:
+            await remind(task_id, one)
     except Exception:
         log.exception("the reminder %s is not delivered yet", event_id)
         del seen[event_id]

@@ -1,6 +1,6 @@
 """Tests of what happens in two hours, in a second: they advance the clock of a `reminder-worker dev`.
 
-    REMINDER_WORKER=target/debug/reminder-worker python3 examples/time-travel/test_reminders.py
+    REMINDER_WORKER=target/release/reminder-worker python3 examples/time-travel/test_reminders.py
 
 starts a daemon of its own for the tests, with a store that goes with it. Set OPS_PORT and DAPR_HTTP_PORT instead to use
 one that runs; its time is then advanced for everybody who uses it. Needs Python 3.11 or newer and nothing else.

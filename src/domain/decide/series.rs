@@ -12,7 +12,7 @@ use crate::domain::event::TaskId;
 use crate::domain::plan::dates::Dates;
 use crate::domain::plan::{Planned, Rules, occurrence, plan};
 use crate::domain::record::Record;
-use crate::domain::reminder::{Reminder, ReminderId, Rule, State};
+use crate::domain::reminder::{Reminder, ReminderId, State};
 use crate::domain::time::Timestamp;
 
 /// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one.
