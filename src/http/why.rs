@@ -16,7 +16,9 @@ use super::api::Api;
 use super::problem::Problem;
 use super::query::PathText;
 use crate::domain::why::{What, nothing, timeline};
-use crate::domain::{Moment, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end};
+use crate::domain::{
+    Moment, Planned, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end,
+};
 
 /// What is said of a task that has no record.
 const UNKNOWN: &str = "no event of this task is kept; what could not be read is in /api/v1/quarantine";
@@ -100,7 +102,12 @@ pub fn why(task_id: &TaskId, record: &Record, rules: &Rules<'_>, now: Timestamp)
         state: None,
         sentence: prose.nothing(nothing),
     }));
-    answers.extend(left_out(task_id, record, rules).into_iter().map(|(planned, why)| AnswerShown {
+    // One that was planned once has its answer.
+    let is_new = |planned: &Planned| {
+        !record.reminders.iter().any(|r| r.rule == planned.rule && r.occurrence == planned.occurrence)
+    };
+    let left_out = left_out(task_id, record, rules).into_iter().filter(|(planned, _)| is_new(planned));
+    answers.extend(left_out.map(|(planned, why)| AnswerShown {
         reminder_id: None,
         rule: Some(planned.rule.to_string()),
         state: None,
