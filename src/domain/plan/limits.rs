@@ -51,11 +51,13 @@ pub(super) fn leave_what_went_out(
         return;
     }
     let went_out = |planned: &Planned| {
-        let is_it = |r: &&Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
-        let other = |r: &&Reminder| r.state == State::Published && r.instant() == planned.instant();
-        !planned.rule.comes_again()
-            && !record.reminders.iter().any(|r| is_it(&r))
-            && record.reminders.iter().any(|r| other(&r))
+        let mut sent = record
+            .reminders
+            .iter()
+            .filter(|r| r.state == State::Published && r.instant() == planned.instant())
+            .peekable();
+        let is_it = |r: &Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
+        !planned.rule.comes_again() && sent.peek().is_some() && !sent.any(is_it)
     };
     let (twice, once): (Vec<_>, Vec<_>) = planned.drain(..).partition(went_out);
     left_out.extend(twice.into_iter().map(|planned| (planned, LeftOut::SameInstant)));

@@ -219,3 +219,15 @@ fn the_last_occurrence_before_an_instant_is_found() {
     assert!(dates.contain(dates.after(minute(60)).unwrap()));
     assert!(!dates.contain(Moment::new(Due::Instant(minute(61)), Zone::UTC)));
 }
+
+#[test]
+fn an_explicit_time_at_the_instant_of_an_occurrence_reminds_no_second_time() {
+    let at = Statement::RemindAt(Some(vec![Due::Instant(minute(60 + DAY))]));
+    let event = created(minute(0), &[due(minute(60)), offsets(&[0]), at, recurs(DAILY)]);
+    let mut record = Record { task: merged(&[event]), ..Record::default() };
+    replanned(&mut record, &policy(), minute(0));
+    assert_eq!(fire_until(&mut record, minute(60)), [60]);
+    assert_eq!(fire_until(&mut record, minute(60 + DAY)), [60 + DAY]);
+    assert_eq!(fire_until(&mut record, minute(60 + DAY + 1)), Vec::<i64>::new());
+    assert_eq!(next(&record), [60 + 2 * DAY]);
+}
