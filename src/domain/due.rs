@@ -54,7 +54,7 @@ impl Zone {
         self.0.name()
     }
 
-    /// What walls in it show at `at`, as milliseconds since 1970-01-01T00:00 on them.
+    /// What walls in it show at `at`, counted as [`Due::Wall`] counts; beyond the calendar, that of UTC.
     #[must_use]
     pub fn wall_at(self, at: Timestamp) -> i64 {
         let Some(utc) = DateTime::from_timestamp_millis(at.millis()) else { return at.millis() };
@@ -82,13 +82,6 @@ impl Zone {
                 | Tz::Etc__Universal
                 | Tz::Etc__Zulu
         )
-    }
-
-    /// The wall time shown in it at `at`, counted as [`Due::Wall`] counts; beyond the calendar, that of UTC.
-    pub(super) fn wall(self, at: Timestamp) -> i64 {
-        let Some(utc) = DateTime::from_timestamp_millis(at.millis()) else { return at.millis() };
-        let offset = self.0.offset_from_utc_datetime(&utc.naive_utc()).fix().local_minus_utc();
-        at.millis().saturating_add(i64::from(offset) * 1000)
     }
 }
 

@@ -49,7 +49,7 @@ pub use retry::Backoff;
 pub use series::{Next, OnComplete, Series};
 pub use task::{Outcome, Task};
 pub use time::Timestamp;
-pub use version::{STAMP_AHEAD_MAX, Version, stamp};
+pub use version::{ARRIVALS_MAX, STAMP_AHEAD_MAX, Version, stamp};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::due::Zone;
 use super::event::{Kind, Refusal, Stamps};
-use super::task::{ARRIVALS_MAX, Applied, Outcome, PAST_MAX};
+use super::task::{Applied, Outcome, PAST_MAX};
 use super::time::Timestamp;
-use super::version::{Stamped, Version, short_digest, stamp_of};
+use super::version::{Stamped, Version, has_arrived, short_digest, stamp_of};
 
 mod wishes;
 
@@ -167,31 +167,19 @@ impl Preferences {
         if change.wishes.is_empty() {
             return done(Outcome::Ignored, false);
         }
-        let hangs_on_arrival = change.said != Said::Now && (stamped.from_arrival || stamped.ahead);
-        if hangs_on_arrival || !self.arrivals.is_empty() {
-            let arrived = arrived_digest(&change.said, version.digest);
-            if self.arrivals.contains(&arrived) {
-                return done(Outcome::Duplicate, false);
-            }
-            if hangs_on_arrival {
-                self.arrivals.push(arrived);
-                if self.arrivals.len() > ARRIVALS_MAX {
-                    self.arrivals.remove(0);
-                }
-            }
+        // Said twice it is said twice: only an event comes again.
+        if let Said::Event { stamps, offset, .. } = &change.said
+            && has_arrived(&mut self.arrivals, &stamped, stamps, *offset)
+        {
+            return done(Outcome::Duplicate, false);
         }
         let known = self.cells.iter().any(|cell| cell.version == version);
-        let mut changed = hangs_on_arrival;
+        let mut changed = stamped.hangs_on_arrival();
         let mut wrote = false;
         for wish in &change.wishes {
             wrote |= self.state(wish, version, since, &mut changed);
         }
-        let outcome = match (wrote, known) {
-            (true, _) => Outcome::Applied,
-            (false, true) => Outcome::Duplicate,
-            (false, false) => Outcome::Stale,
-        };
-        done(outcome, changed | wrote)
+        done(Outcome::of(wrote, known), changed | wrote)
     }
 
     /// Whether plans made by `other` hold by these too.
@@ -274,7 +262,8 @@ impl Preferences {
                 let ms = arrival.millis().max(newest.saturating_add(1));
                 let version =
                     Version { ms, kind: Kind::Updated, broker: 0, offset: 0, digest: said_by(&None) };
-                Stamped { version, from_arrival: true, ahead: false }
+                // Nothing delivers it again.
+                Stamped { version, from_arrival: false, ahead: false }
             }
         }
     }
@@ -333,17 +322,5 @@ impl Preferences {
         }
         self.past.sort_unstable();
         true
-    }
-}
-
-/// Tells apart events whose version hangs on their arrival, by all that they carry.
-fn arrived_digest(said: &Said, digest: u64) -> u64 {
-    match said {
-        Said::Event { stamps, offset, .. } => {
-            let written = |stamp: Option<super::Stamp>| stamp.map(|s| (s.at, s.whole_second));
-            short_digest(&(digest, offset, written(stamps.event), stamps.broker, written(stamps.envelope)))
-        }
-        // Said twice it is said twice.
-        Said::Now => 0,
     }
 }

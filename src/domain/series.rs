@@ -197,7 +197,7 @@ impl Series {
             let moment = frame.moment(wall);
             let at = moment.instant(frame.date_only);
             // Where a gap moved it forward, later wall times may come sooner.
-            let moved = frame.zone.wall(at) > frame.wall_of(moment);
+            let moved = frame.zone.wall_at(at) > frame.wall_of(moment);
             let over = self.end.is_some_and(|end| frame.is_beyond(end, moment, at));
             let counts = at > after && at > first_at && !over;
             if counts && !self.without.iter().any(|without| frame.is_at(*without, moment, at)) {
@@ -247,7 +247,7 @@ impl Frame {
     fn new(first: Moment, zone: Zone, date_only: NaiveTime, millis: bool) -> Option<Self> {
         let zone = first.zone().unwrap_or(zone);
         let (wall_ms, by_day) = match first.due() {
-            Due::Instant(at) => (zone.wall(at), false),
+            Due::Instant(at) => (zone.wall_at(at), false),
             Due::Wall(ms) => (ms, false),
             Due::Date(day) => (i64::from(day).saturating_mul(DAY_MS), true),
         };
@@ -269,7 +269,7 @@ impl Frame {
     /// The wall time that an occurrence states, in milliseconds.
     fn wall_of(&self, moment: Moment) -> i64 {
         match moment.due() {
-            Due::Instant(at) => self.zone.wall(at),
+            Due::Instant(at) => self.zone.wall_at(at),
             Due::Wall(ms) => ms,
             Due::Date(day) => {
                 let of_day = self.date_only.signed_duration_since(NaiveTime::MIN).num_milliseconds();
@@ -283,9 +283,9 @@ impl Frame {
         // The longest gaps are the days that islands skipped, which push a wall time forward by 24 hours.
         let window = std::time::Duration::from_secs(25 * 3600);
         let earlier = after.minus(window);
-        let offset = |at: Timestamp| self.zone.wall(at).saturating_sub(at.millis());
+        let offset = |at: Timestamp| self.zone.wall_at(at).saturating_sub(at.millis());
         let gap = offset(after).saturating_sub(offset(earlier)).max(0);
-        let whole = self.zone.wall(after).saturating_sub(gap).div_euclid(1000);
+        let whole = self.zone.wall_at(after).saturating_sub(gap).div_euclid(1000);
         if self.start.by_day { whole.saturating_sub(DAY) } else { whole }
     }
 
@@ -313,7 +313,7 @@ impl Frame {
 
     fn day_stated(&self, stated: Due) -> i64 {
         match stated {
-            Due::Instant(at) => self.zone.wall(at).div_euclid(DAY_MS),
+            Due::Instant(at) => self.zone.wall_at(at).div_euclid(DAY_MS),
             Due::Wall(ms) => ms.div_euclid(DAY_MS),
             Due::Date(day) => i64::from(day),
         }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Field, Kind, Snooze, Stamp, Statement, Status, Until};
 use super::time::Timestamp;
-use super::version::{Version, short_digest, stamp};
+use super::version::{Version, has_arrived, short_digest, stamp};
 
 mod called_off;
 mod fields;
@@ -23,9 +23,6 @@ mod tests;
 
 pub use called_off::{CALLED_OFF_MAX, CalledOff};
 
-/// How many events whose version hangs on their arrival a task remembers: redeliveries come within a handful
-/// of events.
-pub const ARRIVALS_MAX: usize = 16;
 /// How many former values a task remembers the first statement of: enough for a date moved to and fro.
 pub const PAST_MAX: usize = 16;
 
@@ -40,6 +37,17 @@ pub enum Outcome {
     Stale,
     /// It says nothing that the worker keeps.
     Ignored,
+}
+
+impl Outcome {
+    /// That of an event which `wrote` something or not, and whose version was `known` before.
+    pub(super) fn of(wrote: bool, known: bool) -> Self {
+        match (wrote, known) {
+            (true, _) => Self::Applied,
+            (false, true) => Self::Duplicate,
+            (false, false) => Self::Stale,
+        }
+    }
 }
 
 /// One field's present value.
@@ -123,19 +131,12 @@ impl Task {
         if states.is_empty() && !matches!(event.kind, Kind::Created | Kind::Deleted) {
             return done(Outcome::Ignored, false);
         }
-        let hangs_on_arrival = stamped.from_arrival || stamped.ahead;
-        if hangs_on_arrival || !self.arrivals.is_empty() {
-            let arrived = arrived_digest(event, version.digest);
-            if self.arrivals.contains(&arrived) {
-                return done(Outcome::Duplicate, false);
-            }
-            if hangs_on_arrival {
-                self.remember_arrival(arrived);
-            }
+        if has_arrived(&mut self.arrivals, &stamped, &event.stamps, event.offset) {
+            return done(Outcome::Duplicate, false);
         }
         let known = self.holds(version);
         let since = Timestamp::from_millis(version.ms).min(arrival);
-        let mut changed = hangs_on_arrival | self.note_transport(event.stamps.transport());
+        let mut changed = stamped.hangs_on_arrival() | self.note_transport(event.stamps.transport());
         let mut wrote = false;
         match event.kind {
             Kind::Created => wrote |= self.create(version, since, &mut changed),
@@ -148,12 +149,7 @@ impl Task {
             }
             wrote |= self.state(statement, version, since, event, &mut changed);
         }
-        let outcome = match (wrote, known) {
-            (true, _) => Outcome::Applied,
-            (false, true) => Outcome::Duplicate,
-            (false, false) => Outcome::Stale,
-        };
-        done(outcome, changed | wrote)
+        done(Outcome::of(wrote, known), changed | wrote)
     }
 
     /// Not deleted, or created again since.
@@ -189,13 +185,6 @@ impl Task {
         self.created == Some(version)
             || self.deleted == Some(version)
             || self.cells.iter().any(|cell| cell.version == version)
-    }
-
-    fn remember_arrival(&mut self, digest: u64) {
-        self.arrivals.push(digest);
-        if self.arrivals.len() > ARRIVALS_MAX {
-            self.arrivals.remove(0);
-        }
     }
 
     fn note_transport(&mut self, at: Option<Timestamp>) -> bool {
@@ -357,14 +346,6 @@ fn written_at(event: &Event, version: Version) -> Timestamp {
     let is_it = |stamp: &Stamp| stamp.whole_second && counted.since(stamp.at) < Duration::from_secs(1);
     let stamps = [event.stamps.event, event.stamps.envelope].into_iter().flatten();
     stamps.filter(|stamp| stamp.at <= counted).find(is_it).map_or(counted, |stamp| stamp.at)
-}
-
-/// Tells apart events whose version hangs on their arrival: what they say and every stamp they carry, since a
-/// producer may say the same thing twice under one id.
-fn arrived_digest(event: &Event, digest: u64) -> u64 {
-    let stamps = event.stamps;
-    let written = |stamp: Option<Stamp>| stamp.map(|s| (s.at, s.whole_second));
-    short_digest(&(digest, event.offset, written(stamps.event), stamps.broker, written(stamps.envelope)))
 }
 
 /// The digest of a value on which a reminder's birth depends; `None` for all other statements. Open statuses

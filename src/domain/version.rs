@@ -16,6 +16,10 @@ use super::time::Timestamp;
 /// what would block later changes of the same field for long.
 pub const STAMP_AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
 
+/// How many events whose version hangs on their arrival a record remembers: redeliveries come within a handful
+/// of events.
+pub const ARRIVALS_MAX: usize = 16;
+
 /// The place of an event in a task's history; greater wins, field by field.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Version {
@@ -40,6 +44,13 @@ pub struct Stamped {
     pub from_arrival: bool,
     /// Some stamp was too far ahead of the arrival.
     pub ahead: bool,
+}
+
+impl Stamped {
+    /// Whether a redelivery would be stamped otherwise.
+    pub(super) fn hangs_on_arrival(&self) -> bool {
+        self.from_arrival || self.ahead
+    }
 }
 
 /// The version of `event`, which arrived at `arrival`.
@@ -76,6 +87,32 @@ fn within_second(stamp: Stamp, kind: Kind) -> Timestamp {
     } else {
         stamp.at
     }
+}
+
+/// Whether an event that hangs on its arrival is among `arrivals`; one that is not now is.
+pub(super) fn has_arrived(arrivals: &mut Vec<u64>, stamped: &Stamped, stamps: &Stamps, offset: u64) -> bool {
+    let hangs_on_arrival = stamped.hangs_on_arrival();
+    if !hangs_on_arrival && arrivals.is_empty() {
+        return false;
+    }
+    let arrived = arrived_digest(stamps, offset, stamped.version.digest);
+    if arrivals.contains(&arrived) {
+        return true;
+    }
+    if hangs_on_arrival {
+        arrivals.push(arrived);
+        if arrivals.len() > ARRIVALS_MAX {
+            arrivals.remove(0);
+        }
+    }
+    false
+}
+
+/// Tells apart events whose version hangs on their arrival: what they say, by its `digest`, and every stamp they
+/// carry, since a producer may say the same thing twice under one id.
+fn arrived_digest(stamps: &Stamps, offset: u64, digest: u64) -> u64 {
+    let written = |stamp: Option<Stamp>| stamp.map(|s| (s.at, s.whole_second));
+    short_digest(&(digest, offset, written(stamps.event), stamps.broker, written(stamps.envelope)))
 }
 
 fn digest(event: &Event) -> u64 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::tests::{T0, created, due, event, merged, minute, offsets, title, updated, zone};
-use crate::domain::{Due, Priority, STAMP_AHEAD_MAX, Stamps};
+use crate::domain::{ARRIVALS_MAX, Due, Priority, STAMP_AHEAD_MAX, Stamps};
 
 fn apply(task: &mut Task, event: &Event) -> Outcome {
     task.apply(event, event.stamps.event.unwrap().at).outcome

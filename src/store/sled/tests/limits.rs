@@ -6,9 +6,9 @@ use crate::domain::history::{
     EventId, HISTORY_MAX, History, NOTED_ID_MAX_BYTES, NOTED_KEY_MAX_BYTES, NOTED_PRODUCER_MAX_BYTES,
     NOTED_REASON_MAX_BYTES, NOTED_REFUSALS_MAX, Note, Noted,
 };
-use crate::domain::task::{ARRIVALS_MAX, CALLED_OFF_MAX, CalledOff, Cell, Origin, Outcome, PAST_MAX, Past};
+use crate::domain::task::{CALLED_OFF_MAX, CalledOff, Cell, Origin, Outcome, PAST_MAX, Past};
 use crate::domain::{
-    CORRELATION_MAX_BYTES, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Nags, Priority,
+    ARRIVALS_MAX, CORRELATION_MAX_BYTES, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Nags, Priority,
     REASON_MAX_BYTES, RECURRENCE_MAX_BYTES, Record, Refusal, Reminder, ReminderId, Rule, SETTLED_MAX, Snooze,
     State, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, Task, TaskId,
     Timestamp, USER_ID_MAX_BYTES, Until,
