@@ -4,14 +4,13 @@
 //! that takes everything and notes when.
 
 mod picture;
-mod sink;
 
 use std::time::Duration;
 
-use sink::{Arrival, Sink};
-
 use super::client::Client;
+use super::load::quantile;
 use super::process::Worker;
+use super::sink::{Arrival, Sink, lateness};
 
 const TASKS: usize = 50_000;
 const USERS: usize = 10_000;
@@ -80,27 +79,24 @@ async fn play(setting: &Setting) -> Run {
 fn tell(run: &Run) {
     println!("{}", run.name);
     println!("  {:30} {:>8} /s", "most in any second", run.most_in_a_second());
-    println!("  {:30} {:>8}", "early", run.arrivals.iter().filter(|a| a.at < a.planned).count());
+    println!("  {:30} {:>8}", "early", run.arrivals.iter().filter(|a| a.lateness() < 0.0).count());
     for priority in PRIORITIES {
         let late = run.lateness(priority);
-        let (median, worst) = (late[late.len() / 2], late.last().unwrap());
-        println!("  {priority:30} {median:>8} ms late (median), {worst} ms (worst)");
+        let (median, worst) = (quantile(&late, 50), quantile(&late, 100));
+        println!("  {priority:30} {median:>8.0} ms late (median), {worst:.0} ms (worst)");
     }
 }
 
 impl Run {
     /// How late reminders of `priority` came, sorted, in milliseconds.
-    fn lateness(&self, priority: &str) -> Vec<i64> {
-        let of = self.arrivals.iter().filter(|a| a.priority == priority);
-        let mut late: Vec<i64> = of.map(|a| a.at - a.planned).collect();
-        late.sort_unstable();
-        late
+    fn lateness(&self, priority: &str) -> Vec<f64> {
+        lateness(self.arrivals.iter().filter(|a| a.priority == priority))
     }
 
     fn most_in_a_second(&self) -> usize {
-        let mut times: Vec<i64> = self.arrivals.iter().map(|a| a.at).collect();
-        times.sort_unstable();
-        let within = |from: usize| times[from..].partition_point(|at| *at < times[from] + 1000);
+        let mut times: Vec<f64> = self.arrivals.iter().map(|a| a.at).collect();
+        times.sort_by(f64::total_cmp);
+        let within = |from: usize| times[from..].partition_point(|at| *at < times[from] + 1000.0);
         (0..times.len()).map(within).max().unwrap_or(0)
     }
 }

@@ -118,7 +118,8 @@ async fn lateness() {
         Duration::from_micros(1_000_000 / PACE),
     )
     .await;
-    let late = sink.wait_for(usize::try_from(PACED).unwrap(), Duration::from_secs(60)).await;
+    let arrivals = sink.wait_for(usize::try_from(PACED).unwrap(), Duration::from_secs(60)).await;
+    let late = sink::lateness(&arrivals);
     println!(
         "{:44} {:>12.2} / {:.2} / {:.2} ms",
         format!("lateness at {PACE}/s, median / p99 / worst"),

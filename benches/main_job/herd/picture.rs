@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{AHEAD, PRIORITIES, Run, TASKS, USERS};
+use super::{AHEAD, Arrival, PRIORITIES, Run, TASKS, USERS};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 60.0;
@@ -46,14 +46,14 @@ fn row(svg: &mut String, top: f64, run: &Run) {
     let bars = usize::try_from((TO - FROM) / BAR).unwrap();
     let mut counts = vec![[0_usize; 3]; bars];
     for arrival in &run.arrivals {
-        let at = (arrival.at - run.due).clamp(FROM, TO - 1);
+        let at = (arrival.at as i64 - run.due).clamp(FROM, TO - 1);
         let bar = usize::try_from((at - FROM) / BAR).unwrap();
         let priority = PRIORITIES.iter().position(|p| *p == arrival.priority).unwrap();
         counts[bar][priority] += 1;
     }
     let highest = counts.iter().map(|bar| bar.iter().sum::<usize>()).max().unwrap_or(1).max(1);
-    let worst = run.arrivals.iter().map(|a| a.at - a.planned).max().unwrap_or(0);
-    let high = run.lateness("HIGH").last().copied().unwrap_or(0);
+    let worst = run.arrivals.iter().map(Arrival::lateness).fold(0.0, f64::max);
+    let high = run.lateness("HIGH").last().copied().unwrap_or(0.0);
     let base = top + 35.0 + PLOT;
     let per_second = highest * usize::try_from(1000 / BAR).unwrap();
     let _ = write!(
@@ -63,8 +63,8 @@ fn row(svg: &mut String, top: f64, run: &Run) {
         run.name.replace('"', "&quot;"),
         WIDTH - 20.0,
         top + 20.0,
-        worst as f64 / 1e3,
-        high as f64 / 1e3,
+        worst / 1e3,
+        high / 1e3,
     );
     let scale = (WIDTH - LEFT - 20.0) / bars as f64;
     for (bar, parts) in counts.iter().enumerate() {
