@@ -58,7 +58,7 @@ fn take_in(store: &SledStore, ids: &[(usize, TaskId)]) {
     let mut batch = Batch::default();
     for (number, id) in ids {
         let before = store.record(id).unwrap();
-        batch.replace(id, before.as_ref(), Some(&record(*number)));
+        batch.replace(id, before.as_ref(), Some(Box::new(record(*number))));
     }
     batch.push(Op::PutMeta(Box::default()));
     store.commit(&batch).unwrap();
@@ -70,7 +70,7 @@ fn settle(store: &SledStore, ids: &[(usize, TaskId)]) {
         let before = store.record(id).unwrap().unwrap();
         let mut after = before.clone();
         after.reminders[0].settle(State::Published, Timestamp::from_millis(NOW), None);
-        batch.replace(id, Some(&before), Some(&after));
+        batch.replace(id, Some(&before), Some(Box::new(after)));
     }
     batch.push(Op::PutMeta(Box::default()));
     store.commit(&batch).unwrap();

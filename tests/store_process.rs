@@ -59,7 +59,7 @@ fn record(commit: u64) -> Record {
 fn batch(commit: u64) -> Batch {
     let mut batch = Batch::default();
     for number in 0..GROUP {
-        batch.replace(&task(commit, number), None, Some(&record(commit)));
+        batch.replace(&task(commit, number), None, Some(Box::new(record(commit))));
     }
     let entry = reminder_worker::store::Quarantined {
         at: Timestamp::from_millis(0),
@@ -112,7 +112,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
         assert!(kept == acknowledged || kept == acknowledged + 1, "{kept} of {acknowledged}");
         for commit in 1..=kept {
             for number in 0..GROUP {
-                assert_eq!(store.record(&task(commit, number)).unwrap(), Some(record(commit)));
+                assert_eq!(store.record(&task(commit, number)).unwrap(), Some(Box::new(record(commit))));
             }
         }
         assert_eq!(store.record(&task(kept + 1, 0)).unwrap(), None);

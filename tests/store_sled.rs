@@ -186,7 +186,7 @@ fn lists_page_without_gaps_or_repeats() {
     let names: Vec<String> = (0..25).map(|n| format!("task {n:02}")).collect();
     let mut all = Batch::default();
     for (name, at) in names.iter().zip(-12..) {
-        all.replace(&task(name), None, Some(&record(at)));
+        all.replace(&task(name), None, Some(Box::new(record(at))));
     }
     store.commit(&all).unwrap();
     let mut found = Vec::new();

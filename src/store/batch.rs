@@ -3,10 +3,8 @@
 //! Owns how a change of a record moves its reminders between the indexes, so that no caller can change one
 //! without the other.
 
-use std::collections::BTreeMap;
-
 use super::{Claim, IndexKey, Meta, OutboxEntry, Quarantined};
-use crate::domain::{Preferences, Record, State, TaskId};
+use crate::domain::{Preferences, Record, Reminder, State, TaskId};
 
 /// One write.
 #[derive(Clone, PartialEq, Debug)]
@@ -75,39 +73,34 @@ impl Batch {
         &mut self,
         task: &TaskId,
         before: Option<&Record>,
-        after: Option<&Record>,
+        after: Option<Box<Record>>,
     ) -> Vec<IndexKey> {
         let old = places(task, before);
-        let new = places(task, after);
-        for (place, pending) in &old {
-            if new.get(place) != Some(pending) {
-                self.push(if *pending { Op::RemovePending(*place) } else { Op::RemoveSettled(*place) });
-            }
+        let new = places(task, after.as_deref());
+        for (place, pending) in old.iter().filter(|place| new.binary_search(place).is_err()) {
+            self.push(if *pending { Op::RemovePending(*place) } else { Op::RemoveSettled(*place) });
         }
-        for (place, pending) in &new {
-            if old.get(place) != Some(pending) {
-                let task = task.clone();
-                self.push(if *pending { Op::PutPending(*place, task) } else { Op::PutSettled(*place, task) });
-            }
+        for (place, pending) in new.iter().filter(|place| old.binary_search(place).is_err()) {
+            let task = task.clone();
+            self.push(if *pending { Op::PutPending(*place, task) } else { Op::PutSettled(*place, task) });
         }
         self.push(match after {
-            Some(record) => Op::PutRecord(task.clone(), Box::new(record.clone())),
+            Some(record) => Op::PutRecord(task.clone(), record),
             None => Op::RemoveRecord(task.clone()),
         });
         new.into_iter().filter(|(_, pending)| *pending).map(|(place, _)| place).collect()
     }
 }
 
-/// Where a record's reminders stand in the indexes, and whether that is the index of pending ones.
-fn places(task: &TaskId, record: Option<&Record>) -> BTreeMap<IndexKey, bool> {
-    record
-        .map(|record| record.reminders.as_slice())
-        .unwrap_or_default()
-        .iter()
-        .map(|reminder| {
-            let pending = reminder.state == State::Pending;
-            let at = if pending { reminder.wakes_at() } else { reminder.fire_at };
-            ((at, reminder.id(task)), pending)
-        })
-        .collect()
+/// Where a record's reminders stand in the indexes, and whether that is the index of pending ones; sorted.
+fn places(task: &TaskId, record: Option<&Record>) -> Vec<(IndexKey, bool)> {
+    let reminders = record.map(|record| record.reminders.as_slice()).unwrap_or_default();
+    let place = |reminder: &Reminder| {
+        let pending = reminder.state == State::Pending;
+        let at = if pending { reminder.wakes_at() } else { reminder.fire_at };
+        ((at, reminder.id(task)), pending)
+    };
+    let mut places: Vec<_> = reminders.iter().map(place).collect();
+    places.sort_unstable();
+    places
 }

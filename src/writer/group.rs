@@ -14,8 +14,8 @@ use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
 
 /// A record as the group found it and as it will leave it.
 struct Staged {
-    before: Option<Record>,
-    after: Option<Record>,
+    before: Option<Box<Record>>,
+    after: Option<Box<Record>>,
     dirty: bool,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Group<'a> {
 
     /// The record of `task` as the group has it so far.
     pub(super) fn record(&mut self, task: &TaskId) -> Result<Option<&Record>, StoreError> {
-        Ok(self.load(task)?.after.as_ref())
+        Ok(self.load(task)?.after.as_deref())
     }
 
     /// The record of `task`; `None` where there is none or it can't be read, which is logged. For work that
@@ -118,9 +118,17 @@ impl<'a> Group<'a> {
         Ok(changed)
     }
 
-    /// Replaces the record of `task` with what the caller made of it.
-    pub(super) fn put(&mut self, task: &TaskId, record: Record) -> Result<(), StoreError> {
-        self.change(task, |kept| *kept = record)
+    /// Replaces the record of `task` with what the caller made of it; counted as in [`Self::change`].
+    pub(super) fn put(&mut self, task: &TaskId, mut record: Record) -> Result<(), StoreError> {
+        let now = self.now;
+        let staged = self.load(task)?;
+        staged.dirty = true;
+        let before = staged.after.as_ref().map(|record| record.reminders.as_slice()).unwrap_or_default();
+        let difference = Tally::difference(before, &record.reminders);
+        record.trim(now);
+        staged.after = Some(Box::new(record));
+        self.meta.reminders.add(&difference);
+        Ok(())
     }
 
     /// Forgets `task`.
@@ -170,7 +178,7 @@ impl<'a> Group<'a> {
     pub(super) fn finish(mut self) -> Folded {
         let mut pending = Vec::new();
         for (task, staged) in self.records.drain().filter(|(_, staged)| staged.dirty) {
-            pending.extend(self.batch.replace(&task, staged.before.as_ref(), staged.after.as_ref()));
+            pending.extend(self.batch.replace(&task, staged.before.as_deref(), staged.after));
         }
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
@@ -181,7 +189,7 @@ impl<'a> Group<'a> {
     fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
         // Looked up twice where it is absent: the entry API would clone the id each time.
         if !self.records.contains_key(task) {
-            let before = self.core.store.record(task)?;
+            let before = self.core.store.record(task)?.map(Box::new);
             let staged = Staged { after: before.clone(), before, dirty: false };
             self.records.insert(task.clone(), staged);
         }

@@ -41,37 +41,36 @@ pub(super) fn are_needed(record: &Record) -> bool {
 
 /// Adds the parts that `record` has.
 pub(super) fn put(out: &mut Vec<u8>, versions: &[Version], record: &Record) {
-    let mut parts: Vec<(u8, Vec<u8>)> = Vec::new();
-    if let Some(producer) = &record.task.recurrence_producer {
-        let mut part = Vec::new();
-        put_text(&mut part, producer);
-        parts.push((RECURRENCE_PRODUCER, part));
-    }
-    // Looked for first: most records come here for their history alone.
-    if record.reminders.iter().any(|reminder| reminder.moved_from.is_some()) {
-        parts.extend(by_place(MOVED, record, |part, reminder| {
-            put_int(part, reminder.moved_from?.millis().wrapping_sub(reminder.fire_at.millis()));
-            Some(())
-        }));
-    }
-    if record.reminders.iter().any(|reminder| reminder.within.is_some()) {
-        parts.extend(by_place(WITHIN, record, |part, reminder| {
-            part.extend_from_slice(reminder.within?.as_bytes());
-            Some(())
-        }));
-    }
-    if !record.task.called_off.is_empty() {
-        let mut part = Vec::new();
-        put_called_off(&mut part, &record.task.called_off);
-        parts.push((CALLED_OFF, part));
-    }
-    if history::is_needed(record) {
-        parts.push((HISTORY, history::encode(versions, record)));
-    }
-    put_count(out, parts.len());
-    for (number, part) in parts {
+    let has = [
+        (RECURRENCE_PRODUCER, record.task.recurrence_producer.is_some()),
+        (MOVED, record.reminders.iter().any(|reminder| reminder.moved_from.is_some())),
+        (WITHIN, record.reminders.iter().any(|reminder| reminder.within.is_some())),
+        (CALLED_OFF, !record.task.called_off.is_empty()),
+        (HISTORY, history::is_needed(record)),
+    ];
+    let numbers = || has.iter().filter(|(_, has)| *has).map(|(number, _)| *number);
+    put_count(out, numbers().count());
+    let mut part = Vec::new();
+    for number in numbers() {
+        part.clear();
+        put_part(&mut part, number, versions, record);
         out.push(number);
         put_bytes(out, &part);
+    }
+}
+
+fn put_part(part: &mut Vec<u8>, number: u8, versions: &[Version], record: &Record) {
+    match number {
+        RECURRENCE_PRODUCER => put_text(part, record.task.recurrence_producer.as_deref().unwrap_or_default()),
+        MOVED => by_place(part, record, |part, reminder| {
+            let from = reminder.moved_from?;
+            Some(put_int(part, from.millis().wrapping_sub(reminder.fire_at.millis())))
+        }),
+        WITHIN => {
+            by_place(part, record, |part, reminder| Some(part.extend_from_slice(reminder.within?.as_bytes())))
+        }
+        CALLED_OFF => put_called_off(part, &record.task.called_off),
+        _ => history::put(part, versions, record),
     }
 }
 
@@ -123,25 +122,19 @@ fn called_off(part: &mut Reader<'_>) -> Result<CalledOff, Malformed> {
 }
 
 /// A part that says something of some reminders: pairs of place and value.
-fn by_place(
-    number: u8,
-    record: &Record,
-    value: impl Fn(&mut Vec<u8>, &Reminder) -> Option<()>,
-) -> Option<(u8, Vec<u8>)> {
+fn by_place(part: &mut Vec<u8>, record: &Record, value: impl Fn(&mut Vec<u8>, &Reminder) -> Option<()>) {
     let mut pairs = Vec::new();
     let mut count = 0;
     for (place, reminder) in record.reminders.iter().enumerate() {
-        let mut pair = Vec::new();
-        put_count(&mut pair, place);
-        if value(&mut pair, reminder).is_some() {
-            pairs.extend(pair);
-            count += 1;
+        let start = pairs.len();
+        put_count(&mut pairs, place);
+        match value(&mut pairs, reminder) {
+            Some(()) => count += 1,
+            None => pairs.truncate(start),
         }
     }
-    let mut part = Vec::new();
-    put_uint(&mut part, count);
+    put_uint(part, count);
     part.extend(pairs);
-    (count > 0).then_some((number, part))
 }
 
 fn at_places(

@@ -48,40 +48,38 @@ pub(super) fn versions(history: &History) -> impl Iterator<Item = Version> {
 }
 
 /// The part that says it.
-pub(super) fn encode(versions: &[Version], record: &Record) -> Vec<u8> {
+pub(super) fn put(out: &mut Vec<u8>, versions: &[Version], record: &Record) {
     let history = &record.history;
     let all_by_first = record.reminders.iter().all(|r| (r.planned_by, r.ended_by) == (Some(0), None));
-    let mut out = Vec::new();
     out.push(flags(&[(HAS_FORGOTTEN, history.forgotten != 0), (ALL_BY_FIRST, all_by_first)]));
     if history.forgotten != 0 {
-        put_uint(&mut out, history.forgotten.into());
+        put_uint(out, history.forgotten.into());
     }
-    put_count(&mut out, history.notes.len());
+    put_count(out, history.notes.len());
     for note in &history.notes {
         match note {
-            Note::Event(noted) => put_event(&mut out, versions, noted),
+            Note::Event(noted) => put_event(out, versions, noted),
             Note::Replanned { at, tzdb, moved } => {
                 out.push(REPLANNED);
-                put_int(&mut out, at.millis());
-                put_text(&mut out, tzdb);
-                put_count(&mut out, moved.len());
+                put_int(out, at.millis());
+                put_text(out, tzdb);
+                put_count(out, moved.len());
                 for moved in moved {
                     out.extend_from_slice(moved.reminder.as_bytes());
-                    put_int(&mut out, moved.from.millis());
-                    put_int(&mut out, moved.to.millis().wrapping_sub(moved.from.millis()));
+                    put_int(out, moved.from.millis());
+                    put_int(out, moved.to.millis().wrapping_sub(moved.from.millis()));
                 }
             }
         }
     }
     if !all_by_first {
         for number in record.reminders.iter().flat_map(|r| [r.planned_by, r.ended_by]) {
-            put_uint(&mut out, number.map_or(0, |number| u64::from(number) + 1));
+            put_uint(out, number.map_or(0, |number| u64::from(number) + 1));
         }
     }
-    out
 }
 
-/// Reads what [`encode`] made into `record`, whose reminders are there.
+/// Reads what [`put`] made into `record`, whose reminders are there.
 pub(super) fn read(
     part: &mut Reader<'_>,
     versions: &[Version],

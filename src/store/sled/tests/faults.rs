@@ -29,7 +29,7 @@ fn quarantined() -> Quarantined {
 fn batch(number: u64) -> Batch {
     let mut batch = Batch::default();
     batch.push(Op::PutMeta(Box::new(Meta { next_claim: number, ..Meta::default() })));
-    batch.replace(&task(&format!("task {number}")), None, Some(&plain_record()));
+    batch.replace(&task(&format!("task {number}")), None, Some(Box::new(plain_record())));
     batch.push(Op::RemoveRecord(task(&format!("task {}", number.wrapping_sub(1)))));
     batch.push(Op::PutClaim(Claim { number, reminders: vec![ReminderId::from_bytes([7; 16])] }));
     let parts = usize::try_from(5 - number % 5).unwrap();

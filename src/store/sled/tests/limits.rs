@@ -142,7 +142,7 @@ fn whatever_is_committed_no_value_exceeds_the_longest() {
     let task = TaskId::new(long(TASK_ID_MAX_BYTES)).unwrap();
     let claim = Claim { number: 1, reminders: vec![ReminderId::from_bytes([5; 16]); 10_000] };
     let mut batch = Batch::default();
-    batch.replace(&task, None, Some(&largest_record()));
+    batch.replace(&task, None, Some(Box::new(largest_record())));
     batch.push(Op::PutClaim(claim.clone()));
     store.commit(&batch).unwrap();
     assert_eq!(store.record(&task).unwrap(), Some(largest_record()));
