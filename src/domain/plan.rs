@@ -26,7 +26,7 @@ use super::task::Task;
 use super::time::Timestamp;
 
 pub use limits::{LeftOut, PLANNED_MAX};
-pub use quiet::{REASON_MUTED, REASON_QUIET, let_go};
+pub use quiet::let_go;
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
