@@ -193,6 +193,24 @@ fn the_wall_time_is_kept_over_a_change_of_the_clocks() {
 }
 
 #[test]
+fn a_series_goes_on_though_the_clock_steps_back_while_a_reminder_goes_out() {
+    for twice in [false, true] {
+        let mut record = daily(0, if twice { r#"{"frequency":"daily","count":2}"# } else { DAILY });
+        record.reminders[0].settle(State::Published, minute(50), None);
+        replanned(&mut record, &policy(), minute(50));
+        assert_eq!(next(&record), [60 + DAY]);
+        record.reminders[1].settle(State::Published, minute(51), None);
+        let policy = policy();
+        let is_lost = |record: &Record| {
+            is_silent(&task("t"), record, &Rules { in_force: &policy, user: None }, minute(52))
+        };
+        assert_eq!(is_lost(&record), !twice, "the last one is out");
+        replanned(&mut record, &policy, minute(52));
+        assert_eq!((next(&record).len(), is_lost(&record)), (usize::from(!twice), false));
+    }
+}
+
+#[test]
 fn a_record_of_a_series_stays_bounded() {
     let mut record = daily(0, r#"{"frequency":"daily"}"#);
     for day in 0..400 {

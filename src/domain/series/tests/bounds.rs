@@ -4,9 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{nine, series};
-use crate::domain::series::walk::{
-    BLOCK_STEPS_MAX, Blocks, DAY, Filled, Halt, STEPS_MAX, Walk, count_filled,
-};
+use crate::domain::series::walk::{BLOCK_STEPS_MAX, Blocks, Filled, Halt, STEPS_MAX, Walk, count_filled};
 use crate::domain::series::{Frame, Series, Steps};
 use crate::domain::tests::{at, wall};
 use crate::domain::{Due, Moment, Next, Timestamp, Zone};
