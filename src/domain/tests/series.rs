@@ -97,6 +97,16 @@ fn a_series_that_has_ended_plans_nothing_more() {
 }
 
 #[test]
+fn who_asks_why_a_series_ends_is_told_where_its_count_could_not_be_followed() {
+    let record = daily(0, r#""FREQ=DAILY;BYHOUR=8,9;COUNT=4294967295""#);
+    let in_force = policy();
+    let end =
+        |day: i64| series_end(&record.task, &Rules { in_force: &in_force, user: None }, minute(day * DAY));
+    assert_eq!(end(250 * 365), None, "a life later");
+    assert!(end(280 * 365).unwrap().starts_with("its count of 4294967295 could not be followed"));
+}
+
+#[test]
 fn a_rule_that_cannot_be_read_costs_the_due_reminder_nothing() {
     for rule in ["{}", "[]", "\"\"", "\"FREQ=SOMETIMES\"", r#"{"frequency":"fortnightly"}"#, "no json"] {
         assert_eq!(next(&daily(0, rule)), [60], "{rule}");
