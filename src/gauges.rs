@@ -29,6 +29,7 @@ struct Look {
     syncs: u64,
     overdue: Overdue,
     held_back: Option<HeldBack>,
+    silent: u64,
     foreign: Option<ForeignReminder>,
 }
 
@@ -75,7 +76,8 @@ pub async fn run(
 fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
     let foreign = view.foreign.last.clone();
     let (overdue, held_back) = (view.overdue(now)?, view.held_back());
-    Ok(Look { meta: view.meta.clone(), syncs: view.store.syncs(), overdue, held_back, foreign })
+    let (meta, syncs, silent) = (view.meta.clone(), view.store.syncs(), view.silent);
+    Ok(Look { meta, syncs, overdue, held_back, silent, foreign })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -83,6 +85,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
         telemetry::reminders(state, u64::try_from(look.meta.reminders.of(state)).unwrap_or(0));
     }
     telemetry::syncs(look.syncs);
+    telemetry::silent_series(look.silent);
     telemetry::quarantine(look.meta.quarantine.entries, look.meta.quarantine.bytes);
     let dead = look.meta.outbox_dead.entries;
     let waiting = look.meta.outbox.entries.saturating_sub(dead);

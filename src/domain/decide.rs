@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use super::event::TaskId;
 use super::import::was_past;
-use super::plan::{LeftOut, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, plan};
+use super::plan::{LeftOut, Planned, Rules, left_out, plan};
 use super::record::Record;
-use super::reminder::{REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
+use super::reminder::{Cause, REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
 use super::time::Timestamp;
 
@@ -137,19 +137,17 @@ pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Times
 }
 
 /// A reminder that is due is not sent, because its user does not wish it: for good, whatever the user wishes later.
-pub fn release(reminder: &mut Reminder, reason: &str, now: Timestamp) {
+pub fn release(reminder: &mut Reminder, cause: Cause, now: Timestamp) {
     if reminder.maybe_out {
-        reminder.settle(State::Published, now, Some(format!("{REASON_UNKNOWN}; {reason}")));
+        reminder.settle_for(State::Published, now, cause, Some(REASON_UNKNOWN));
     } else {
-        reminder.settle(State::Cancelled, now, Some(reason.into()));
+        reminder.settle_for(State::Cancelled, now, cause, None);
     }
 }
 
 /// Whether [`release`] has ended a reminder.
 fn is_released(reminder: &Reminder) -> bool {
-    let reason = reminder.reason.as_deref().unwrap_or_default();
-    matches!(reminder.state, State::Cancelled | State::Published)
-        && (reason.ends_with(REASON_MUTED) || reason.ends_with(REASON_QUIET))
+    matches!(reminder.cause, Some(Cause::Muted | Cause::Quiet))
 }
 
 /// Settles one attempt of a pending reminder.

@@ -7,11 +7,8 @@
 //! taken up again later, by an event of the topic, is judged by that event alone.
 
 use super::record::Record;
-use super::reminder::{Reminder, State};
+use super::reminder::{Cause, Reminder, State};
 use super::time::Timestamp;
-
-/// Why a reminder is expired that an import brought too late.
-pub const REASON_PAST_AT_IMPORT: &str = "it was past when it was imported";
 
 /// Settles what an import that arrived at `arrived` called for and what was past by then, once its task has been
 /// planned anew; how many reminders these were. One that was pending `before` is not the import's, and fires.
@@ -36,7 +33,7 @@ pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -
             _ => false,
         };
         if is_imported {
-            reminder.settle(State::Expired, arrived, Some(REASON_PAST_AT_IMPORT.into()));
+            reminder.settle_for(State::Expired, arrived, Cause::PastAtImport, None);
             past.push(reminder.rule);
         }
     }
@@ -53,7 +50,6 @@ fn is_same(one: &Reminder, other: &Reminder) -> bool {
 /// Whether a reminder whose rule names `fire_at` was past when it was imported. Whatever is heard of its task later
 /// changes nothing about that, unless it puts the instant elsewhere.
 pub(super) fn was_past(reminder: &Reminder, fire_at: Timestamp) -> bool {
-    reminder.state == State::Expired
-        && reminder.reason.as_deref() == Some(REASON_PAST_AT_IMPORT)
+    reminder.cause == Some(Cause::PastAtImport)
         && reminder.settled_at.is_some_and(|arrived| fire_at <= arrived)
 }

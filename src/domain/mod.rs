@@ -35,16 +35,15 @@ pub use event::{
 };
 pub use fate::{Fate, fate};
 pub use plan::{
-    LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, let_go, occurrence, plan,
-    series_end,
+    LeftOut, PLANNED_MAX, Planned, Rules, is_silent, left_out, let_go, occurrence, plan, series_end,
 };
 pub use policy::{ByPriority, Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use preferences::{
     Digest, Mute, PastWish, Preferences, PreferencesChange, Quiet, QuietMode, Said, TimeOfDay, Wish,
     WishCell, WishField,
 };
-pub use record::{LOW_WATER_MAX, Record, SETTLED_MAX, Tally};
-pub use reminder::{REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
+pub use record::{LOW_WATER_MAX, Record, SETTLED_HARD_MAX, SETTLED_MAX, Tally};
+pub use reminder::{Cause, REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
 pub use retry::Backoff;
 pub use series::{Next, OnComplete, Series};
 pub use task::{Outcome, Task};

@@ -10,6 +10,7 @@ pub(super) mod dates;
 mod limits;
 mod nags;
 mod quiet;
+mod silent;
 mod window;
 
 use std::time::Duration;
@@ -26,7 +27,8 @@ use super::task::Task;
 use super::time::Timestamp;
 
 pub use limits::{LeftOut, PLANNED_MAX};
-pub use quiet::{REASON_MUTED, REASON_QUIET, let_go};
+pub use quiet::let_go;
+pub use silent::is_silent;
 
 /// What a plan is made with besides the record.
 #[derive(Clone, Copy, Debug)]
@@ -162,17 +164,17 @@ fn by_offset(
     for minutes in offsets {
         let (rule, before) = (Rule::Offset(*minutes), before(*minutes));
         let mark = record.low_water(rule);
-        // One that was called off alone is passed over: the series goes on behind it.
+        // One that was called off and is not the end of the series is passed over: that goes on behind it.
         let first_one = Planned::at(Some(first), rule, due_at.minus(before), birth);
         let is_next = due_at > done_with && first_one.fire_at > birth.max(mark);
-        if is_next && !cancelled::is_off_alone(id, task, &first_one) {
+        if is_next && !cancelled::is_off_alone(id, task, &first_one, later_birth) {
             continue;
         }
         let mut floor = later_birth.max(mark).plus(before).max(done_with).max(due_at);
         while let Some(next) = dates.after(floor) {
             let one = Planned::at(Some(next), rule, dates.instant(next).minus(before), later_birth);
             planned.push(one);
-            if !cancelled::is_off_alone(id, task, &one) {
+            if !cancelled::is_off_alone(id, task, &one, later_birth) {
                 break;
             }
             floor = dates.instant(next);

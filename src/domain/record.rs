@@ -13,7 +13,7 @@ use super::time::Timestamp;
 pub const SETTLED_MAX: usize = 32;
 /// How many settled reminders a record keeps at most, where those that may be forgotten are not enough: one
 /// that hangs for a day must not let the record grow with every move of its task.
-pub(super) const SETTLED_HARD_MAX: usize = 4 * SETTLED_MAX;
+pub const SETTLED_HARD_MAX: usize = 4 * SETTLED_MAX;
 /// How many rules keep a low-water mark; twice what a task can state at once.
 pub const LOW_WATER_MAX: usize = 64;
 

@@ -161,6 +161,33 @@ impl std::str::FromStr for State {
     }
 }
 
+/// Why a reminder ended that must not come back, whatever is heard of its task later, where its state alone does not say
+/// so. Kept as a number: the words of a reason are for people, and decide nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Cause {
+    /// Its user is muted.
+    Muted,
+    /// It fell into its user's quiet hours, which drop reminders.
+    Quiet,
+    /// It was past when it was imported.
+    PastAtImport,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 3] = [Self::Muted, Self::Quiet, Self::PastAtImport];
+
+    /// The reason for a person.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Muted => "muted by its user",
+            Self::Quiet => "in its user's quiet hours, which drop reminders",
+            Self::PastAtImport => "it was past when it was imported",
+        }
+    }
+}
+
 /// One planned reminder of a task.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reminder {
@@ -184,8 +211,10 @@ pub struct Reminder {
     pub attempts: u32,
     /// When the next attempt is due, after a failed one.
     pub next_attempt: Option<Timestamp>,
-    /// Why it is where it is, at most [`REASON_MAX_BYTES`].
+    /// Why it is where it is, for people; at most [`REASON_MAX_BYTES`].
     pub reason: Option<String>,
+    /// Why it must not come back, having ended.
+    pub cause: Option<Cause>,
     /// When it came back through the broker.
     pub received_at: Option<Timestamp>,
     /// The event it goes out in together with others, once that has been tried.
@@ -212,6 +241,7 @@ impl Reminder {
             attempts: 0,
             next_attempt: None,
             reason: None,
+            cause: None,
             received_at: None,
             within: None,
             planned_by: None,
@@ -250,13 +280,25 @@ impl Reminder {
         (self.state == State::Published).then_some(self.settled_at?.since(self.fire_at))
     }
 
-    /// Ends in `state` at `now`.
+    /// Ends in `state` at `now`, and may come back as far as the state lets it.
     pub fn settle(&mut self, state: State, now: Timestamp, reason: Option<String>) {
         self.state = state;
         self.settled_at = Some(now);
         self.leaving = None;
         self.next_attempt = None;
         self.reason = reason.map(|text| cut(text, REASON_MAX_BYTES));
+        self.cause = None;
+    }
+
+    /// Ends in `state` at `now` for good, because of `cause`; what else is to be said goes before that.
+    pub(super) fn settle_for(&mut self, state: State, now: Timestamp, cause: Cause, before: Option<&str>) {
+        let reason = cause.reason();
+        self.settle(
+            state,
+            now,
+            Some(before.map_or_else(|| reason.into(), |before| format!("{before}; {reason}"))),
+        );
+        self.cause = Some(cause);
     }
 }
 

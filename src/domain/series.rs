@@ -6,9 +6,9 @@
 //! is the first of the two. Knows no task, no reminder and no clock.
 //!
 //! - `object`, `rfc5545`: what is read, from JSON objects and from RFC 5545 texts.
-//! - `plain`, `rule`, `cron`: three ways to expand, each a sequence of blocks in which occurrences lie; a walk
-//!   (`walk`) starts at any block, so a series begun years ago costs no more than one begun today. Only `count`
-//!   with a rule of several parts has to be counted from the start.
+//! - `plain`, `rule` with `expand`, `cron`: three ways to expand, each a sequence of blocks in which occurrences lie; a
+//!   walk (`walk`) starts at any block, so a series begun years ago costs no more than one begun today. Only `count`
+//!   with a rule of several parts or a cron expression has to be counted from the start, a day at a time.
 //!
 //! RFC 5545 is expanded here and not by a package. `rrule` 0.14 starts at DTSTART whatever is asked, bounds its
 //! search by nothing a caller can set (two seconds in a debug build for a day that never comes), refuses an UNTIL
@@ -16,6 +16,8 @@
 //! an expression and its test of a day are used, for the same reason; see `cron`.
 
 mod cron;
+mod exceptions;
+mod expand;
 mod object;
 mod plain;
 mod rfc5545;
@@ -33,6 +35,7 @@ use super::due::{Due, Moment, Zone};
 use super::event::RECURRENCE_MAX_BYTES;
 use super::time::Timestamp;
 use cron::Cron;
+use exceptions::Exceptions;
 use plain::Plain;
 use rule::Rule;
 use walk::{Blocks, DAY, Halt, STEPS_MAX, Walk};
@@ -146,7 +149,9 @@ impl Series {
             return Next::GaveUp("the due date is beyond the years 1 to 9999".to_owned());
         };
         let mut best = None;
-        let stop = self.search(&frame, first_at, after, &mut best);
+        let blocks = self.blocks(frame.start);
+        let mut walk = self.walk(blocks.as_ref(), &frame, after);
+        let stop = self.search(&frame, &mut walk, first_at, after, &mut best);
         best.map_or_else(|| stop.told(self), |(_, moment)| Next::At(moment))
     }
 
@@ -165,23 +170,34 @@ impl Series {
         moment == first || self.next_after(first, zone, date_only, before) == Next::At(moment)
     }
 
+    /// A walk that begins where what comes after `after` is to be looked for; or, where a count has no last one that can
+    /// be computed, at the due date.
+    fn walk<'b>(&self, blocks: &'b dyn Blocks, frame: &Frame, after: Timestamp) -> Walk<'b> {
+        let is_counted = self.count.is_some_and(|count| blocks.nth(count.saturating_sub(1)).is_none());
+        Walk::new(blocks, if is_counted { frame.start.wall } else { frame.soonest_after(after) })
+    }
+
     /// Looks through the occurrences behind the due date for the `best`: the soonest after `after`.
     fn search(
         &self,
         frame: &Frame,
+        walk: &mut Walk<'_>,
         first_at: Timestamp,
         after: Timestamp,
         best: &mut Option<(Timestamp, Moment)>,
     ) -> Stop {
-        let blocks = self.blocks(frame.start);
-        let last = self.count.map_or(Some(i64::MAX), |count| blocks.nth(count.saturating_sub(1)));
-        // Without a last one that can be computed they are counted, from the start.
-        let mut left = if last.is_none() { self.count } else { None };
+        let last = self.count.map_or(Some(i64::MAX), |count| walk.blocks.nth(count.saturating_sub(1)));
         let soonest = frame.soonest_after(after);
-        let from = if left.is_some() { frame.start.wall } else { soonest };
-        let mut walk = Walk::new(blocks.as_ref(), from);
+        let mut left = None;
+        if let (None, Some(count)) = (last, self.count) {
+            match walk.count_to(frame.start.wall, soonest, count.saturating_sub(1)) {
+                Ok(rest) => left = Some(rest),
+                Err(halt) => return Stop::Halted(halt),
+            }
+        }
+        let without = Exceptions::of(&self.without, frame);
         loop {
-            if left == Some(1) {
+            if left == Some(0) {
                 return Stop::UsedUp;
             }
             let wall = match walk.next() {
@@ -200,7 +216,7 @@ impl Series {
             let moved = frame.zone.wall_at(at) > frame.wall_of(moment);
             let over = self.end.is_some_and(|end| frame.is_beyond(end, moment, at));
             let counts = at > after && at > first_at && !over;
-            if counts && !self.without.iter().any(|without| frame.is_at(*without, moment, at)) {
+            if counts && !without.have(frame, moment, at) {
                 *best = Some(best.filter(|(sooner, _)| *sooner <= at).unwrap_or((at, moment)));
             }
             if over && !moved {
@@ -215,7 +231,7 @@ impl Series {
     fn blocks(&self, start: Start) -> Box<dyn Blocks + '_> {
         match &self.steps {
             Steps::Plain(plain) => plain.blocks(start),
-            Steps::Rule(rule) => Box::new(rule.from(start)),
+            Steps::Rule(rule) => Box::new(expand::From::new(rule, start)),
             Steps::Cron(cron) => Box::new(cron.from(start)),
         }
     }
@@ -237,6 +253,11 @@ impl Stop {
             Self::Found | Self::Past => Next::Ended("its end is past".to_owned()),
             Self::Halted(Halt::Steps) => Next::GaveUp(format!(
                 "no occurrence within {STEPS_MAX} steps; write a rule that comes sooner"
+            )),
+            Self::Halted(Halt::Counting) => Next::GaveUp(format!(
+                "its count of {} could not be followed within {STEPS_MAX} steps from the due date; write an end date \
+                 (UNTIL), or state a later due date",
+                series.count.unwrap_or(1)
             )),
             Self::Halted(Halt::Calendar) => Next::GaveUp("no occurrence before the year 10000".to_owned()),
         }
@@ -295,15 +316,6 @@ impl Frame {
             Due::Instant(end) if !self.start.by_day => at > end,
             Due::Wall(end) if !self.start.by_day => self.wall_of(moment) > end,
             _ => self.day_of(moment) > self.day_stated(end),
-        }
-    }
-
-    /// Whether an exception is for this occurrence; a day is for all on it.
-    fn is_at(&self, without: Due, moment: Moment, at: Timestamp) -> bool {
-        match without {
-            Due::Instant(without) if !self.start.by_day => at == without,
-            Due::Wall(without) if !self.start.by_day => self.wall_of(moment) == without,
-            _ => self.day_of(moment) == self.day_stated(without),
         }
     }
 

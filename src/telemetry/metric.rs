@@ -133,6 +133,11 @@ pub fn firing(paused: bool, held_back: usize) {
     gauge!(names::HELD_BACK).set(held_back as f64);
 }
 
+/// So many open series go on and have no reminder pending.
+pub fn silent_series(count: u64) {
+    gauge!(names::SILENT_SERIES).set(count as f64);
+}
+
 /// A group of `commands` was committed in `took`.
 pub fn commit(commands: usize, took: Duration) {
     counter!(names::COMMITS).increment(1);

@@ -56,6 +56,7 @@ pub(super) const LATENESS: &str = "reminder_worker_reminder_lateness_seconds";
 pub(super) const OLDEST_OVERDUE: &str = "reminder_worker_oldest_overdue_seconds";
 pub(super) const PAUSED: &str = "reminder_worker_paused";
 pub(super) const HELD_BACK: &str = "reminder_worker_reminders_held_back";
+pub(super) const SILENT_SERIES: &str = "reminder_worker_silent_series";
 pub(super) const COMMITS: &str = "reminder_worker_commits_total";
 pub(super) const COMMIT_SECONDS: &str = "reminder_worker_commit_seconds";
 pub(super) const COMMIT_COMMANDS: &str = "reminder_worker_commit_commands";
@@ -107,6 +108,12 @@ pub const METRICS: &[Metric] = &[
     gauge(OLDEST_OVERDUE, &[], Unit::Seconds, "How late the oldest unpublished reminder is; 0 when none is."),
     gauge(PAUSED, &[], Unit::Count, "1 while all reminders are paused, else 0."),
     gauge(HELD_BACK, &[], Unit::Count, "Due reminders held back by a rate."),
+    gauge(
+        SILENT_SERIES,
+        &[],
+        Unit::Count,
+        "Open series that go on and have no next reminder, as the hourly pass over all tasks found them; never any.",
+    ),
     counter(COMMITS, &[], "Groups of commands committed."),
     histogram(COMMIT_SECONDS, COMMIT_BUCKETS, Unit::Seconds, "Time to decide, write and sync one group."),
     histogram(COMMIT_COMMANDS, GROUP_BUCKETS, Unit::Count, "Commands in one group."),

@@ -31,6 +31,7 @@ fn count_everything() {
     firing(true, 5);
     commit(64, Duration::from_millis(4));
     syncs(9);
+    silent_series(0);
     publish_attempts(PublishResult::Ambiguous, 3);
     publish_took(Duration::from_millis(8));
     receipt();

@@ -123,8 +123,8 @@ impl Group<'_> {
         });
         match pending(&mut record, task, &id) {
             Some(reminder) if reminder.wakes_at() <= now && reminder.fire_at <= now => {
-                if let Some(reason) = unwanted {
-                    decide::release(reminder, reason, now);
+                if let Some(cause) = unwanted {
+                    decide::release(reminder, cause, now);
                     dirty = true;
                 } else if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
                     claimed = Some(reminder.clone());

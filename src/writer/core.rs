@@ -46,6 +46,9 @@ pub(super) struct Core {
     /// Reminders that this life's settings or tz database moved.
     pub(super) moved: u64,
     pub(super) purged_to: Option<TaskId>,
+    /// Series that the purge under way has found silent, and those that the last whole one found.
+    pub(super) silent_so_far: u64,
+    pub(super) silent: u64,
     pub(super) counters_unwritten: bool,
     // What other loops look at.
     pub(super) next_wake: watch::Sender<Timestamp>,
@@ -79,6 +82,8 @@ impl Core {
             refused: RefusedShown::default(),
             moved: 0,
             purged_to: None,
+            silent_so_far: 0,
+            silent: 0,
             counters_unwritten: false,
             next_wake: watch::Sender::new(Timestamp::MAX),
             outbox_waiting: watch::Sender::new(0),
@@ -98,6 +103,7 @@ impl Core {
             meta: &self.meta,
             policy: &self.policy,
             in_flight: self.in_flight.len(),
+            silent: self.silent,
             pacing: &self.pacing,
             foreign: &self.foreign,
         }

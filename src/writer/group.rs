@@ -45,6 +45,8 @@ pub(super) struct Effects {
     pub(super) outbox_grew: bool,
     pub(super) outbox_pass: Option<OutboxPass>,
     pub(super) purged_to: Option<Option<TaskId>>,
+    /// Series that the purge found without their next reminder.
+    pub(super) silent: u64,
     pub(super) receipts_written: usize,
     pub(super) foreign: Vec<ForeignReminder>,
     /// Producers of events shown in quarantine for what was refused of them, and the hour.
@@ -210,6 +212,7 @@ impl Core {
             outbox_grew,
             outbox_pass,
             purged_to,
+            silent,
             receipts_written,
             foreign,
             refused,
@@ -248,6 +251,11 @@ impl Core {
             self.outbox_pass = pass;
         }
         if let Some(to) = purged_to {
+            let found = self.silent_so_far + silent;
+            self.silent_so_far = if to.is_some() { found } else { 0 };
+            if to.is_none() {
+                self.silent = found;
+            }
             self.purged_to = to;
         }
         self.receipts.drain(..receipts_written);

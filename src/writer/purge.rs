@@ -3,10 +3,12 @@
 //! A task goes when it has ended and its last planned instant is past, both for the retention. What it leaves
 //! is the horizon: an event for an unknown task that is no newer is dropped, so that a replay of a topic
 //! revives nothing. Its reminders stay counted in their states.
+//!
+//! The pass reads every record, so it looks as well whether each series that goes on has its next reminder.
 
 use super::STEP_MAX;
 use super::group::Group;
-use crate::domain::{Record, State};
+use crate::domain::{Record, Rules, State, TaskId, is_silent};
 use crate::store::StoreError;
 
 impl Group<'_> {
@@ -20,9 +22,23 @@ impl Group<'_> {
             if self.is_over(&record) {
                 self.meta.horizon = self.meta.horizon.max(record.task.transport);
                 self.remove(&task)?;
+            } else if self.is_silent(&task, &record)? {
+                self.effects.silent += 1;
+                tracing::error!(%task, "a series that goes on has no next reminder, which must not be; a change of the task plans it anew");
             }
         }
         Ok(more)
+    }
+
+    /// Whether a series is silent that is planned by all that is known.
+    fn is_silent(&mut self, task: &TaskId, record: &Record) -> Result<bool, StoreError> {
+        let is_planned = record.generation == self.core.policy.generation && self.meta.wishes_pass.is_none();
+        if !is_planned || record.task.recurrence().is_none() {
+            return Ok(false);
+        }
+        let user = self.preferences_of(&record.task)?;
+        let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
+        Ok(is_silent(task, record, &rules, self.now))
     }
 
     fn is_over(&self, record: &Record) -> bool {

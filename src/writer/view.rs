@@ -22,6 +22,8 @@ pub struct View<'a> {
     pub policy: &'a PolicyInForce,
     /// Reminders whose attempt is under way.
     pub in_flight: usize,
+    /// Series that go on and have no reminder pending, as the last pass over all tasks found them: never any.
+    pub silent: u64,
     /// What another worker was seen to do.
     pub foreign: &'a Foreign,
     pub(super) pacing: &'a RefCell<Pacing>,

@@ -42,15 +42,16 @@ pub(super) fn advance(
 }
 
 /// Whether a reminder has settled an occurrence. One that left the plan has not: it comes back if the plan calls for it
-/// again, as it does in a task that comes once.
+/// again, as it does in a task that comes once. What went out, or was let go, was due then, whatever the clock says now:
+/// it may have stepped back meanwhile, and nobody asks again.
 fn is_behind(reminder: &Reminder, now: Timestamp) -> bool {
     let is_over = match reminder.state {
         State::Published => !reminder.maybe_out || is_released(reminder),
-        State::Expired => true,
+        State::Expired => reminder.is_past(now),
         State::Cancelled => is_released(reminder),
         State::Pending | State::Superseded => false,
     };
-    is_over && reminder.rule.comes_again() && reminder.is_past(now)
+    is_over && reminder.rule.comes_again()
 }
 
 /// The plan, in which no rule stands at an occurrence that could only expire.

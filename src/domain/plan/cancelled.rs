@@ -6,6 +6,7 @@ use super::limits::LeftOut;
 use crate::domain::event::{Target, TaskId};
 use crate::domain::reminder::ReminderId;
 use crate::domain::task::{CalledOff, Task};
+use crate::domain::time::Timestamp;
 
 /// Leaves out what was called off of what `task` calls for.
 pub(super) fn leave_out(
@@ -17,16 +18,21 @@ pub(super) fn leave_out(
     if task.called_off.is_empty() {
         return;
     }
-    let (off, kept): (Vec<_>, Vec<_>) =
-        planned.drain(..).partition(|planned| task.called_off.iter().any(|off| is_meant(id, planned, off)));
+    let (off, kept): (Vec<_>, Vec<_>) = planned.drain(..).partition(|planned| is_off(id, task, planned));
     left_out.extend(off.into_iter().map(|planned| (planned, LeftOut::CalledOff)));
     *planned = kept;
 }
 
-/// Whether it was called off, and what comes after it was not. There are as many of them at most as single entries.
-pub(super) fn is_off_alone(id: &TaskId, task: &Task, planned: &Planned) -> bool {
-    let mut meant = task.called_off.iter().filter(|off| is_meant(id, planned, off)).peekable();
-    meant.peek().is_some() && meant.all(|off| off.of != Some(Target::Present))
+/// Whether it was called off.
+pub(super) fn is_off(id: &TaskId, task: &Task, planned: &Planned) -> bool {
+    task.called_off.iter().any(|off| is_meant(id, planned, off))
+}
+
+/// Whether it was called off, and what comes after it, born at `later_birth`, was not: it was called off by itself, or
+/// with all that there was before the series came to be. There are as many of them at most as single entries, and one.
+pub(super) fn is_off_alone(id: &TaskId, task: &Task, planned: &Planned, later_birth: Timestamp) -> bool {
+    let ends_it = |off: &CalledOff| off.of == Some(Target::Present) && later_birth <= off.at;
+    is_off(id, task, planned) && !task.called_off.iter().any(ends_it)
 }
 
 fn is_meant(id: &TaskId, planned: &Planned, off: &CalledOff) -> bool {

@@ -61,7 +61,7 @@ pub(super) fn after_due(
         let look_ahead = LOOK_AHEAD + task.called_off.len();
         for nag in std::iter::successors(dates.after(floor), later).take(look_ahead).filter_map(of) {
             planned.extend(Some(nag).filter(|nag| nag.occurrence != Some(dates.first)));
-            if !is_off_alone(id, task, &nag) && actions.holds(&nag, dates).is_none() {
+            if !is_off_alone(id, task, &nag, birth) && actions.holds(&nag, dates).is_none() {
                 break;
             }
         }

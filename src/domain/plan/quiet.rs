@@ -22,15 +22,10 @@ use super::{Planned, Rules};
 use crate::domain::due::Zone;
 use crate::domain::event::{Field, Priority};
 use crate::domain::preferences::{Preferences, Quiet, QuietMode, TimeOfDay, WishField};
-use crate::domain::reminder::{Reminder, Rule};
+use crate::domain::reminder::{Cause, Reminder, Rule};
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::version::short_digest;
-
-/// Why a muted user's reminder is cancelled.
-pub const REASON_MUTED: &str = "muted by its user";
-/// Why a reminder is cancelled that falls into quiet hours which drop.
-pub const REASON_QUIET: &str = "in its user's quiet hours, which drop reminders";
 
 /// How long before quiet hours a reminder goes out at least that would fall into them: a minute, so that it is with its
 /// user when they begin.
@@ -77,16 +72,16 @@ pub(super) fn go_on_to_the_last(planned: &mut [Planned], dates: &Dates) {
 
 /// Why a reminder of `task` that is due is not sent, by the wishes of its user; `None` where it is.
 #[must_use]
-pub fn let_go(task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Option<&'static str> {
+pub fn let_go(task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Option<Cause> {
     let user = rules.user?;
     if user.mute().is_some_and(|mute| mute.covers(reminder.fire_at)) {
-        return Some(REASON_MUTED);
+        return Some(Cause::Muted);
     }
     let quiet = user.quiet().filter(|quiet| quiet.mode() == QuietMode::Drop)?;
     let dropped = reminder.moved_from.is_none()
         && is_movable(task, reminder.rule)
         && hours_around(quiet, zone_of(user, rules), reminder.fire_at).is_some();
-    dropped.then_some(REASON_QUIET)
+    dropped.then_some(Cause::Quiet)
 }
 
 fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) -> Option<Timestamp> {

@@ -125,4 +125,11 @@ impl Blocks for From<'_> {
         }
         Some(Filled { next: day + 1, looked: 1 })
     }
+
+    fn count(&self, day: i64) -> Option<(usize, Filled)> {
+        let on = date(day)?;
+        let next = self.cron.next(day, on);
+        let in_day = if self.by_day { 1 } else { self.cron.hours.len() * self.cron.minutes.len() };
+        Some((if self.cron.matches(on) { in_day } else { 0 }, Filled { next, looked: 1 }))
+    }
 }

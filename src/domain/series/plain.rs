@@ -6,7 +6,7 @@
 use chrono::Datelike;
 
 use super::Start;
-use super::walk::{Blocks, DAY, Filled, date, first_of_month, month_of};
+use super::walk::{Blocks, DAY, Filled, count_filled, date, first_of_month, month_of};
 
 /// The day of the week of 1970-01-01, Monday being 0.
 const EPOCH_WEEKDAY: i64 = 3;
@@ -60,6 +60,10 @@ impl Blocks for Every {
         Some(Filled { next: block + 1, looked: 0 })
     }
 
+    fn count(&self, block: i64) -> Option<(usize, Filled)> {
+        count_filled(self, block)
+    }
+
     fn nth(&self, n: u32) -> Option<i64> {
         Some(self.wall(i64::from(n)))
     }
@@ -101,6 +105,10 @@ impl Blocks for Weekly {
         (!into.is_empty()).then_some(Filled { next: block + 1, looked: 0 })
     }
 
+    fn count(&self, block: i64) -> Option<(usize, Filled)> {
+        count_filled(self, block)
+    }
+
     fn nth(&self, n: u32) -> Option<i64> {
         if n == 0 {
             return Some(self.start);
@@ -139,6 +147,10 @@ impl Blocks for Monthly {
     fn fill(&self, block: i64, into: &mut Vec<i64>) -> Option<Filled> {
         into.push(self.wall(block)?);
         Some(Filled { next: block + 1, looked: 0 })
+    }
+
+    fn count(&self, block: i64) -> Option<(usize, Filled)> {
+        count_filled(self, block)
     }
 
     fn nth(&self, n: u32) -> Option<i64> {

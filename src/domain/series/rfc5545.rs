@@ -95,6 +95,7 @@ fn parts(text: &str) -> Result<Read, String> {
         part(&mut read, name, value)?;
     }
     check(&read.rule)?;
+    read.rule = read.rule.sorted();
     Ok(read)
 }
 

@@ -1,13 +1,12 @@
 //! Rules of several parts, as RFC 5545 has them: a frequency, an interval and BY… lists.
 //!
-//! Every list keeps or leaves out what a period holds (the RFC's "expand" and "limit" come to the same), and where
-//! a rule names no day, that of the due date is meant. Months and years without that day are skipped. Periods are
-//! years, months, weeks or days; a rule that comes more often is expanded by the day too.
+//! Owns which days a rule names. Every list keeps or leaves out what a period holds (the RFC's "expand" and "limit" come
+//! to the same), and where a rule names no day, that of the due date is meant. Months and years without that day are
+//! skipped. Lists are sorted, so that however long one is, a look into it costs next to nothing.
 
 use chrono::{Datelike, NaiveDate};
 
-use super::Start;
-use super::walk::{Blocks, DAY, Filled, date, first_of_month, month_of};
+use super::walk::date;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Freq {
@@ -20,7 +19,7 @@ pub(super) enum Freq {
     Secondly,
 }
 
-/// A rule; an empty list says nothing. Negative numbers count from the end.
+/// A rule; an empty list says nothing. Negative numbers count from the end. Lists are sorted, with nothing twice.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Rule {
     pub(super) freq: Freq,
@@ -42,7 +41,7 @@ pub(super) struct Rule {
 
 impl Freq {
     /// The seconds of one, for those that come more often than daily.
-    fn unit(self) -> Option<i64> {
+    pub(super) fn unit(self) -> Option<i64> {
         match self {
             Self::Hourly => Some(3600),
             Self::Minutely => Some(60),
@@ -76,37 +75,29 @@ impl Rule {
         Self { days, ..Self::new(freq, interval) }
     }
 
-    pub(super) fn from(&self, start: Start) -> From {
-        let mut rule = self.clone();
-        let of_day = start.wall.rem_euclid(DAY);
-        let day = start.wall.div_euclid(DAY);
-        if let Some(began) = date(day) {
-            rule.take_day(Day::of(day, began));
-        }
-        let part = |list: &mut Vec<i32>, until: Freq, own: i64| {
-            if list.is_empty() && rule.freq < until {
-                list.push(i32::try_from(own).unwrap_or(0));
-            }
-        };
-        let (mut hours, mut minutes, mut seconds) =
-            (rule.hours.clone(), rule.minutes.clone(), rule.seconds.clone());
-        part(&mut hours, Freq::Hourly, of_day / 3600);
-        part(&mut minutes, Freq::Minutely, of_day / 60 % 60);
-        part(&mut seconds, Freq::Secondly, of_day % 60);
-        for list in [&mut hours, &mut minutes, &mut seconds] {
+    /// The same with its lists in order.
+    pub(super) fn sorted(mut self) -> Self {
+        let lists = [
+            &mut self.months,
+            &mut self.weeks,
+            &mut self.year_days,
+            &mut self.month_days,
+            &mut self.hours,
+            &mut self.minutes,
+            &mut self.seconds,
+            &mut self.positions,
+        ];
+        for list in lists {
             list.sort_unstable();
             list.dedup();
         }
-        let (hours, minutes, seconds) = if start.by_day && rule.freq.unit().is_none() {
-            (vec![0], vec![0], vec![0])
-        } else {
-            (hours, minutes, seconds)
-        };
-        From { rule: Self { hours, minutes, seconds, ..rule }, start, day }
+        self.days.sort_unstable();
+        self.days.dedup();
+        self
     }
 
     /// Names the day of the due date where the rule names none.
-    fn take_day(&mut self, began: Day) {
+    pub(super) fn take_day(&mut self, began: Day) {
         let named = [&self.weeks, &self.year_days, &self.month_days].iter().any(|list| !list.is_empty());
         if named || !self.days.is_empty() {
             return;
@@ -123,53 +114,45 @@ impl Rule {
         }
     }
 
-    fn has_month(&self, month: i32) -> bool {
-        self.months.is_empty() || self.months.contains(&month)
+    pub(super) fn has_month(&self, month: i32) -> bool {
+        has(&self.months, month)
     }
 
-    fn has_day(&self, day: Day) -> bool {
+    pub(super) fn has_day(&self, day: Day) -> bool {
         let is_in = |list: &[i32], place: i32, length: i32| {
-            list.is_empty() || list.iter().any(|n| *n == place || *n < 0 && length + 1 + n == place)
+            has(list, place) || list.binary_search(&(place - length - 1)).is_ok()
         };
         self.has_month(day.month)
             && is_in(&self.month_days, day.of_month, day.month_length)
             && is_in(&self.year_days, day.of_year, day.year_length)
-            && (self.days.is_empty() || self.days.iter().any(|named| self.is_named(*named, day)))
+            && (self.days.is_empty() || self.names(day))
             && (self.weeks.is_empty() || {
                 let (week, weeks) = day.week(self.week_start);
                 is_in(&self.weeks, week, weeks)
             })
     }
 
-    fn is_named(&self, (n, weekday): (i32, u8), day: Day) -> bool {
+    /// Whether the days of the week have it.
+    fn names(&self, day: Day) -> bool {
         let (place, length) = if self.freq == Freq::Monthly || !self.months.is_empty() {
             (day.of_month, day.month_length)
         } else {
             (day.of_year, day.year_length)
         };
-        weekday == day.of_week && (n == 0 || n == (place - 1) / 7 + 1 || n == -((length - place) / 7 + 1))
+        let from_end = -((length - place) / 7 + 1);
+        let is_named = |n: i32| self.days.binary_search(&(n, day.of_week)).is_ok();
+        is_named(0) || is_named((place - 1) / 7 + 1) || is_named(from_end)
     }
+}
 
-    /// Keeps of the period that begins at `period` in `found` what the positions name.
-    fn keep_positions(&self, found: &mut Vec<i64>, period: usize) {
-        if self.positions.is_empty() {
-            return;
-        }
-        let length = i32::try_from(found.len() - period).unwrap_or(i32::MAX);
-        let is_named = |place: i32| self.positions.iter().any(|n| *n == place || length + 1 + n == place);
-        let mut place = 0;
-        let kept = found.drain(period..).filter(|_| {
-            place += 1;
-            is_named(place)
-        });
-        let kept: Vec<i64> = kept.collect();
-        found.extend(kept);
-    }
+/// Whether a sorted list has `value`; one that is empty says nothing.
+pub(super) fn has(list: &[i32], value: i32) -> bool {
+    list.is_empty() || list.binary_search(&value).is_ok()
 }
 
 /// A day, and its places.
 #[derive(Clone, Copy)]
-struct Day {
+pub(super) struct Day {
     /// Days since 1970-01-01.
     day: i64,
     date: NaiveDate,
@@ -182,7 +165,7 @@ struct Day {
 }
 
 impl Day {
-    fn of(day: i64, date: NaiveDate) -> Self {
+    pub(super) fn of(day: i64, date: NaiveDate) -> Self {
         let number = |n: u32| i32::try_from(n).unwrap_or(0);
         Self {
             day,
@@ -205,167 +188,5 @@ impl Day {
         // Each later one of these fourth days in the year is another week of it.
         let left = if fourth.leap_year() { 365 } else { 364 } - i32::try_from(fourth.ordinal0()).unwrap_or(0);
         (place(fourth), place(fourth) + left / 7)
-    }
-}
-
-/// A rule from a due date on. Its blocks are its periods, every `interval`-th counted from that of the due date;
-/// those of a rule that comes more often than daily are days since 1970-01-01.
-pub(super) struct From {
-    rule: Rule,
-    start: Start,
-    /// The day of the due date.
-    day: i64,
-}
-
-impl From {
-    fn interval(&self) -> i64 {
-        i64::from(self.rule.interval)
-    }
-
-    /// The number of the period in which `day` lies.
-    fn period(&self, day: i64) -> i64 {
-        match self.rule.freq {
-            Freq::Yearly => date(day).map_or(0, |date| i64::from(date.year())),
-            Freq::Monthly => date(day).map_or(0, month_of),
-            Freq::Weekly => (day - self.first_week()).div_euclid(7),
-            Freq::Daily | Freq::Hourly | Freq::Minutely | Freq::Secondly => day,
-        }
-    }
-
-    /// A day on which a week began, the weeks' number 0.
-    fn first_week(&self) -> i64 {
-        // 1970-01-01 was a Thursday.
-        i64::from(self.rule.week_start) - 3
-    }
-
-    /// Adds what `days` hold; how many were looked at.
-    fn add_days(&self, days: std::ops::Range<i64>, into: &mut Vec<i64>) -> usize {
-        let rule = &self.rule;
-        let looked = usize::try_from(days.end - days.start).unwrap_or(0);
-        for day in days {
-            if !date(day).is_some_and(|on| rule.has_day(Day::of(day, on))) {
-                continue;
-            }
-            for hour in &rule.hours {
-                for minute in &rule.minutes {
-                    let minute = day * DAY + i64::from(*hour) * 3600 + i64::from(*minute) * 60;
-                    into.extend(rule.seconds.iter().map(|second| minute + i64::from(*second)));
-                }
-            }
-        }
-        looked
-    }
-
-    fn add_month(&self, month: i64, into: &mut Vec<i64>) -> Option<usize> {
-        let first = first_of_month(month)?;
-        let on = date(first)?;
-        if !self.rule.has_month(i32::try_from(on.month()).unwrap_or(0)) {
-            return Some(1);
-        }
-        Some(self.add_days(first..first + i64::from(on.num_days_in_month()), into))
-    }
-
-    fn fill_period(&self, block: i64, into: &mut Vec<i64>) -> Option<Filled> {
-        let period = self.period(self.day).saturating_add(block.saturating_mul(self.interval()));
-        let looked = match self.rule.freq {
-            Freq::Yearly => {
-                let january = period.saturating_mul(12);
-                let mut looked = 0;
-                for month in 0..12 {
-                    looked += self.add_month(january.saturating_add(month), into)?;
-                }
-                looked
-            }
-            Freq::Monthly => self.add_month(period, into)?,
-            Freq::Weekly => {
-                let first = period.saturating_mul(7).saturating_add(self.first_week());
-                date(first)?;
-                self.add_days(first..first + 7, into)
-            }
-            Freq::Daily | Freq::Hourly | Freq::Minutely | Freq::Secondly => {
-                date(period)?;
-                self.add_days(period..period + 1, into)
-            }
-        };
-        self.rule.keep_positions(into, 0);
-        Some(Filled { next: block + 1, looked })
-    }
-
-    /// The occurrences on `day` of a rule that comes every so many of `unit` seconds.
-    fn fill_day(&self, unit: i64, day: i64, into: &mut Vec<i64>) -> Option<Filled> {
-        let on = date(day)?;
-        let (in_day, interval) = (DAY / unit, self.interval());
-        let began = self.start.wall.div_euclid(unit);
-        let following = |place: i64| place + (began - place).rem_euclid(interval);
-        let tomorrow = following((day + 1) * in_day).div_euclid(in_day);
-        let mut looked = 1;
-        if self.rule.has_day(Day::of(day, on)) {
-            let mut place = following(day * in_day);
-            while place < (day + 1) * in_day {
-                looked += 1;
-                let hour = (place * unit).div_euclid(3600);
-                if !is_in(&self.rule.hours, hour.rem_euclid(24)) {
-                    place = following((hour + 1) * 3600 / unit);
-                    continue;
-                }
-                self.add_unit(place * unit, into);
-                if self.start.by_day && !into.is_empty() {
-                    break;
-                }
-                place += interval;
-            }
-        }
-        if self.start.by_day && !into.is_empty() {
-            into.clear();
-            into.push(day * DAY);
-        }
-        Some(Filled { next: tomorrow, looked })
-    }
-
-    /// The occurrences in the hour, minute or second that begins at `wall`, in an hour that the rule has.
-    fn add_unit(&self, wall: i64, into: &mut Vec<i64>) {
-        let rule = &self.rule;
-        let of_day = wall.rem_euclid(DAY);
-        let period = into.len();
-        match rule.freq {
-            Freq::Secondly => {
-                if is_in(&rule.minutes, of_day / 60 % 60) && is_in(&rule.seconds, of_day % 60) {
-                    into.push(wall);
-                }
-            }
-            Freq::Minutely => {
-                if is_in(&rule.minutes, of_day / 60 % 60) {
-                    into.extend(rule.seconds.iter().map(|second| wall + i64::from(*second)));
-                }
-            }
-            _ => {
-                for minute in &rule.minutes {
-                    let minute = wall + i64::from(*minute) * 60;
-                    into.extend(rule.seconds.iter().map(|second| minute + i64::from(*second)));
-                }
-            }
-        }
-        rule.keep_positions(into, period);
-    }
-}
-
-fn is_in(list: &[i32], value: i64) -> bool {
-    list.is_empty() || list.iter().any(|n| i64::from(*n) == value)
-}
-
-impl Blocks for From {
-    fn block_of(&self, wall: i64) -> i64 {
-        let day = wall.div_euclid(DAY).max(self.day);
-        match self.rule.freq.unit() {
-            Some(_) => day,
-            None => (self.period(day) - self.period(self.day)) / self.interval(),
-        }
-    }
-
-    fn fill(&self, block: i64, into: &mut Vec<i64>) -> Option<Filled> {
-        match self.rule.freq.unit() {
-            Some(unit) => self.fill_day(unit, block, into),
-            None => self.fill_period(block, into),
-        }
     }
 }

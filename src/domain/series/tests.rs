@@ -1,10 +1,10 @@
+mod bounds;
 mod nonsense;
 
 use chrono::NaiveTime;
 use serde_json::{Value, json};
 
 use super::super::tests::{at, wall, zone};
-use super::walk::{Blocks, Filled, Halt, STEPS_MAX, Walk};
 use super::*;
 
 fn nine() -> NaiveTime {
@@ -323,32 +323,6 @@ fn cron_runs_on_the_wall_with_five_fields_or_six() {
     let six = json!({"frequency": "cron", "cron_expression": "15 30 8 * * *"});
     assert_eq!(named(&six, "2026-11-27T09:00:00Z", "UTC", 2)[1], "2026-11-28T08:30:15.000Z");
     assert_eq!(days(&six, "2026-11-27", 2), "2026-11-27 2026-11-28");
-}
-
-#[test]
-fn a_search_ends_with_the_most_steps_that_it_may_make() {
-    struct Empty;
-    impl Blocks for Empty {
-        fn block_of(&self, _: i64) -> i64 {
-            0
-        }
-        fn fill(&self, block: i64, into: &mut Vec<i64>) -> Option<Filled> {
-            if block == i64::from(STEPS_MAX) {
-                into.push(7);
-            }
-            Some(Filled { next: block + 1, looked: usize::from(block < i64::from(STEPS_MAX)) })
-        }
-    }
-    let mut walk = Walk::new(&Empty, 0);
-    assert_eq!((walk.next(), walk.next()), (Ok(7), Err(Halt::Steps)));
-    // A count is walked from the due date on.
-    let counted = |n: u32| {
-        let series = series(&json!(format!("FREQ=DAILY;BYHOUR=8,9;COUNT={n}")));
-        let first = Moment::new(wall("2026-01-01T08:00:00"), Zone::UTC);
-        series.next_after(first, Zone::UTC, nine(), Timestamp::MAX)
-    };
-    assert_eq!(counted(60_000), Next::Ended("all 60000 occurrences are past".to_owned()));
-    assert!(matches!(counted(STEPS_MAX), Next::GaveUp(_)));
 }
 
 #[test]

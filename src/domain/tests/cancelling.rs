@@ -126,6 +126,20 @@ fn a_series_goes_on_behind_an_occurrence_that_is_called_off_alone() {
 }
 
 #[test]
+fn a_series_that_is_stated_after_all_was_called_off_begins_with_its_second_occurrence() {
+    const DAY: i64 = 24 * 60;
+    let series = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
+    let nags = Statement::Nags(Some(Nags { every_minutes: 60, max: 1 }));
+    let one = created(T0, &[due(minute(600)), offsets(&[0]), nags]);
+    let off = cancel(10, Some(Target::Present));
+    let stated = updated(minute(20), &[series]);
+    let begun = after(&[one.clone(), off.clone(), stated.clone()]);
+    assert_eq!(rules(&begun), [("nag", 660 + DAY), ("offset", 600 + DAY)]);
+    assert_eq!(after(&[one.clone(), stated.clone(), off]), begun, "whichever was heard first");
+    assert_eq!(after(&[one, stated, cancel(30, Some(Target::Present))]), [], "unless it was there already");
+}
+
+#[test]
 fn fates_are_told_by_what_is_known_of_the_attempts() {
     let pending = Reminder::pending(None, Rule::Offset(0), T0);
     let settled =

@@ -1,6 +1,6 @@
 //! What was past when it was imported stays past.
 
-use super::import::{REASON_PAST_AT_IMPORT, keep_past};
+use super::import::keep_past;
 use super::*;
 
 /// A record that `events`, imported at `arrived`, have made of `record`.
@@ -28,10 +28,10 @@ fn an_instant_at_or_before_the_arrival_is_past_and_a_later_one_fires() {
         let (record, past) = imported(Record::default(), &[event], T0);
         assert_eq!(past, usize::from(is_past), "{minutes}");
         let reminder = &record.reminders[0];
-        let (state, reason) = (reminder.state, reminder.reason.as_deref());
+        let (state, cause) = (reminder.state, reminder.cause);
         let expected =
-            if is_past { (State::Expired, Some(REASON_PAST_AT_IMPORT)) } else { (State::Pending, None) };
-        assert_eq!((state, reason), expected, "{minutes}");
+            if is_past { (State::Expired, Some(Cause::PastAtImport)) } else { (State::Pending, None) };
+        assert_eq!((state, cause), expected, "{minutes}");
     }
 }
 
@@ -41,7 +41,7 @@ fn what_is_expired_for_another_reason_is_told_to_be_past_at_the_import_too() {
     let long_ago = created(minute(-9_000), &[due(minute(-8_000)), offsets(&[0])]);
     for event in [born_late, long_ago] {
         let (record, past) = imported(Record::default(), &[event], T0);
-        assert_eq!((past, record.reminders[0].reason.as_deref()), (1, Some(REASON_PAST_AT_IMPORT)));
+        assert_eq!((past, record.reminders[0].cause), (1, Some(Cause::PastAtImport)));
     }
 }
 
@@ -81,7 +81,7 @@ fn what_is_heard_of_a_task_later_does_not_bring_a_past_reminder_back() {
     ] {
         let record = told(record.clone(), &later, minute(10));
         assert_eq!(pending(&record), [], "{later:?}");
-        assert_eq!(record.reminders[0].reason.as_deref(), Some(REASON_PAST_AT_IMPORT));
+        assert_eq!(record.reminders[0].cause, Some(Cause::PastAtImport));
     }
     let moved = told(record, &updated(minute(5), &[due(minute(30))]), minute(10));
     assert_eq!(pending(&moved), [("offset:0".to_owned(), 30)], "a new due date is a new reminder");

@@ -19,6 +19,7 @@ mod replanning;
 mod retry;
 mod series;
 mod series_laws;
+mod silent;
 mod stamps;
 mod wall;
 mod why;

@@ -159,10 +159,10 @@ fn wish() -> impl Strategy<Value = Wish> {
     ]
 }
 
-type Told = (PreferencesChange, Timestamp);
+pub(crate) type Told = (PreferencesChange, Timestamp);
 
 /// Few stamps and few values: equal stamps and values that come back are the rule.
-fn told() -> impl Strategy<Value = Told> {
+pub(crate) fn told() -> impl Strategy<Value = Told> {
     let form = (0_i64..5, 0_u8..4, 0_i64..3);
     (form, proptest::collection::vec(wish(), 1..4)).prop_map(|((at, form, lag), mut wishes)| {
         wishes.sort_by_key(Wish::field);

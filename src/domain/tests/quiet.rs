@@ -126,12 +126,12 @@ fn silence_and_quiet_hours_that_drop_let_reminders_go() {
     let until = (at(MONDAY), Wish::Mute(Some(Mute::Until(at("2026-11-24T23:00:00Z")))));
     let listed = vec![drop.clone(), digest("06:00", Priority::High)];
     for (wish, instant, priority, why) in [
-        (vec![drop.clone()], "2026-11-24T23:00:00Z", Priority::Medium, Some(REASON_QUIET)),
+        (vec![drop.clone()], "2026-11-24T23:00:00Z", Priority::Medium, Some(Cause::Quiet)),
         (vec![drop.clone()], "2026-11-24T23:00:00Z", Priority::High, None),
         (vec![drop], "2026-11-24T21:00:00Z", Priority::Medium, None),
         (listed, "2026-11-24T23:00:00Z", Priority::Medium, None),
-        (vec![muted], "2026-11-24T21:00:00Z", Priority::High, Some(REASON_MUTED)),
-        (vec![until.clone()], "2026-11-24T22:59:59Z", Priority::Low, Some(REASON_MUTED)),
+        (vec![muted], "2026-11-24T21:00:00Z", Priority::High, Some(Cause::Muted)),
+        (vec![until.clone()], "2026-11-24T22:59:59Z", Priority::Low, Some(Cause::Muted)),
         (vec![until], "2026-11-24T23:00:00Z", Priority::Low, None),
         (vec![], "2026-11-24T23:00:00Z", Priority::Low, None),
     ] {
@@ -223,10 +223,14 @@ fn a_reminder_that_was_let_go_does_not_come_back_and_one_that_was_moved_does() {
     let reminder = &record.reminders[0];
     assert_eq!((reminder.fire_at, reminder.moved_from), (at("2026-11-24T23:00:00Z"), None));
     assert_eq!(reminder.within, None, "it has left what it was tried in");
-    decide::release(&mut record.reminders[0], REASON_MUTED, at("2026-11-24T23:00:00Z"));
+    decide::release(&mut record.reminders[0], Cause::Muted, at("2026-11-24T23:00:00Z"));
     plan_anew(&mut record, None);
     assert_eq!(record.reminders[0].state, State::Cancelled);
     let mut maybe_out = Reminder { maybe_out: true, ..Reminder::pending(None, Rule::Nag(1), T0) };
-    decide::release(&mut maybe_out, REASON_MUTED, minute(1));
+    decide::release(&mut maybe_out, Cause::Muted, minute(1));
     assert_eq!(maybe_out.state, State::Published, "a cancel has an answer");
+    assert_eq!(
+        maybe_out.reason.as_deref(),
+        Some("an attempt ended without an answer: it may have gone out; muted by its user")
+    );
 }

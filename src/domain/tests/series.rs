@@ -97,6 +97,16 @@ fn a_series_that_has_ended_plans_nothing_more() {
 }
 
 #[test]
+fn who_asks_why_a_series_ends_is_told_where_its_count_could_not_be_followed() {
+    let record = daily(0, r#""FREQ=DAILY;BYHOUR=8,9;COUNT=4294967295""#);
+    let in_force = policy();
+    let end =
+        |day: i64| series_end(&record.task, &Rules { in_force: &in_force, user: None }, minute(day * DAY));
+    assert_eq!(end(250 * 365), None, "a life later");
+    assert!(end(280 * 365).unwrap().starts_with("its count of 4294967295 could not be followed"));
+}
+
+#[test]
 fn a_rule_that_cannot_be_read_costs_the_due_reminder_nothing() {
     for rule in ["{}", "[]", "\"\"", "\"FREQ=SOMETIMES\"", r#"{"frequency":"fortnightly"}"#, "no json"] {
         assert_eq!(next(&daily(0, rule)), [60], "{rule}");
@@ -190,6 +200,24 @@ fn the_wall_time_is_kept_over_a_change_of_the_clocks() {
         replanned(&mut record, &policy(), now);
     }
     assert_eq!(fired, ["2027-03-27T08:00:00.000Z", "2027-03-28T07:00:00.000Z", "2027-03-29T07:00:00.000Z"]);
+}
+
+#[test]
+fn a_series_goes_on_though_the_clock_steps_back_while_a_reminder_goes_out() {
+    for twice in [false, true] {
+        let mut record = daily(0, if twice { r#"{"frequency":"daily","count":2}"# } else { DAILY });
+        record.reminders[0].settle(State::Published, minute(50), None);
+        replanned(&mut record, &policy(), minute(50));
+        assert_eq!(next(&record), [60 + DAY]);
+        record.reminders[1].settle(State::Published, minute(51), None);
+        let policy = policy();
+        let is_lost = |record: &Record| {
+            is_silent(&task("t"), record, &Rules { in_force: &policy, user: None }, minute(52))
+        };
+        assert_eq!(is_lost(&record), !twice, "the last one is out");
+        replanned(&mut record, &policy, minute(52));
+        assert_eq!((next(&record).len(), is_lost(&record)), (usize::from(!twice), false));
+    }
 }
 
 #[test]

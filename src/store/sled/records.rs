@@ -17,6 +17,7 @@ use crate::domain::{
 };
 
 mod actions;
+mod causes;
 mod extras;
 mod history;
 mod reminders;
@@ -150,6 +151,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
     if with_extras {
         extras::read(&mut reader, &versions, &mut record)?;
     }
+    causes::read_from_texts(&mut record.reminders);
     reader.end()?;
     Ok(record)
 }

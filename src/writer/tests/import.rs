@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::import::REASON_PAST_AT_IMPORT;
+use crate::domain::Cause;
 
 fn lines(events: &[Event]) -> Vec<ImportLine> {
     events.iter().map(|event| ImportLine::Event(Box::new(event.clone()))).collect()
@@ -30,7 +30,7 @@ async fn what_is_past_never_fires_and_what_is_ahead_does() {
     let imported = import(&worker, &[old("past", -1), old("now", 0), old("ahead", 1)]).await;
     assert_eq!((imported.applied, imported.planned, imported.past), (3, 3, 2));
     assert!(worker.claims_nothing().await);
-    assert_eq!(worker.record("past").reminders[0].reason.as_deref(), Some(REASON_PAST_AT_IMPORT));
+    assert_eq!(worker.record("past").reminders[0].cause, Some(Cause::PastAtImport));
     // The same, by the topic: late, so it fires.
     worker.tell(old("late", -1)).await;
     worker.advance_to(1).await;

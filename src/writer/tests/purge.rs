@@ -1,6 +1,7 @@
 //! Forgetting, and what must not come back.
 
 use super::*;
+use crate::store::Batch;
 
 const DAY: i64 = 24 * 60;
 
@@ -51,6 +52,34 @@ async fn a_purge_goes_on_where_its_last_step_ended() {
     assert_eq!(worker.store.tasks(None, many).unwrap().len(), 10);
     assert_eq!(worker.writer.purge().await, Ok(false));
     assert_eq!(worker.store.tasks(None, many).unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_pass_counts_the_series_that_have_lost_their_next_reminder() {
+    let worker = Worker::start().await;
+    let daily = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
+    let series = |id: &str| of(id, created(minute(0), &[due(minute(1)), offsets(&[0]), daily.clone()]));
+    let last = "~";
+    let ids: Vec<String> = (0..STEP_MAX).map(|n| n.to_string()).collect();
+    worker.tell_all(ids.iter().map(|id| due_at(id, 1)).collect()).await;
+    worker.tell_all(vec![series("0"), series(last), series("sound")]).await;
+    let silent = || async { worker.writer.read(|view| view.silent).await.unwrap() };
+    for id in ["0", last] {
+        let before = worker.record(id);
+        let mut after = before.clone();
+        after.reminders[0].settle(State::Published, minute(0), None);
+        let mut batch = Batch::default();
+        batch.replace(&task(id), Some(&before), Some(&after));
+        worker.store.commit(&batch).unwrap();
+    }
+    assert_eq!((worker.writer.purge().await, silent().await), (Ok(true), 0), "the pass is not over");
+    assert_eq!((worker.writer.purge().await, silent().await), (Ok(false), 2));
+    // Any change of a task plans it anew.
+    for id in ["0", last] {
+        worker.tell(of(id, updated(minute(1), &[title("b")]))).await;
+    }
+    while worker.writer.purge().await.unwrap() {}
+    assert_eq!(silent().await, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,8 +3,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::bounds::steps;
 use super::{days, due, instants, nine, series};
-use crate::domain::series::{OnComplete, RECURRENCE_MAX_BYTES};
+use crate::domain::series::{OnComplete, RECURRENCE_MAX_BYTES, STEPS_MAX};
 use crate::domain::tests::{at, wall, zone};
 use crate::domain::{Due, Moment, Next, Series, Timestamp, Zone};
 
@@ -250,6 +251,7 @@ proptest! {
                 let first = Moment::new(first, zone);
                 let after = first.instant(nine()).plus(Duration::from_millis(ahead));
                 for after in [Timestamp::MIN, after, Timestamp::MAX] {
+                    prop_assert!(steps(&series, first, zone, after) <= STEPS_MAX);
                     if let Next::At(moment) = series.next_after(first, zone, nine(), after) {
                         prop_assert!(moment.instant(nine()) > after);
                         prop_assert!(moment == first || moment.instant(nine()) > first.instant(nine()));

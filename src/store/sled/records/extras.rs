@@ -5,7 +5,7 @@ use super::super::codes::Coded;
 use super::super::wire::{Malformed, Reader, put_bytes, put_count, put_int, put_text, put_uint};
 use super::{actions, history};
 use crate::domain::task::CalledOff;
-use crate::domain::{Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp, Version};
+use crate::domain::{Cause, Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp, Version};
 
 /// Who stated the recurrence rule.
 const RECURRENCE_PRODUCER: u8 = 1;
@@ -18,6 +18,8 @@ const WITHIN: u8 = 3;
 const CALLED_OFF: u8 = 4;
 /// How it came to be as it is.
 const HISTORY: u8 = 5;
+/// By its place among the reminders, why one must not come back.
+const CAUSES: u8 = 6;
 
 /// The greatest numbers that the plain format knows.
 const PLAIN_FIELDS_MAX: u8 = 10;
@@ -33,6 +35,7 @@ pub(super) fn are_needed(record: &Record) -> bool {
         || task.past.iter().any(|past| is_new(past.field))
         || [task.created, task.deleted].into_iter().flatten().any(|version| newer_kind(version.kind))
         || record.reminders.iter().any(|r| newer_rule(r.rule) || r.moved_from.is_some() || r.within.is_some())
+        || record.reminders.iter().any(|r| r.cause.is_some())
         || record.low_water.iter().any(|(rule, _)| newer_rule(*rule))
         || task.recurrence_producer.is_some()
         || !task.called_off.is_empty()
@@ -45,6 +48,7 @@ pub(super) fn put(out: &mut Vec<u8>, versions: &[Version], record: &Record) {
         (RECURRENCE_PRODUCER, record.task.recurrence_producer.is_some()),
         (MOVED, record.reminders.iter().any(|reminder| reminder.moved_from.is_some())),
         (WITHIN, record.reminders.iter().any(|reminder| reminder.within.is_some())),
+        (CAUSES, record.reminders.iter().any(|reminder| reminder.cause.is_some())),
         (CALLED_OFF, !record.task.called_off.is_empty()),
         (HISTORY, history::is_needed(record)),
     ];
@@ -69,6 +73,7 @@ fn put_part(part: &mut Vec<u8>, number: u8, versions: &[Version], record: &Recor
         WITHIN => {
             by_place(part, record, |part, reminder| Some(part.extend_from_slice(reminder.within?.as_bytes())))
         }
+        CAUSES => by_place(part, record, |part, reminder| Some(part.push(reminder.cause?.code()))),
         CALLED_OFF => put_called_off(part, &record.task.called_off),
         _ => history::put(part, versions, record),
     }
@@ -92,6 +97,10 @@ pub(super) fn read(
             })?,
             WITHIN => at_places(&mut part, record, |part, reminder| {
                 reminder.within = Some(ReminderId::from_bytes(part.array()?));
+                Ok(())
+            })?,
+            CAUSES => at_places(&mut part, record, |part, reminder| {
+                reminder.cause = Some(Cause::from_code(part.byte()?)?);
                 Ok(())
             })?,
             CALLED_OFF => record.task.called_off = part.list(called_off)?,

@@ -110,6 +110,7 @@ fn reminder(reader: &mut Reader<'_>, base: i64, before: Option<Moment>) -> Resul
         within: None,
         planned_by: None,
         ended_by: None,
+        cause: None,
         reason: reader.when(one(HAS_REASON), text)?,
         leaving: reader.when(two(HAS_LEAVING), |r| State::from_code(r.byte()?))?,
         attempts: reader.when(two(HAS_ATTEMPTS), Reader::uint32)?.unwrap_or(0),

@@ -1,5 +1,6 @@
 //! Tests of the store below its interface: what values look like, and what failing disks leave.
 
+mod causes;
 mod codec;
 mod disks;
 mod faults;

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use crate::domain::history::{EventId, History, Move, Note, Noted};
 use crate::domain::task::{CalledOff, Cell, Origin, Outcome, Past};
 use crate::domain::{
-    Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule, Snooze, State,
-    Statement, Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
+    Cause, Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule, Snooze,
+    State, Statement, Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
 };
 
 pub(super) fn zone(name: &str) -> Zone {
@@ -209,8 +209,9 @@ fn any_reminder() -> impl Strategy<Value = Reminder> {
         (of(any_moment()), any_rule(), any_instant(), any_state(), of(any_instant()), any::<bool>()),
         (of(any_state()), prop_oneof![Just(0), any::<u32>()], of(any_instant()), of("\\PC{0,80}")),
         (of(any_instant()), of(any_instant()), of(any_id()), of(0..u32::MAX), of(0..u32::MAX)),
+        of(prop::sample::select(Cause::ALL.to_vec())),
     )
-        .prop_map(|((occurrence, rule, fire_at, state, settled_at, maybe_out), rest, more)| {
+        .prop_map(|((occurrence, rule, fire_at, state, settled_at, maybe_out), rest, more, cause)| {
             let (received_at, moved_from, within, planned_by, ended_by) = more;
             let (leaving, attempts, next_attempt, reason) = rest;
             Reminder {
@@ -224,6 +225,7 @@ fn any_reminder() -> impl Strategy<Value = Reminder> {
                 attempts,
                 next_attempt,
                 reason,
+                cause,
                 received_at,
                 moved_from,
                 within,
