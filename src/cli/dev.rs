@@ -8,6 +8,7 @@
 //! it is in a demonstration, whose steps are timed.
 
 mod demo;
+mod lines;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -108,6 +109,7 @@ async fn play(
     let ended = worker.wait().await;
     // Last: stopping it drops deliveries that are under way.
     stand_in.stop(context.clock.as_ref()).await;
+    screen.finish().await;
     played.and(ended.map_err(Failure::from))
 }
 
