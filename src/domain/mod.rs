@@ -35,7 +35,7 @@ pub use event::{
 };
 pub use fate::{Fate, fate};
 pub use plan::{
-    LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, let_go, occurrence, plan,
+    Aim, LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, aim, let_go, occurrence, plan,
     series_end,
 };
 pub use policy::{ByPriority, Policy, PolicyDigests, PolicyInForce, PolicySince};

@@ -2,10 +2,13 @@
 //! anew is born later, and stays.
 
 use super::Planned;
+use super::dates::Dates;
 use super::limits::LeftOut;
 use crate::domain::event::{Target, TaskId};
-use crate::domain::reminder::ReminderId;
+use crate::domain::record::Record;
+use crate::domain::reminder::{ReminderId, Rule, State};
 use crate::domain::task::{CalledOff, Task};
+use crate::domain::time::Timestamp;
 
 /// Leaves out what was called off of what `task` calls for.
 pub(super) fn leave_out(
@@ -21,6 +24,29 @@ pub(super) fn leave_out(
         planned.drain(..).partition(|planned| task.called_off.iter().any(|off| is_meant(id, planned, off)));
     left_out.extend(off.into_iter().map(|planned| (planned, LeftOut::CalledOff)));
     *planned = kept;
+}
+
+/// Leaves out what is pending of later occurrences of a series and was called off with all the rest. A plan that went on
+/// behind what was called off alone does not name them any more: behind a whole series that is off nothing comes.
+/// `since` says since when what makes a rule's reminders has been as it is.
+pub(super) fn leave_out_later(
+    record: &Record,
+    dates: &Dates,
+    since: impl Fn(Rule) -> Timestamp,
+    left_out: &mut Vec<(Planned, LeftOut)>,
+) {
+    let all = record.task.called_off.iter().filter(|off| off.of == Some(Target::Present)).map(|off| off.at);
+    let (Some(all), Some(later_since)) = (all.max(), dates.later_since()) else { return };
+    for reminder in record.reminders.iter().filter(|r| r.state == State::Pending && r.rule.comes_again()) {
+        let Some(occurrence) = reminder.occurrence.filter(|o| *o != dates.first && dates.contain(*o)) else {
+            continue;
+        };
+        let birth = later_since.max(since(reminder.rule));
+        let planned = Planned::at(Some(occurrence), reminder.rule, reminder.instant(), birth);
+        if birth <= all && !left_out.iter().any(|(p, _)| (p.occurrence, p.rule) == (planned.occurrence, planned.rule)) {
+            left_out.push((planned, LeftOut::CalledOff));
+        }
+    }
 }
 
 /// Whether it was called off, and what comes after it was not. There are as many of them at most as single entries.
