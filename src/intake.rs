@@ -21,7 +21,7 @@ use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
 
-pub use import::{Import, ImportReport, Line, Lines, REFUSALS_TOLD, RefusedLine};
+pub use import::{IgnoredLine, Import, ImportReport, LeftOutPart, Line, Lines, REFUSALS_TOLD, RefusedLine};
 
 /// The largest single event taken, in bytes: Dapr's own limit for a message, and what wraps it.
 pub const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;

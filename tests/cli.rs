@@ -347,7 +347,9 @@ fn an_import_goes_in_parts_with_the_arrival_of_the_first_and_one_report() {
     let report = |line: u64| {
         json!({
             "arrived_at": "2026-11-25T09:00:00.000Z", "lines": 1, "applied": 0, "duplicate": 0, "stale": 0,
-            "ignored": 1 - line, "refused": line, "planned": 0, "past": 0,
+            "ignored": 1 - line, "refused": line, "left_out": 0, "planned": 0, "past": 0,
+            "ignored_lines": if line == 0 { json!([{"line": 1, "reason": "w\u{1b}"}]) } else { json!([]) },
+            "left_out_parts": [],
             "refusals": if line == 1 { json!([{"line": 1, "code": "empty", "reason": "b\u{1b}"}]) } else { json!([]) },
         })
         .to_string()
@@ -361,7 +363,8 @@ fn an_import_goes_in_parts_with_the_arrival_of_the_first_and_one_report() {
     });
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(err(&output), "warning: 1 of 2 lines were refused\n", "no progress where no terminal is");
-    assert!(out(&output).contains("    line 2: b\u{fffd}\n"), "{}", out(&output));
+    assert!(out(&output).contains("  ignored    1\n    line 1: w\u{fffd}\n"), "{}", out(&output));
+    assert!(out(&output).contains("  refused    1\n    line 2: b\u{fffd}\n"), "{}", out(&output));
     assert!(requests[0].starts_with("POST /api/v1/import HTTP/1.1\r\n"));
     assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
     assert!(
@@ -378,7 +381,7 @@ fn an_import_that_breaks_off_says_how_far_it_came() {
     std::fs::write(&file, format!("{}\n{{}}\n", "x".repeat(512 * 1024))).unwrap();
     let report = json!({
         "arrived_at": "2026-11-25T09:00:00.000Z", "lines": 1, "applied": 1, "duplicate": 0, "stale": 0,
-        "ignored": 0, "refused": 0, "refusals": [], "planned": 0, "past": 0,
+        "ignored": 0, "ignored_lines": [], "refused": 0, "refusals": [], "left_out": 0, "left_out_parts": [], "planned": 0, "past": 0,
     })
     .to_string();
     let refusal = r#"{"title":"Service Unavailable","detail":"the worker stops"}"#;
@@ -392,7 +395,7 @@ fn an_import_that_breaks_off_says_how_far_it_came() {
 #[test]
 fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
     let answer = json!({
-        "tasks": 2, "reminders_cancelled": 3, "in_flight": 1, "quarantined": 0, "outbox": 4, "unreadable": 0,
+        "tasks": 2, "reminders_cancelled": 3, "in_flight": 1, "preferences": 1, "quarantined": 0, "outbox": 4, "unreadable": 0,
     })
     .to_string();
     let (requests, output) = asked(&[(200, &answer)], |address| {

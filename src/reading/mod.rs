@@ -83,6 +83,20 @@ pub enum Ignored {
     Unrelated(String),
 }
 
+impl std::fmt::Display for Ignored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tombstone => f.write_str("it has no value, as Kafka marks a key that is deleted"),
+            Self::Reminder => f.write_str("it is a reminder, which the worker makes itself"),
+            Self::Unrelated(word) => write!(
+                f,
+                "`{word}` is no kind that is known; those are task_created, task_updated, task_completed, task_deleted, \
+                 reminder_snoozed, reminder_acknowledged and user_preferences_updated"
+            ),
+        }
+    }
+}
+
 impl Ignored {
     /// The stable name of the reason, for counters.
     #[must_use]

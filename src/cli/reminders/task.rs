@@ -132,7 +132,8 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     let since = PolicySince::all(Timestamp::MIN);
     let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since };
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
-    let told = why(&task, &record, &rules, context.clock.now());
+    let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
+    let told = why(&task, &record, &rules, paused.as_ref(), context.clock.now());
     serde_json::to_value(told).map_err(|error| unreadable(&error))
 }
 
