@@ -68,6 +68,9 @@ fn serve_one(mut connection: &TcpStream, status: u16, body: &str) -> String {
 /// A port on which nobody listens: only root could, and `tcpmux` is long dead.
 const DEAD_PORT: &str = "1";
 
+/// What time it is with the worker.
+const NOW: &str = "2026-11-25T08:58:00.000Z";
+
 fn body(request: &str) -> Value {
     serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
@@ -314,7 +317,7 @@ fn without_a_worker_commands_say_how_to_start_one() {
 #[test]
 fn reminders_are_fetched_page_by_page_up_to_the_limit() {
     let page = |ids: &[&str], next: Option<&str>| {
-        json!({"reminders": ids.iter().map(|id| reminder(id, "Water")).collect::<Vec<_>>(), "next": next})
+        json!({"now": NOW, "reminders": ids.iter().map(|id| reminder(id, "Water")).collect::<Vec<_>>(), "next": next})
             .to_string()
     };
     let (first, empty) = (page(&["a", "b"], Some("c 1")), page(&[], Some("c 2")));
@@ -407,8 +410,48 @@ fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
 }
 
 #[test]
+fn what_is_said_from_now_on_counts_by_the_clock_of_the_worker() {
+    let clock = json!({"now": NOW, "scale": 1.0}).to_string();
+    let told = json!({"task_id": "t", "status": "TODO", "reminders": [], "planned": []}).to_string();
+    let page = json!({"now": NOW, "reminders": [], "next": null}).to_string();
+    let (two, three) = ("2026-11-25T09:00:00.000Z", "2026-11-25T09:01:00.000Z");
+    for (args, port, status, answer, said) in [
+        (
+            &["publish", "created", "--task", "t", "--title", "x", "--due", "in 2m"][..],
+            "--app-port",
+            202,
+            "{}",
+            two,
+        ),
+        (&["publish", "updated", "--task", "t", "--set", "remind_at=2m,3m"], "--app-port", 202, "{}", three),
+        (&["publish", "snoozed", "--task", "t", "--until", "in 2m"], "--app-port", 202, "{}", two),
+        (&["reminders", "reschedule", "t", "--due", "2m"], "--ops-port", 200, &told, two),
+        (
+            &["reminders", "list", "--from", "2m"],
+            "--ops-port",
+            200,
+            &page,
+            "from=2026-11-25T09%3A00%3A00.000Z",
+        ),
+    ] {
+        let (requests, output) = asked(&[(200, &clock), (status, answer)], |address| {
+            run(&[args, &[port, &address.port().to_string()]].concat())
+        });
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", err(&output));
+        assert!(requests[0].starts_with("GET /dev/clock HTTP/1.1\r\n"), "{}", requests[0]);
+        assert!(requests[1].contains(said), "{}", requests[1]);
+    }
+    let (requests, _) = asked(&[(404, "{}"), (202, "{}")], |address| {
+        let port = address.port().to_string();
+        run(&["publish", "created", "--task", "t", "--title", "x", "--due", "2m", "--app-port", &port])
+    });
+    let due = body(&requests[1])["payload"]["due_date"].as_str().unwrap().to_owned();
+    assert_ne!(due, two, "by the machine's clock, where the worker's is it too");
+}
+
+#[test]
 fn an_api_whose_cursor_does_not_move_is_left() {
-    let page = json!({"reminders": [], "next": "c"}).to_string();
+    let page = json!({"now": NOW, "reminders": [], "next": "c"}).to_string();
     let (_, output) = asked(&[(200, &page), (200, &page)], |address| {
         run(&["reminders", "list", "--ops-port", &address.port().to_string()])
     });
@@ -418,12 +461,13 @@ fn an_api_whose_cursor_does_not_move_is_left() {
 
 #[test]
 fn next_asks_for_what_is_pending_and_shows_it_as_a_table() {
-    let answer = json!({"reminders": [reminder("a", "Wa\u{1b}ter")], "next": null}).to_string();
+    let answer = json!({"now": NOW, "reminders": [reminder("a", "Wa\u{1b}ter")], "next": null}).to_string();
     let (requests, output) = asked(&[(200, &answer)], |address| {
         run(&["reminders", "next", "-n", "5", "--ops-port", &address.port().to_string()])
     });
     assert!(requests[0].starts_with("GET /api/v1/reminders?state=pending&limit=5 "), "{}", requests[0]);
     let shown: Vec<&str> = out(&output).lines().collect();
+    assert!(shown[1].starts_with("2026-11-25T09:00:00.000Z  in 2m"), "{shown:?}");
     assert!(shown[0].starts_with("FIRES AT") && shown[1].ends_with("pending  t-1   offset:0  Wa\u{fffd}ter"));
 }
 

@@ -134,7 +134,8 @@ fn broken_off(lines: u64, why: &str) -> Failure {
 }
 
 fn shown(name: &str, report: &ImportReport) -> String {
-    let ImportReport { lines, applied, duplicate, stale, ignored, refused, left_out, planned, past, .. } = report;
+    let ImportReport { lines, applied, duplicate, stale, ignored, refused, left_out, planned, past, .. } =
+        report;
     let mut text = format!(
         "imported {}: {lines} lines\n  applied    {applied}\n  duplicate  {duplicate}\n  stale      {stale}\n",
         harmless(name)

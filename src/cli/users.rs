@@ -55,7 +55,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
 }
 
 fn shown(id: &str, report: &Report) -> String {
-    let Report { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable } = *report;
+    let Report { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable } =
+        *report;
     let mut text = format!(
         "erased user {}\n  tasks                {tasks}\n  reminders cancelled  {reminders_cancelled}\n  preferences          {preferences}\n  \
          quarantined events   {quarantined}\n  unpublished events   {outbox}\n",

@@ -35,8 +35,8 @@ pub use event::{
 };
 pub use fate::{Fate, fate};
 pub use plan::{
-    Aim, LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, left_out, aim, let_go, occurrence, plan,
-    series_end,
+    Aim, LeftOut, PLANNED_MAX, Planned, REASON_MUTED, REASON_QUIET, Rules, aim, left_out, let_go, occurrence,
+    plan, series_end,
 };
 pub use policy::{ByPriority, Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use preferences::{

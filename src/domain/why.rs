@@ -186,7 +186,8 @@ fn settled_before<'a>(record: &'a Record, reminder: &Reminder) -> Option<(Timest
     if record.task.recurrence().is_none() || !reminder.rule.comes_again() {
         return None;
     }
-    let earlier = record.reminders.iter().filter(|r| r.rule == reminder.rule && r.occurrence != reminder.occurrence);
+    let earlier =
+        record.reminders.iter().filter(|r| r.rule == reminder.rule && r.occurrence != reminder.occurrence);
     let last = earlier.filter(|r| r.instant() < reminder.instant()).max_by_key(|r| r.instant())?;
     Some((last.settled_at?, last))
 }

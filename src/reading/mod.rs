@@ -209,8 +209,7 @@ pub fn read_receipts(body: &[u8]) -> Vec<Receipt> {
     let stamps =
         || origin::stamps(&told, &unwrapped.envelopes, &Transport::default(), &mut Refused::default());
     let planned_at = ours.then(stamps).and_then(|stamps| stamps.event).map(|stamp| stamp.at);
-    let event_id =
-        || origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse::<Uuid>().ok());
+    let event_id = || origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse::<Uuid>().ok());
     match told.subject() {
         Ok(Subject::Reminder) => {
             let alone = event_id().zip(told.task_id(true).ok());

@@ -159,7 +159,10 @@ impl Group<'_> {
             return Ok(());
         }
         let parts = parts_of(&change.refused);
-        self.keep_extra_refused(format!("the preferences of user {} are kept without {parts}", change.user), arrival)
+        self.keep_extra_refused(
+            format!("the preferences of user {} are kept without {parts}", change.user),
+            arrival,
+        )
     }
 
     fn keep_extra_refused(&mut self, reason: String, arrival: Arrival<'_>) -> Result<(), StoreError> {

@@ -49,8 +49,9 @@ async fn an_import_tells_what_became_of_every_line_and_is_durable() {
     let worker = worker();
     let wrapped = created("w", Some(&from_now(3600)), &json!({"priority": "hgh"})).to_string();
     let (past, ahead) = (old("past", &from_now(-60)), old("ahead", &from_now(3600)));
-    let body =
-        format!("{past}\r\n{ahead}\n\n{ahead}\nno json\n{wrapped}\n\"\"\n{{\"event_type\":\"task_craeted\"}}");
+    let body = format!(
+        "{past}\r\n{ahead}\n\n{ahead}\nno json\n{wrapped}\n\"\"\n{{\"event_type\":\"task_craeted\"}}"
+    );
     let mut report = import(&worker, body).await;
     let arrived = report["arrived_at"].take();
     assert!(arrived.as_str().unwrap() <= from_now(0).as_str());
@@ -206,7 +207,8 @@ async fn all_that_is_kept_of_a_user_is_erased_and_nothing_of_others() {
     }
     deliver(&worker.app, EVENTS, "{\"user_id\": \"ann\"").await;
 
-    let wish = Request::patch("/api/v1/users/ann/preferences").body(Body::from(r#"{"mute": false}"#)).unwrap();
+    let wish =
+        Request::patch("/api/v1/users/ann/preferences").body(Body::from(r#"{"mute": false}"#)).unwrap();
     assert_eq!(send(&worker.ops, wish).await.status, 200);
 
     let report = erase(&worker, "ann").await.json();

@@ -66,7 +66,11 @@ pub(super) async fn cancel(args: Cancel, context: &Context) -> Result<String, Fa
 
 pub(super) async fn reschedule(args: Reschedule, context: &Context) -> Result<String, Failure> {
     let Reschedule { task, due, timezone, common } = args;
-    let due = when::due(&due, context.clock.now()).map_err(Failure::usage)?;
+    let now = match when::is_relative(&due) {
+        true => ops::now(&common.config.load(&context.env)?.config, context).await?,
+        false => context.clock.now(),
+    };
+    let due = when::due(&due, now).map_err(Failure::usage)?;
     let body = json!({ "due_date": due, "timezone": timezone });
     order(&task, "reschedule", &body, &common, context).await
 }

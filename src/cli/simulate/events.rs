@@ -250,9 +250,16 @@ mod tests {
         .join("\n");
         let events = events(text.as_bytes());
         let lines = |told: &Told| told.first.iter().map(|remark| remark.line).collect::<Vec<_>>();
-        assert_eq!([&events.unread, &events.ignored, &events.left_out].map(lines), [vec![1, 2], vec![3], vec![4]]);
+        assert_eq!(
+            [&events.unread, &events.ignored, &events.left_out].map(lines),
+            [vec![1, 2], vec![3], vec![4]]
+        );
         assert!(events.unread.first[1].reason.contains("no `timestamp`"), "{:?}", events.unread.first);
-        assert!(events.left_out.first[0].reason.starts_with("`priority`: `hgh`"), "{:?}", events.left_out.first);
+        assert!(
+            events.left_out.first[0].reason.starts_with("`priority`: `hgh`"),
+            "{:?}",
+            events.left_out.first
+        );
         assert_eq!((events.unread.count, events.ignored.count), (2, 1));
         assert_eq!(task(&events, 0), "a");
     }

@@ -6,9 +6,9 @@
 
 use std::cmp::Reverse;
 
-use super::{Planned, Rules};
 use super::dates::Dates;
 use super::limits::LeftOut;
+use super::{Planned, Rules};
 use crate::domain::due::{Due, Moment};
 use crate::domain::event::{Field, Target, TaskId, Until};
 use crate::domain::record::Record;
@@ -37,7 +37,9 @@ pub fn aim(id: &TaskId, record: &Record, target: Target, rules: &Rules<'_>) -> A
     let occurrence = match target {
         Target::Present => return Aim::Present,
         Target::Occurrence(occurrence) if is_one(occurrence) => return Aim::Present,
-        Target::Occurrence(occurrence) => kept.find(|r| r.occurrence == Some(occurrence)).map(|r| r.occurrence),
+        Target::Occurrence(occurrence) => {
+            kept.find(|r| r.occurrence == Some(occurrence)).map(|r| r.occurrence)
+        }
         Target::Reminder(reminder) => kept.find(|r| r.id(id) == reminder).map(|r| r.occurrence),
     };
     match occurrence {

@@ -144,7 +144,8 @@ fn a_series_that_is_called_off_whole_after_single_occurrences_ends_as_cancelled(
     let off = [series.clone(), cancel(10, Some(on(0))), cancel(11, Some(Target::Present))];
     assert_eq!(states_after(&off), [State::Cancelled; 4]);
     // What was stated anew since is not what was called off.
-    let anew = [off[0].clone(), off[2].clone(), updated(minute(20), &[offsets(&[5])]), cancel(21, Some(on(0)))];
+    let anew =
+        [off[0].clone(), off[2].clone(), updated(minute(20), &[offsets(&[5])]), cancel(21, Some(on(0)))];
     let moved = [&anew[..], &[updated(minute(30), &[offsets(&[7])])]].concat();
     let states = states_after(&moved);
     assert!(states.contains(&State::Superseded), "{states:?}");

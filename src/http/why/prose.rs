@@ -10,8 +10,8 @@ use crate::domain::history::{Note, Noted};
 use crate::domain::task::Outcome;
 use crate::domain::why::{Nothing, What, Wrote, wrote};
 use crate::domain::{
-    Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Rules, Snooze, State, Statement, Timestamp,
-    Until, Version, Zone, let_go,
+    Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Rules, Snooze, State, Statement,
+    Timestamp, Until, Version, Zone, let_go,
 };
 use crate::store::Paused;
 

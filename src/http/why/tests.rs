@@ -8,11 +8,13 @@ use super::*;
 use crate::domain::decide::{Attempt, end_attempt, receive};
 use crate::domain::history::{Move, Note};
 use crate::domain::tests::history::noted;
+use crate::domain::tests::preferences::wished;
 use crate::domain::tests::{
     T0, created, due, event, minute, offsets, policy, task, title, updated, wall, zone,
 };
-use crate::domain::tests::preferences::wished;
-use crate::domain::{Backoff, Event, Kind, Mute, Preferences, Refusal, ReminderId, State, Statement, Target, Wish};
+use crate::domain::{
+    Backoff, Event, Kind, Mute, Preferences, Refusal, ReminderId, State, Statement, Target, Wish,
+};
 
 const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(60), max: Duration::from_secs(60) };
 
@@ -140,7 +142,10 @@ fn a_pause_and_what_its_user_does_not_wish_are_told_before_their_time() {
     let mut user = Preferences::default();
     user.apply(&wished(T0, &[Wish::Mute(Some(Mute::Always))]), T0);
     let muted = sentence(told_by(&record(), Some(&user), None, 0));
-    assert_eq!(muted, format!("will not be sent, unless its user takes that back before {at}: muted by its user"));
+    assert_eq!(
+        muted,
+        format!("will not be sent, unless its user takes that back before {at}: muted by its user")
+    );
 }
 
 #[test]

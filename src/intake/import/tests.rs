@@ -70,7 +70,10 @@ fn as_many_refusals_as_the_bound_are_told_with_their_places_in_the_whole_and_the
     sum.add(part(bound + 1), bound);
     assert_eq!((sum.lines, sum.refused, sum.refusals.len()), (2 * bound, 2 * bound, REFUSALS_TOLD));
     assert_eq!(sum.refusals[REFUSALS_TOLD - 1].line, bound + 1);
-    assert_eq!((sum.left_out, sum.left_out_parts.len(), sum.ignored_lines.len()), (2 * bound, REFUSALS_TOLD, REFUSALS_TOLD));
+    assert_eq!(
+        (sum.left_out, sum.left_out_parts.len(), sum.ignored_lines.len()),
+        (2 * bound, REFUSALS_TOLD, REFUSALS_TOLD)
+    );
     assert_eq!(sum.left_out_parts[REFUSALS_TOLD - 1].line, bound + 1);
     assert_eq!(sum.ignored_lines[REFUSALS_TOLD - 1].line, bound + 1);
     assert_eq!(sum.arrived_at, "then");
