@@ -298,8 +298,8 @@ impl fmt::Display for Allowed {
             Self::Offsets | Self::OptionalOffsets => {
                 write!(
                     f,
-                    "a list of at most {LIST_MAX} whole numbers of minutes from 0 to {OFFSET_MAX_MINUTES} (ten \
-                     years), such as [60, 0]"
+                    "a list of at most {LIST_MAX} whole numbers of minutes such as [60, 0], each from 0 to \
+                     {OFFSET_MAX_MINUTES}"
                 )?;
                 let or_default = ", or \"\" for reminders.default_offsets";
                 f.write_str(if matches!(self, Self::OptionalOffsets) { or_default } else { "" })
