@@ -4,8 +4,9 @@
 //! is given after the commit. A client that repeats a call makes another event: a snooze for so many minutes begins
 //! anew then.
 //!
-//! Race it accepts: a task that is forgotten between the look whether it is known and the commit is known again by
-//! what was done about it, and calls for nothing.
+//! Races it accepts: a task that is forgotten between the look whether it is known and the commit is known again by
+//! what was done about it, and calls for nothing; one whose due date moves in between is answered 200 though the action
+//! comes to nothing, as it would have a moment later.
 
 use axum::Json;
 use axum::extract::{Request, State};

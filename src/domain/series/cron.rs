@@ -40,9 +40,10 @@ impl Cron {
             *weekdays = weekdays.replace("7L", "0L");
         }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let read = parser
-            .parse(&fields.join(" "))
-            .map_err(|error| format!("`{}` is no cron expression: {error}; {FORM}", shown(text)))?;
+        let read = parser.parse(&fields.join(" ")).map_err(|error| {
+            let why = error.to_string();
+            format!("`{}` is no cron expression: {}; {FORM}", shown(text), why.trim_end_matches('.'))
+        })?;
         let pattern = &read.pattern;
         let all = |end: u32, is_in: &dyn Fn(u32) -> bool| -> Vec<i64> {
             (0..end).filter(|value| is_in(*value)).map(i64::from).collect()
