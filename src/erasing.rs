@@ -29,6 +29,8 @@ pub struct Report {
     pub reminders_cancelled: u64,
     /// Reminders whose attempt was under way: they may go out.
     pub in_flight: u64,
+    /// The user's preferences: one, or none.
+    pub preferences: u64,
     /// Quarantined events.
     pub quarantined: u64,
     /// Events that an app had accepted for publishing.
@@ -62,6 +64,7 @@ pub async fn erase_user(writer: &Writer, user: &str) -> Result<Report, EraseErro
         report.tasks += step.gone;
         report.reminders_cancelled += step.reminders_cancelled;
         report.in_flight += step.in_flight;
+        report.preferences += step.preferences;
         report.unreadable += step.unreadable;
         after = step.next;
         if after.is_none() {

@@ -21,7 +21,7 @@ use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
 
-pub use import::{Import, ImportReport, Line, Lines, REFUSALS_TOLD, RefusedLine};
+pub use import::{IgnoredLine, Import, ImportReport, LeftOutPart, Line, Lines, REFUSALS_TOLD, RefusedLine};
 
 /// The largest single event taken, in bytes: Dapr's own limit for a message, and what wraps it.
 pub const EVENT_MAX_BYTES: usize = 4 * 1024 * 1024 + 64 * 1024;
@@ -36,18 +36,21 @@ const READ_HERE_MAX_BYTES: usize = 256 * 1024;
 /// Reminders a reader of the live stream may be behind by before it is dropped.
 pub const LIVE_BEHIND_MAX: usize = 1024;
 
-/// The reminders that come back through the broker, as they come. Readers that are too slow lose their place.
+/// The reminders and digests that come back through the broker, as they come. Readers that are too slow lose their place.
 #[derive(Clone, Debug)]
 pub struct Live {
     reminders: broadcast::Sender<Arc<LiveReminder>>,
 }
 
-/// A reminder that came back.
+/// A reminder that came back, or a digest of several.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LiveReminder {
-    /// Its identity.
+    /// Its identity: the `event_id` of what was delivered.
     pub id: ReminderId,
-    /// `{"reminder_id","task_id","received_at","event"}` in one line, where `event` is what was delivered.
+    /// `reminder_due`, or `reminder_digest`.
+    pub kind: &'static str,
+    /// `{"reminder_id","task_id","received_at","event"}` in one line, of a digest `{"digest_id","received_at","event"}`;
+    /// `event` is what was delivered.
     pub json: String,
 }
 
@@ -130,7 +133,7 @@ impl Intake {
     pub async fn reminder(&self, body: &Bytes) {
         let (event, at, shown) = (body.clone(), self.clock.now(), self.is_watched());
         let received = off_thread(body.len(), move || Received::read(&event, at, shown)).await;
-        self.receive(received, at);
+        self.receive([received], at);
     }
 
     /// Takes a batch of reminders that came back.
@@ -141,8 +144,8 @@ impl Intake {
         let (batch, at, shown) = (body.clone(), self.clock.now(), self.is_watched());
         let (received, ids) = off_thread(body.len(), move || {
             let entries = read_bulk(&batch).map_err(NotBulk)?;
-            let received: Vec<_> =
-                entries.iter().flat_map(|entry| Received::read(&entry.event, at, shown)).collect();
+            let received = entries.iter().map(|entry| Received::read(&entry.event, at, shown));
+            let received: Vec<_> = received.collect();
             Ok((received, entries.into_iter().map(|entry| (entry.entry_id, Verdict::Success)).collect()))
         })
         .await?;
@@ -156,15 +159,15 @@ impl Intake {
 
     fn receive(&self, received: impl IntoIterator<Item = Received>, at: Timestamp) {
         let mut noted = Vec::new();
-        for Received { receipt, json } in received {
-            telemetry::receipt();
-            let id = ReminderId::from(receipt.event_id);
-            if let Some(json) = json {
+        for Received { receipts, live } in received {
+            if let Some(live) = live {
                 // The last reader may just have left.
-                let _ = self.live.reminders.send(Arc::new(LiveReminder { id, json }));
+                let _ = self.live.reminders.send(Arc::new(live));
             }
-            let planned_at = receipt.planned_at;
-            noted.push(Returned { task_id: receipt.task_id, id, planned_at });
+            for Receipt { event_id, task_id, planned_at, .. } in receipts {
+                telemetry::receipt();
+                noted.push(Returned { task_id, id: ReminderId::from(event_id), planned_at });
+            }
         }
         if self.receipts && !noted.is_empty() {
             self.writer.received(noted, at);
@@ -195,23 +198,21 @@ async fn off_thread<T: Send + 'static>(bytes: usize, read: impl FnOnce() -> T + 
     }
 }
 
-/// A reminder that came back, and what readers of the stream are shown.
+/// What came back in one event, and what readers of the stream are shown.
 struct Received {
-    receipt: Receipt,
-    json: Option<String>,
+    receipts: Vec<Receipt>,
+    live: Option<LiveReminder>,
 }
 
 impl Received {
-    fn read(event: &[u8], at: Timestamp, shown: bool) -> Vec<Self> {
+    fn read(event: &[u8], at: Timestamp, shown: bool) -> Self {
         if event.len() > EVENT_MAX_BYTES {
-            return Vec::new();
+            return Self { receipts: Vec::new(), live: None };
         }
-        let of = |receipt: Receipt| {
-            // Readers of the stream know single reminders alone.
-            let json = (shown && !receipt.in_digest).then(|| live_json(&receipt, &at.to_rfc3339(), event));
-            Self { receipt, json }
-        };
-        read_receipts(event).into_iter().map(of).collect()
+        let receipts = read_receipts(event);
+        // All of one event are in one digest, or there is but one.
+        let live = receipts.first().filter(|_| shown).map(|first| live(first, &at.to_rfc3339(), event));
+        Self { receipts, live }
     }
 }
 
@@ -267,23 +268,33 @@ fn bytes_of(entry: &BulkEntry<'_>, batch: &Bytes) -> Bytes {
     }
 }
 
-fn live_json(receipt: &Receipt, received_at: &str, event: &[u8]) -> String {
+fn live(receipt: &Receipt, received_at: &str, event: &[u8]) -> LiveReminder {
     #[derive(Serialize)]
     struct Line<'a> {
-        reminder_id: String,
-        task_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reminder_id: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        task_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        digest_id: Option<String>,
         received_at: &'a str,
         event: serde_json::Value,
     }
+    let alone = receipt.digest_id.is_none();
     let line = Line {
-        reminder_id: receipt.event_id.to_string(),
-        task_id: receipt.task_id.as_str(),
+        reminder_id: alone.then(|| receipt.event_id.to_string()),
+        task_id: alone.then(|| receipt.task_id.as_str()),
+        digest_id: receipt.digest_id.map(|id| id.to_string()),
         received_at,
         // It was read as JSON a moment ago.
         event: serde_json::from_slice(event).unwrap_or_default(),
     };
-    // Plain values written into memory: there is nothing that can fail.
-    serde_json::to_string(&line).unwrap_or_default()
+    LiveReminder {
+        id: ReminderId::from(receipt.digest_id.unwrap_or(receipt.event_id)),
+        kind: if alone { "reminder_due" } else { "reminder_digest" },
+        // Plain values written into memory: there is nothing that can fail.
+        json: serde_json::to_string(&line).unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ fn serve_one(mut connection: &TcpStream, status: u16, body: &str) -> String {
 /// A port on which nobody listens: only root could, and `tcpmux` is long dead.
 const DEAD_PORT: &str = "1";
 
+/// What time it is with the worker.
+const NOW: &str = "2026-11-25T08:58:00.000Z";
+
 fn body(request: &str) -> Value {
     serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
@@ -314,7 +317,7 @@ fn without_a_worker_commands_say_how_to_start_one() {
 #[test]
 fn reminders_are_fetched_page_by_page_up_to_the_limit() {
     let page = |ids: &[&str], next: Option<&str>| {
-        json!({"reminders": ids.iter().map(|id| reminder(id, "Water")).collect::<Vec<_>>(), "next": next})
+        json!({"now": NOW, "reminders": ids.iter().map(|id| reminder(id, "Water")).collect::<Vec<_>>(), "next": next})
             .to_string()
     };
     let (first, empty) = (page(&["a", "b"], Some("c 1")), page(&[], Some("c 2")));
@@ -347,7 +350,9 @@ fn an_import_goes_in_parts_with_the_arrival_of_the_first_and_one_report() {
     let report = |line: u64| {
         json!({
             "arrived_at": "2026-11-25T09:00:00.000Z", "lines": 1, "applied": 0, "duplicate": 0, "stale": 0,
-            "ignored": 1 - line, "refused": line, "planned": 0, "past": 0,
+            "ignored": 1 - line, "refused": line, "left_out": 0, "planned": 0, "past": 0,
+            "ignored_lines": if line == 0 { json!([{"line": 1, "reason": "w\u{1b}"}]) } else { json!([]) },
+            "left_out_parts": [],
             "refusals": if line == 1 { json!([{"line": 1, "code": "empty", "reason": "b\u{1b}"}]) } else { json!([]) },
         })
         .to_string()
@@ -361,7 +366,8 @@ fn an_import_goes_in_parts_with_the_arrival_of_the_first_and_one_report() {
     });
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(err(&output), "warning: 1 of 2 lines were refused\n", "no progress where no terminal is");
-    assert!(out(&output).contains("    line 2: b\u{fffd}\n"), "{}", out(&output));
+    assert!(out(&output).contains("  ignored    1\n    line 1: w\u{fffd}\n"), "{}", out(&output));
+    assert!(out(&output).contains("  refused    1\n    line 2: b\u{fffd}\n"), "{}", out(&output));
     assert!(requests[0].starts_with("POST /api/v1/import HTTP/1.1\r\n"));
     assert!(requests[0].contains("\r\nauthorization: Bearer hunter2\r\n"));
     assert!(
@@ -378,7 +384,7 @@ fn an_import_that_breaks_off_says_how_far_it_came() {
     std::fs::write(&file, format!("{}\n{{}}\n", "x".repeat(512 * 1024))).unwrap();
     let report = json!({
         "arrived_at": "2026-11-25T09:00:00.000Z", "lines": 1, "applied": 1, "duplicate": 0, "stale": 0,
-        "ignored": 0, "refused": 0, "refusals": [], "planned": 0, "past": 0,
+        "ignored": 0, "ignored_lines": [], "refused": 0, "refusals": [], "left_out": 0, "left_out_parts": [], "planned": 0, "past": 0,
     })
     .to_string();
     let refusal = r#"{"title":"Service Unavailable","detail":"the worker stops"}"#;
@@ -392,7 +398,7 @@ fn an_import_that_breaks_off_says_how_far_it_came() {
 #[test]
 fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
     let answer = json!({
-        "tasks": 2, "reminders_cancelled": 3, "in_flight": 1, "quarantined": 0, "outbox": 4, "unreadable": 0,
+        "tasks": 2, "reminders_cancelled": 3, "in_flight": 1, "preferences": 1, "quarantined": 0, "outbox": 4, "unreadable": 0,
     })
     .to_string();
     let (requests, output) = asked(&[(200, &answer)], |address| {
@@ -404,8 +410,48 @@ fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
 }
 
 #[test]
+fn what_is_said_from_now_on_counts_by_the_clock_of_the_worker() {
+    let clock = json!({"now": NOW, "scale": 1.0}).to_string();
+    let told = json!({"task_id": "t", "status": "TODO", "reminders": [], "planned": []}).to_string();
+    let page = json!({"now": NOW, "reminders": [], "next": null}).to_string();
+    let (two, three) = ("2026-11-25T09:00:00.000Z", "2026-11-25T09:01:00.000Z");
+    for (args, port, status, answer, said) in [
+        (
+            &["publish", "created", "--task", "t", "--title", "x", "--due", "in 2m"][..],
+            "--app-port",
+            202,
+            "{}",
+            two,
+        ),
+        (&["publish", "updated", "--task", "t", "--set", "remind_at=2m,3m"], "--app-port", 202, "{}", three),
+        (&["publish", "snoozed", "--task", "t", "--until", "in 2m"], "--app-port", 202, "{}", two),
+        (&["reminders", "reschedule", "t", "--due", "2m"], "--ops-port", 200, &told, two),
+        (
+            &["reminders", "list", "--from", "2m"],
+            "--ops-port",
+            200,
+            &page,
+            "from=2026-11-25T09%3A00%3A00.000Z",
+        ),
+    ] {
+        let (requests, output) = asked(&[(200, &clock), (status, answer)], |address| {
+            run(&[args, &[port, &address.port().to_string()]].concat())
+        });
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", err(&output));
+        assert!(requests[0].starts_with("GET /dev/clock HTTP/1.1\r\n"), "{}", requests[0]);
+        assert!(requests[1].contains(said), "{}", requests[1]);
+    }
+    let (requests, _) = asked(&[(404, "{}"), (202, "{}")], |address| {
+        let port = address.port().to_string();
+        run(&["publish", "created", "--task", "t", "--title", "x", "--due", "2m", "--app-port", &port])
+    });
+    let due = body(&requests[1])["payload"]["due_date"].as_str().unwrap().to_owned();
+    assert_ne!(due, two, "by the machine's clock, where the worker's is it too");
+}
+
+#[test]
 fn an_api_whose_cursor_does_not_move_is_left() {
-    let page = json!({"reminders": [], "next": "c"}).to_string();
+    let page = json!({"now": NOW, "reminders": [], "next": "c"}).to_string();
     let (_, output) = asked(&[(200, &page), (200, &page)], |address| {
         run(&["reminders", "list", "--ops-port", &address.port().to_string()])
     });
@@ -415,12 +461,13 @@ fn an_api_whose_cursor_does_not_move_is_left() {
 
 #[test]
 fn next_asks_for_what_is_pending_and_shows_it_as_a_table() {
-    let answer = json!({"reminders": [reminder("a", "Wa\u{1b}ter")], "next": null}).to_string();
+    let answer = json!({"now": NOW, "reminders": [reminder("a", "Wa\u{1b}ter")], "next": null}).to_string();
     let (requests, output) = asked(&[(200, &answer)], |address| {
         run(&["reminders", "next", "-n", "5", "--ops-port", &address.port().to_string()])
     });
     assert!(requests[0].starts_with("GET /api/v1/reminders?state=pending&limit=5 "), "{}", requests[0]);
     let shown: Vec<&str> = out(&output).lines().collect();
+    assert!(shown[1].starts_with("2026-11-25T09:00:00.000Z  in 2m"), "{shown:?}");
     assert!(shown[0].starts_with("FIRES AT") && shown[1].ends_with("pending  t-1   offset:0  Wa\u{fffd}ter"));
 }
 

@@ -184,15 +184,18 @@ fn lines_that_cannot_be_played_are_told_and_stop_nothing() {
         created("a", "2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"),
         json!({"event_type": "task_created", "payload": {"task_id": "b"}}).to_string(),
         json!({"event_type": "invoice_sent", "timestamp": START, "payload": {}}).to_string(),
-        created("a", "2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z"),
+        created("a", "2026-01-01T08:00:00Z", "2026-01-01T09:00:00Z")
+            .replace(r#""task_id""#, r#""reminder_offset":"soon","task_id""#),
     ];
     let (told, beside) = simulated(&day(&files.with("events", &text.join("\n")), &["--json"]));
     assert_eq!(lines(&told).len(), 1);
     let beside: Vec<&str> = beside.lines().collect();
     assert!(beside[0].starts_with("not read: line 1: "), "{beside:?}");
     assert!(beside[1].starts_with("not read: line 3: it has no `timestamp`"), "{beside:?}");
+    assert!(beside[2].starts_with("ignored: line 4: `invoice_sent` is no kind that is known"), "{beside:?}");
+    assert!(beside[3].starts_with("left out: line 5: `reminder_offset`: "), "{beside:?}");
     let counted = "events: 1 applied, 1 duplicate, 0 stale, 1 ignored, 0 quarantined, 2 lines not read";
-    assert_eq!(beside[3], counted, "{beside:?}");
+    assert_eq!(beside[5], counted, "{beside:?}");
 }
 
 #[test]

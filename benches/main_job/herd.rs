@@ -33,8 +33,9 @@ const SETTINGS: [Setting; 4] = [
         variables: &[("REMINDER_WORKER__PUBLISH__RATE", "2000")],
     },
     Setting {
-        name: "publish.user_rate = 12 a minute",
-        variables: &[("REMINDER_WORKER__PUBLISH__USER_RATE", "12")],
+        // A user has five tasks here: two go at once, and one every half minute after that.
+        name: "publish.user_rate = 2 a minute",
+        variables: &[("REMINDER_WORKER__PUBLISH__USER_RATE", "2")],
     },
     Setting {
         name: "reminders.windows = [\"0=30s\"]",

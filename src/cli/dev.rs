@@ -8,6 +8,7 @@
 //! it is in a demonstration, whose steps are timed.
 
 mod demo;
+mod lines;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -25,6 +26,9 @@ use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
 use crate::sidecar;
 use show::{Happenings, Screen};
+
+/// The topic of `publish snoozed` and `publish acknowledged`.
+const ACTIONS_TOPIC: &str = "reminder-actions";
 
 /// Arguments of `dev`.
 #[derive(Debug, clap::Args)]
@@ -66,7 +70,7 @@ pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result
             "--demo makes tasks up, which belong on no real Kafka: it runs in memory; leave --kafka or --demo out",
         ));
     }
-    let mut config = quieter(loaded);
+    let mut config = settled(loaded, args.stand_in.kafka().is_none());
     context.start_logs(&config.log)?;
     // Resources name the worker as it is in production, whatever group this one is in.
     let in_resources = args.app_id.as_deref().unwrap_or(resources::APP_ID);
@@ -108,6 +112,7 @@ async fn play(
     let ended = worker.wait().await;
     // Last: stopping it drops deliveries that are under way.
     stand_in.stop(context.clock.as_ref()).await;
+    screen.finish().await;
     played.and(ended.map_err(Failure::from))
 }
 
@@ -186,11 +191,17 @@ fn scratch_directory() -> Result<tempfile::TempDir, Failure> {
     })
 }
 
-/// Warnings only, unless a level was asked for: the screen shows what happens.
-fn quieter(loaded: Loaded) -> Config {
+/// Warnings only, unless a level was asked for: the screen shows what happens. And where the broker is `in_memory`, whose
+/// topics nobody has to make, one for what users do about reminders, unless it was named.
+fn settled(loaded: Loaded, in_memory: bool) -> Config {
     let mut config = loaded.config;
-    if loaded.settings.iter().any(|s| s.key == "log.level" && s.source == Source::Default) {
+    let by_default = |key| loaded.settings.iter().any(|s| s.key == key && s.source == Source::Default);
+    if by_default("log.level") {
         config.log.level = "warn".into();
+    }
+    if in_memory && by_default("topics.reminder_actions") {
+        let is_taken = config.topics.heard().any(|topic| topic == ACTIONS_TOPIC);
+        config.topics.reminder_actions = Some(ACTIONS_TOPIC.to_owned()).filter(|_| !is_taken);
     }
     config
 }
@@ -238,6 +249,19 @@ mod tests {
         assert_eq!(scale(&["--time-scale", "2.5"]).as_deref(), Some("2.5"));
         assert_eq!(scale(&["--demo"]), None);
         assert_eq!(scale(&["--kafka", "k:9092"]), None, "reminders there are seen by others");
+    }
+
+    #[test]
+    fn a_topic_of_actions_is_there_in_memory_unless_one_is_named_or_it_is_anothers() {
+        let topic = |flags: &[&str], in_memory: bool| {
+            let args = Cli::try_parse_from([&["dev"], flags].concat()).unwrap().args;
+            settled(args.config.load(&[]).unwrap(), in_memory).topics.reminder_actions
+        };
+        assert_eq!(topic(&[], true).as_deref(), Some(ACTIONS_TOPIC));
+        assert_eq!(topic(&[], false), None);
+        assert_eq!(topic(&["--set", "topics.reminder_actions=acts"], true).as_deref(), Some("acts"));
+        assert_eq!(topic(&["--set", "topics.reminder_actions="], true), None);
+        assert_eq!(topic(&["--set", "topics.task_updates=reminder-actions"], true), None);
     }
 
     #[test]

@@ -17,11 +17,11 @@ use super::terminal::harmless;
 use super::{Context, Failure, http, ops};
 use crate::config::Config;
 use crate::http::NDJSON;
-use crate::intake::{Import, ImportReport};
+use crate::intake::{Import, ImportReport, LeftOutPart, REFUSALS_TOLD};
 use crate::writer::Writer;
 use source::{Part, Source};
 
-/// Refused lines that are shown; the JSON has more of them.
+/// Lines that are shown for being refused, ignored or taken in part; the JSON has more of them.
 const REFUSALS_SHOWN: usize = 10;
 
 /// Arguments of `import`.
@@ -134,20 +134,35 @@ fn broken_off(lines: u64, why: &str) -> Failure {
 }
 
 fn shown(name: &str, report: &ImportReport) -> String {
-    let ImportReport { lines, applied, duplicate, stale, ignored, refused, planned, past, .. } = report;
+    let ImportReport { lines, applied, duplicate, stale, ignored, refused, left_out, planned, past, .. } =
+        report;
     let mut text = format!(
-        "imported {}: {lines} lines\n  applied    {applied}\n  duplicate  {duplicate}\n  stale      {stale}\n  \
-         ignored    {ignored}\n  refused    {refused}\n",
+        "imported {}: {lines} lines\n  applied    {applied}\n  duplicate  {duplicate}\n  stale      {stale}\n",
         harmless(name)
     );
-    for refusal in report.refusals.iter().take(REFUSALS_SHOWN) {
-        text.push_str(&format!("    line {}: {}\n", refusal.line, harmless(&refusal.reason)));
-    }
-    if *refused > REFUSALS_SHOWN as u64 {
-        text.push_str("    and more; --json shows the first hundred\n");
+    let of_line = |line: u64, reason: &str| format!("line {line}: {}", harmless(reason));
+    text.push_str(&format!("  ignored    {ignored}\n"));
+    tell(&mut text, *ignored, report.ignored_lines.iter().map(|told| of_line(told.line, &told.reason)));
+    text.push_str(&format!("  refused    {refused}\n"));
+    tell(&mut text, *refused, report.refusals.iter().map(|told| of_line(told.line, &told.reason)));
+    if *left_out > 0 {
+        text.push_str(&format!("  left out   {left_out} parts of lines that were taken without them\n"));
+        let part = |told: &LeftOutPart| of_line(told.line, &format!("`{}`: {}", told.key, told.reason));
+        tell(&mut text, *left_out, report.left_out_parts.iter().map(part));
     }
     text.push_str(&format!("  reminders  {planned} planned, {past} past and not to fire\n"));
     text
+}
+
+/// Adds the first of `count` lines, and how many more there are.
+fn tell(text: &mut String, count: u64, told: impl Iterator<Item = String>) {
+    for line in told.take(REFUSALS_SHOWN) {
+        text.push_str(&format!("    {line}\n"));
+    }
+    let more = count.saturating_sub(REFUSALS_SHOWN as u64);
+    if more > 0 {
+        text.push_str(&format!("    and {more} more; --json shows the first {REFUSALS_TOLD}\n"));
+    }
 }
 
 /// How far the import is, in one line of a terminal.
@@ -184,11 +199,11 @@ mod tests {
     #[test]
     fn as_many_refusals_as_the_bound_are_shown_and_where_to_find_more() {
         let refusal = |line| RefusedLine { line, code: "empty".to_owned(), reason: "why".to_owned() };
-        for (count, more) in [(REFUSALS_SHOWN as u64, false), (REFUSALS_SHOWN as u64 + 1, true)] {
+        for (count, more) in [(REFUSALS_SHOWN as u64, false), (REFUSALS_SHOWN as u64 + 7, true)] {
             let refusals = (1..=count).map(refusal).collect();
             let text = shown("f", &ImportReport { refused: count, refusals, ..ImportReport::default() });
             assert_eq!(text.matches("    line ").count(), REFUSALS_SHOWN);
-            assert_eq!(text.contains("--json"), more);
+            assert_eq!(text.contains("    and 7 more; --json shows the first 100\n"), more);
         }
     }
 }

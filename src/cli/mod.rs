@@ -168,6 +168,10 @@ fn no_runtime(error: std::io::Error) -> Failure {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
+    // A daemon has written as it went, and what it could not write may hold the lock still.
+    if text.is_empty() {
+        return Ok(());
+    }
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

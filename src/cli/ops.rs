@@ -9,9 +9,10 @@ use std::sync::Arc;
 use reqwest::RequestBuilder;
 
 use super::http::{self, Answer, Silence};
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, when};
 use crate::app;
 use crate::config::Config;
+use crate::domain::Timestamp;
 use crate::store::sled::SledStore;
 use crate::store::{OpenError, Store as _, StoreError};
 use crate::writer::{CommitLoop, Writer};
@@ -33,6 +34,29 @@ pub(super) async fn ask(config: &Config, request: RequestBuilder) -> Result<Opti
         Err(Silence::Refused) => Ok(None),
         Err(Silence::Broken(reason)) => Err(Failure::failed(format!("{base}: {reason}"))),
     }
+}
+
+/// What time it is with the worker: a simulated clock's is another than the machine's.
+pub(super) async fn now(config: &Config, context: &Context) -> Result<Timestamp, Failure> {
+    let url = http::url(config.ops.address(), "ops.port", &["dev", "clock"])?;
+    let request = http::client()?.get(url);
+    let request = match &config.ops.token {
+        Some(token) => request.header("authorization", format!("Bearer {}", token.expose())),
+        None => request,
+    };
+    Ok(simulated(request).await.unwrap_or_else(|| context.clock.now()))
+}
+
+/// What a simulated clock shows; `None` where `request` finds none. Whoever is asked the real question afterwards tells
+/// what else is wrong.
+pub(super) async fn simulated(request: RequestBuilder) -> Option<Timestamp> {
+    #[derive(serde::Deserialize)]
+    struct Shown {
+        now: String,
+    }
+    let answer = http::ask(request).await.ok().filter(|answer| answer.status == 200)?;
+    let shown: Shown = serde_json::from_str(&answer.body).ok()?;
+    when::instant(&shown.now, Timestamp::MIN).ok()
 }
 
 /// What an answer says, read as `T`.

@@ -10,12 +10,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 use super::http::{self, Answer, Silence};
 use super::terminal::{Paint, harmless};
-use super::{Context, Failure, options};
+use super::{Context, Failure, ops, options};
 use crate::config::{App, Override};
+use crate::domain::Timestamp;
 
 /// Largest body sent, in bytes: what Dapr itself takes. A file beyond it is not read to its end.
 const BODY_MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -57,10 +59,25 @@ enum Kind {
     Acknowledged(action::Acknowledged),
 }
 
+impl Kind {
+    /// Whether a time of it depends on what time it is with the worker.
+    fn is_relative(&self) -> bool {
+        match self {
+            Self::Created(created) => created.is_relative(),
+            Self::Updated(updated) => updated.is_relative(),
+            Self::Snoozed(snoozed) => snoozed.is_relative(),
+            Self::Completed(_) | Self::Deleted(_) | Self::Acknowledged(_) => false,
+        }
+    }
+}
+
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
     let port = args.app_port.map(|value| Override { flag: "--app-port", key: "app.port".to_owned(), value });
     let app = options::load(args.config, &context.env, port.into_iter().collect())?.config.app;
-    let now = context.clock.now();
+    let now = match args.kind.as_ref().is_some_and(Kind::is_relative) {
+        true => simulated_now(&app).await?.unwrap_or_else(|| context.clock.now()),
+        false => context.clock.now(),
+    };
     let event = match (args.kind, args.file) {
         (Some(_), Some(_)) => return Err(Failure::usage("give an event by flags or by --file, not both")),
         (Some(Kind::Created(created)), None) => created.event(now),
@@ -100,14 +117,24 @@ fn read(file: &Path) -> Result<Value, String> {
     serde_json::from_slice(&bytes).map_err(|error| format!("{named} is no JSON: {error}"))
 }
 
+/// What the clock of the worker shows, if it is simulated.
+async fn simulated_now(app: &App) -> Result<Option<Timestamp>, Failure> {
+    let url = http::url(app.address(), "app.port", &["dev", "clock"])?;
+    Ok(ops::simulated(with_token(app, http::client()?.get(url))).await)
+}
+
+fn with_token(app: &App, request: RequestBuilder) -> RequestBuilder {
+    match &app.api_token {
+        Some(token) => request.header("dapr-api-token", token.expose()),
+        None => request,
+    }
+}
+
 async fn send(app: &App, task: &str, event: &Value) -> Result<Answer, Failure> {
     let url = http::url(app.address(), "app.port", &["api", "tasks", task, "events"])?;
-    let mut request =
+    let request =
         http::client()?.post(url.clone()).header("content-type", "application/json").body(event.to_string());
-    if let Some(token) = &app.api_token {
-        request = request.header("dapr-api-token", token.expose());
-    }
-    http::ask(request).await.map_err(|silence| {
+    http::ask(with_token(app, request)).await.map_err(|silence| {
         let origin = url.origin().ascii_serialization();
         Failure::failed(match silence {
             Silence::Refused => format!(

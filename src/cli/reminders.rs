@@ -79,9 +79,9 @@ struct Common {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
-    let now = context.clock.now();
     let (query, common) = match args.command {
         Command::List(list) => {
+            let now = list.now(context).await?;
             let instant = |text: Option<String>| text.map(|text| when::instant(&text, now)).transpose();
             let from = instant(list.from).map_err(Failure::usage)?;
             let to = instant(list.to).map_err(Failure::usage)?;
@@ -96,9 +96,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
         Command::Reschedule(reschedule) => return task::reschedule(reschedule, context).await,
     };
     let config = common.config.load(&context.env)?.config;
-    let reminders = match online(&config, &query).await? {
-        Some(reminders) => reminders,
-        None => offline(&config, query, now)?,
+    let (reminders, now) = match online(&config, &query).await? {
+        Some(told) => told,
+        None => {
+            let now = context.clock.now();
+            (offline(&config, query, now)?, now)
+        }
     };
     if common.json {
         return Ok(format!("{:#}\n", json!({ "reminders": reminders })));
@@ -106,8 +109,18 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
     Ok(show::table(&reminders, now, context.colours.out))
 }
 
-/// The reminders as the running worker tells them; `None` where none is running.
-async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>, Failure> {
+impl List {
+    /// The worker's time, if it is asked for.
+    async fn now(&self, context: &Context) -> Result<Timestamp, Failure> {
+        if !self.from.iter().chain(&self.to).any(|text| when::is_relative(text)) {
+            return Ok(context.clock.now());
+        }
+        ops::now(&self.common.config.load(&context.env)?.config, context).await
+    }
+}
+
+/// The reminders as the running worker tells them, and its time; `None` where none is running.
+async fn online(config: &Config, query: &Query) -> Result<Option<(Vec<Reminder>, Timestamp)>, Failure> {
     let client = http::client()?;
     let base = http::url(config.ops.address(), "ops.port", &["api", "v1", "reminders"])?;
     let mut found: Vec<Reminder> = Vec::new();
@@ -132,10 +145,11 @@ async fn online(config: &Config, query: &Query) -> Result<Option<Vec<Reminder>>,
         let page: Page = serde_json::from_str(&answer.body).map_err(|error| {
             Failure::failed(format!("{base} is no reminder-worker of this release: {error}"))
         })?;
+        let now = when::instant(&page.now, Timestamp::MIN).map_err(Failure::failed)?;
         found.extend(page.reminders);
         if page.next.is_none() || found.len() >= query.limit {
             found.truncate(query.limit);
-            return Ok(Some(found));
+            return Ok(Some((found, now)));
         }
         // A page may be empty while its cursor goes on: the worker bounds what it reads for one answer.
         if page.next == after {

@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Erase what is kept of a user: tasks, reminders, quarantined events, events not yet published
+    /// Erase what is kept of a user: tasks, reminders, preferences, quarantined events, events not yet published
     Erase(Erase),
 }
 
@@ -55,9 +55,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
 }
 
 fn shown(id: &str, report: &Report) -> String {
-    let Report { tasks, reminders_cancelled, in_flight, quarantined, outbox, unreadable } = *report;
+    let Report { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable } =
+        *report;
     let mut text = format!(
-        "erased user {}\n  tasks                {tasks}\n  reminders cancelled  {reminders_cancelled}\n  \
+        "erased user {}\n  tasks                {tasks}\n  reminders cancelled  {reminders_cancelled}\n  preferences          {preferences}\n  \
          quarantined events   {quarantined}\n  unpublished events   {outbox}\n",
         harmless(id)
     );

@@ -6,7 +6,7 @@ use crate::domain::Timestamp;
 
 /// What may be typed.
 const FORMS: &str = "write RFC 3339 such as 2026-11-25T09:00:00Z, a wall time such as 2026-11-25T09:00, a date \
-                     such as 2026-11-25, or how long from now such as 10m, `in 90s` or `in 2h 30m`";
+                     such as 2026-11-25, or how long from now in s, m, h or d, such as 10m, `in 90s` or `in 2h 30m`";
 
 /// `text` as an event states a due date: relative forms become an instant, all others stay as typed.
 pub(super) fn due(text: &str, now: Timestamp) -> Result<String, String> {
@@ -27,8 +27,16 @@ pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     relative(text, now)
         .or_else(|| Some(Timestamp::from_millis(DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis())))
         .ok_or_else(|| {
-            format!("`{text}` is no instant; write RFC 3339 such as 2026-11-25T09:00:00Z, or 10m from now")
+            format!(
+                "`{text}` is no instant; write RFC 3339 such as 2026-11-25T09:00:00Z, or how long from now in s, m, h or \
+                 d, such as 10m or `in 2h 30m`"
+            )
         })
+}
+
+/// Whether what `text` says depends on the time it is.
+pub(super) fn is_relative(text: &str) -> bool {
+    relative(text.trim(), Timestamp::MIN).is_some()
 }
 
 /// `10m` and `in 10m`.

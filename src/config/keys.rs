@@ -256,6 +256,15 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
+/// A bound as it may be written: days stay days, where a calendar's years and months have fractions of them.
+fn span(bound: Duration) -> String {
+    let (seconds, day) = (bound.as_secs(), DAY.as_secs());
+    if seconds > day && seconds.is_multiple_of(day) {
+        return format!("{}d", seconds / day);
+    }
+    humantime::format_duration(bound).to_string()
+}
+
 impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -267,14 +276,14 @@ impl fmt::Display for Allowed {
             Self::Span(range) => write!(
                 f,
                 "a duration from {} to {}, such as 200ms, 10s, 24h or 8d",
-                humantime::format_duration(*range.start()),
-                humantime::format_duration(*range.end()),
+                span(*range.start()),
+                span(*range.end()),
             ),
             Self::MinutesOrNever(range) => write!(
                 f,
                 "a duration of whole minutes from {} to {}, such as 30m, 2h or 1d, or 0s for never",
-                humantime::format_duration(*range.start()),
-                humantime::format_duration(*range.end()),
+                span(*range.start()),
+                span(*range.end()),
             ),
             Self::Address => f.write_str("an IP address such as 127.0.0.1, 0.0.0.0 or ::1"),
             Self::Url => {
@@ -289,7 +298,8 @@ impl fmt::Display for Allowed {
             Self::Offsets | Self::OptionalOffsets => {
                 write!(
                     f,
-                    "a list of at most {LIST_MAX} whole numbers of minutes from 0 to {OFFSET_MAX_MINUTES}"
+                    "a list of at most {LIST_MAX} whole numbers of minutes such as [60, 0], each from 0 to \
+                     {OFFSET_MAX_MINUTES}"
                 )?;
                 let or_default = ", or \"\" for reminders.default_offsets";
                 f.write_str(if matches!(self, Self::OptionalOffsets) { or_default } else { "" })
@@ -297,7 +307,7 @@ impl fmt::Display for Allowed {
             Self::Windows => write!(
                 f,
                 "a list of at most {LIST_MAX} windows, one an offset, such as 0=5m or 1440=1h, each up to {}",
-                humantime::format_duration(*WINDOW.end()),
+                span(*WINDOW.end()),
             ),
             Self::Names => write!(
                 f,

@@ -35,7 +35,7 @@ pub use event::{
 };
 pub use fate::{Fate, fate};
 pub use plan::{
-    LeftOut, PLANNED_MAX, Planned, Rules, is_silent, left_out, let_go, occurrence, plan, series_end,
+    Aim, LeftOut, PLANNED_MAX, Planned, Rules, aim, is_silent, left_out, let_go, occurrence, plan, series_end,
 };
 pub use policy::{ByPriority, Policy, PolicyDigests, PolicyInForce, PolicySince};
 pub use preferences::{

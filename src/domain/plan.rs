@@ -26,6 +26,7 @@ use super::reminder::Rule;
 use super::task::Task;
 use super::time::Timestamp;
 
+pub use actions::{Aim, aim};
 pub use limits::{LeftOut, PLANNED_MAX};
 pub use quiet::let_go;
 pub use silent::is_silent;
@@ -113,6 +114,9 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     limits::leave_what_went_out(record, &mut planned, &mut left_out);
     limits::keep(&mut planned, &mut left_out);
     cancelled::leave_out(id, task, &mut planned, &mut left_out);
+    if let Some(dates) = &dates {
+        cancelled::leave_out_later(record, dates, |rule| rule_since(task, rules, rule), &mut left_out);
+    }
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     if let Some(user) = rules.user {
         quiet::move_all(&mut planned, task, user, rules);
@@ -198,6 +202,16 @@ fn offsets<'r>(task: &'r Task, rules: &Rules<'r>) -> Option<(&'r [u32], Timestam
     let since = *rules.in_force.since.offsets.of(priority);
     let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
     Some((policy.offsets(priority), since.max(told)))
+}
+
+/// Since when what makes the reminders of `rule` for each occurrence has been as it is.
+fn rule_since(task: &Task, rules: &Rules<'_>, rule: Rule) -> Timestamp {
+    let since = match rule {
+        Rule::Offset(_) => offsets(task, rules).map(|(_, since)| since),
+        Rule::Nag(_) => nags::stated(task, rules).map(|(_, since)| since),
+        Rule::At(_) | Rule::Snooze(_) => None,
+    };
+    since.unwrap_or(Timestamp::MIN).max(task.open_since())
 }
 
 fn before(minutes: u32) -> Duration {

@@ -31,8 +31,8 @@ pub enum What<'a> {
     Unnoted(Version, Vec<Wrote<'a>>),
     /// Other settings or another tz database changed the plan.
     Replanned(&'a Note),
-    /// A reminder was planned, because of this note.
-    Planned(&'a Reminder, Option<&'a Note>),
+    /// A reminder was planned, because of this note; and, of a series, because this one before it was settled.
+    Planned(&'a Reminder, Option<&'a Note>, Option<&'a Reminder>),
     /// Attempts to publish it failed; their instants are not kept, so it stands where they began.
     Failed(&'a Reminder),
     /// It went out, or may have.
@@ -90,8 +90,13 @@ pub fn timeline(record: &Record) -> Vec<Entry<'_>> {
     }
     for reminder in &record.reminders {
         let by = reminder.planned_by.and_then(|number| record.history.get(number));
-        if let Some(at) = by.map(Note::at).or_else(|| known_since(record, reminder)) {
-            add(3, at, What::Planned(reminder, by));
+        let noted = by.map(Note::at).or_else(|| known_since(record, reminder));
+        let before = settled_before(record, reminder).filter(|(at, _)| noted.is_none_or(|noted| noted < *at));
+        match (before, noted) {
+            // What went before is told first.
+            (Some((at, before)), _) => add(5, at, What::Planned(reminder, by, Some(before))),
+            (None, Some(at)) => add(3, at, What::Planned(reminder, by, None)),
+            (None, None) => {}
         }
         if reminder.attempts > 0 {
             add(4, reminder.fire_at, What::Failed(reminder));
@@ -175,13 +180,25 @@ fn known_since(record: &Record, reminder: &Reminder) -> Option<Timestamp> {
     (present && since > Timestamp::MIN).then_some(since)
 }
 
+/// The reminder of an earlier occurrence that made place for `reminder` in its series, and when it was settled: of each
+/// rule the next one is planned then.
+fn settled_before<'a>(record: &'a Record, reminder: &Reminder) -> Option<(Timestamp, &'a Reminder)> {
+    if record.task.recurrence().is_none() || !reminder.rule.comes_again() {
+        return None;
+    }
+    let earlier =
+        record.reminders.iter().filter(|r| r.rule == reminder.rule && r.occurrence != reminder.occurrence);
+    let last = earlier.filter(|r| r.instant() < reminder.instant()).max_by_key(|r| r.instant())?;
+    Some((last.settled_at?, last))
+}
+
 impl What<'_> {
     /// The reminder that it happened to.
     #[must_use]
     pub fn reminder(&self) -> Option<&Reminder> {
         match self {
             Self::Forgotten(_) | Self::Event(..) | Self::Unnoted(..) | Self::Replanned(_) => None,
-            Self::Planned(reminder, _)
+            Self::Planned(reminder, ..)
             | Self::Failed(reminder)
             | Self::Published(reminder)
             | Self::Received(reminder)

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::app::App;
-use super::body::{Arrived, arrive};
 use super::problem::Problem;
 use super::query::PathText;
+use super::said;
 use crate::clock::random_id;
 use crate::dapr::outbox_event;
 use crate::domain::TaskId;
@@ -32,11 +32,7 @@ pub(super) async fn accept(
     PathText(task_id): PathText,
     request: Request,
 ) -> Result<Response, Problem> {
-    let body = match arrive(request.into_body(), ACCEPTED_MAX_BYTES, app.clock.as_ref()).await {
-        Arrived::Whole(body) => body,
-        Arrived::TooLarge(..) => return Err(too_large()),
-        Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
-    };
+    let body = said::body(request, ACCEPTED_MAX_BYTES, app.clock.as_ref()).await?;
     match validate(&task_id, &body) {
         Ok(event) => keep(&app, event).await,
         Err(invalid) => Ok((StatusCode::BAD_REQUEST, Json(invalid)).into_response()),
@@ -93,12 +89,8 @@ async fn keep(app: &App, event: ValidEvent) -> Result<Response, Problem> {
 }
 
 fn no_topic() -> Problem {
-    let detail = "topics.reminder_actions names no topic to publish this on; set it, or use the API: POST \
-                  /api/v1/tasks/{task_id}/snooze and …/acknowledge";
+    let detail = "topics.reminder_actions names no topic to publish this on; start the worker with `--set \
+                  topics.reminder_actions=reminder-actions` (or REMINDER_WORKER__TOPICS__REMINDER_ACTIONS), or use the \
+                  API, which needs none: POST /api/v1/tasks/{task_id}/snooze and …/acknowledge";
     Problem::new(StatusCode::CONFLICT, detail)
-}
-
-fn too_large() -> Problem {
-    let detail = format!("an event may have at most {ACCEPTED_MAX_BYTES} bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }

@@ -2,25 +2,24 @@
 //!
 //! Each is an event of the worker's own, read by the rules of all events and merged by the commit loop; the answer
 //! is given after the commit. A client that repeats a call makes another event: a snooze for so many minutes begins
-//! anew then. JSON is demanded by its content type, which a page of a foreign site cannot send.
+//! anew then.
 //!
-//! Race it accepts: a task that is forgotten between the look whether it is known and the commit is known again by
-//! what was done about it, and calls for nothing.
+//! Races it accepts: a task that is forgotten between the look whether it is known and the commit is known again by
+//! what was done about it, and calls for nothing; one whose due date moves in between is answered 200 though the action
+//! comes to nothing, as it would have a moment later.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{Api, TaskShown, unknown_task};
-use super::body::{Arrived, arrive};
 use super::problem::Problem;
 use super::query::PathText;
+use super::said::said;
 use crate::clock::random_id;
-use crate::domain::{Event, Kind, PRODUCER, TaskId, Verdict};
+use crate::domain::{Aim, Event, Kind, PRODUCER, Rules, Statement, Target, TaskId, Verdict, aim};
 use crate::reading::{Reading, Transport, read};
 use crate::writer::{Content, Delivery};
 
@@ -30,7 +29,7 @@ const BODY_MAX_BYTES: usize = 16 * 1024;
 const TOPIC: &str = "api";
 
 /// A reminder that is to come again; one of `until` and `minutes`.
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Snooze {
     /// RFC 3339 with an offset.
@@ -46,7 +45,7 @@ pub(super) struct Snooze {
 }
 
 /// A reminder that was seen.
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Acknowledgement {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +60,7 @@ pub(super) async fn snooze(
     PathText(task_id): PathText,
     request: Request,
 ) -> Result<Json<TaskShown>, Problem> {
-    let said: Snooze = said(&api, request).await?;
+    let said: Snooze = said(request, BODY_MAX_BYTES, api.clock.as_ref()).await?.unwrap_or_default();
     act(&api, Kind::Snoozed, task_id, &said).await
 }
 
@@ -71,30 +70,8 @@ pub(super) async fn acknowledge(
     PathText(task_id): PathText,
     request: Request,
 ) -> Result<Json<TaskShown>, Problem> {
-    let said: Acknowledgement = said(&api, request).await?;
+    let said: Acknowledgement = said(request, BODY_MAX_BYTES, api.clock.as_ref()).await?.unwrap_or_default();
     act(&api, Kind::Acknowledged, task_id, &said).await
-}
-
-/// The body as `T`; an empty one says nothing.
-async fn said<T: DeserializeOwned>(api: &Api, request: Request) -> Result<T, Problem> {
-    let is_json =
-        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
-        });
-    if !is_json {
-        let detail = "send JSON, with `content-type: application/json`";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
-    }
-    let body = match arrive(request.into_body(), BODY_MAX_BYTES, api.clock.as_ref()).await {
-        Arrived::Whole(body) => body,
-        Arrived::TooLarge(..) => {
-            let detail = format!("the body may have at most {BODY_MAX_BYTES} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        }
-        Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
-    };
-    let body = if body.trim_ascii().is_empty() { &b"{}"[..] } else { &body };
-    serde_json::from_slice(body).map_err(|wrong| Problem::new(StatusCode::BAD_REQUEST, wrong.to_string()))
 }
 
 async fn act(
@@ -104,13 +81,6 @@ async fn act(
     said: &impl Serialize,
 ) -> Result<Json<TaskShown>, Problem> {
     let task_id = TaskId::new(task_id).ok_or_else(unknown_task)?;
-    let asked = task_id.clone();
-    let is_open =
-        api.read(move |view| Ok(view.store.record(&asked)?.map(|record| record.task.is_open()))).await?;
-    if !is_open.ok_or_else(unknown_task)? && kind == Kind::Snoozed {
-        let detail = "the task is done or deleted: it has no reminders to snooze";
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
-    }
     let now = api.clock.now();
     let mut payload = json!(said);
     payload["task_id"] = json!(task_id.as_str());
@@ -124,6 +94,7 @@ async fn act(
     });
     let body = event.to_string();
     let event = understood(read(body.as_bytes(), &Transport::default()))?;
+    is_wanted(api, &event).await?;
     let delivery = Delivery { at: now, topic: TOPIC.into(), content: Content::Event(event, body.into()) };
     match api.writer.deliver(vec![delivery]).await.first() {
         Some(Verdict::Success) => api.task(task_id).await,
@@ -132,6 +103,40 @@ async fn act(
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
         }
         Some(Verdict::Retry) | None => Err(Problem::later("the store could not commit; try again")),
+    }
+}
+
+/// Refuses what would come to nothing: whoever waits for the answer can mend it. An event from a topic is taken all the
+/// same, since what it means may still be on its way.
+async fn is_wanted(api: &Api, event: &Event) -> Result<(), Problem> {
+    let (task_id, kind) = (event.task_id.clone(), event.kind);
+    let target = event.statements.iter().find_map(|statement| match statement {
+        Statement::Snooze(Some(snooze)) => Some(snooze.of),
+        Statement::Acknowledged(target) => *target,
+        _ => None,
+    });
+    let known = api.read(move |view| {
+        let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
+        let user = view.preferences_of(&record.task)?;
+        let rules = Rules { in_force: view.policy, user: user.as_ref() };
+        Ok(Some((record.task.is_open(), aim(&task_id, &record, target.unwrap_or(Target::Present), &rules))))
+    });
+    match known.await?.ok_or_else(unknown_task)? {
+        (false, _) if kind == Kind::Snoozed => {
+            let detail = "the task is done or deleted: it has no reminders to snooze";
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+        (_, Aim::Unknown) => {
+            let detail = "the task has no such due date or reminder; GET /api/v1/tasks/{task_id} lists its reminders, \
+                          each with its `reminder_id` and `occurrence`. Leave both out to mean the last one that came";
+            Err(Problem::new(StatusCode::NOT_FOUND, detail))
+        }
+        (true, Aim::Gone) => {
+            let detail = "that reminder is of a due date which the task no longer has; leave `occurrence` and \
+                          `reminder_id` out to mean the last one that came of the present due date";
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::BodyDataStream;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, post};
 use axum::{Json, Router};
@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 use super::api::Api;
 use super::problem::Problem;
 use super::query::{Instant, PathText, Strict};
+use super::said::says;
 use crate::clock::Clock;
 use crate::erasing::{EraseError, Report, erase_user};
 use crate::intake::{Import, ImportReport};
@@ -109,8 +110,7 @@ fn told(import: &Import, why: &str) -> String {
 }
 
 fn is_ndjson(headers: &HeaderMap) -> Result<(), Problem> {
-    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !said.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(NDJSON) {
+    if !says(headers, NDJSON) {
         let detail = format!("send `content-type: {NDJSON}`, and one event a line");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
@@ -143,6 +143,7 @@ impl From<EraseError> for Problem {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use axum::http::header::CONTENT_TYPE;
     use futures_util::stream;
 
     use super::*;

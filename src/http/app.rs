@@ -13,6 +13,7 @@ use axum::{Json, Router};
 
 use super::api::{Api, api_routes};
 use super::body::{Room, with_room};
+use super::clock::clock_shown;
 use super::token::{Demand, guard};
 use super::{accept, deliver};
 use crate::clock::Clock;
@@ -59,9 +60,10 @@ pub fn app_router(app: App) -> Router {
         .route(route::USER_PREFERENCES, post(deliver::user_preferences))
         .route("/api/tasks/{task_id}/events", post(accept::accept))
         .fallback(elsewhere)
-        .method_not_allowed_fallback(super::problem::method_not_allowed)
         .with_state(app.clone())
         .merge(api_routes(app.api))
+        .merge(clock_shown(app.clock.as_ref()))
+        .method_not_allowed_fallback(super::problem::method_not_allowed)
         .layer(from_fn_with_state(Room::new(), with_room))
         .layer(from_fn_with_state(demand, guard))
         // Dapr's health probes carry no token.

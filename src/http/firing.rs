@@ -1,16 +1,15 @@
 //! Pausing all reminders and letting them go on. On the ops port alone: an app that may ask for reminders by service
 //! invocation must not be able to stop everybody's.
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::api::Api;
-use super::body::{Arrived, arrive};
 use super::problem::Problem;
+use super::said::{body, demand_json};
 use crate::domain::Timestamp;
 use crate::store::Paused;
 use crate::writer::Switch;
@@ -49,17 +48,10 @@ struct Pause {
 }
 
 /// `POST /api/v1/pause`: the pause that is in force then, which may be an earlier one.
-async fn pause(State(api): State<Api>, body: Body) -> Result<Json<FiringShown>, Problem> {
+async fn pause(State(api): State<Api>, request: Request) -> Result<Json<FiringShown>, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let body = match arrive(body, PAUSE_MAX_BYTES, api.clock.as_ref()).await {
-        Arrived::Whole(body) => body,
-        Arrived::TooLarge(..) => {
-            let detail = format!("a pause is told in at most {PAUSE_MAX_BYTES} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        }
-        Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
-    };
-    let Pause { reason } = if body.is_empty() {
+    let body = body(request, PAUSE_MAX_BYTES, api.clock.as_ref()).await?;
+    let Pause { reason } = if body.trim_ascii().is_empty() {
         Pause::default()
     } else {
         serde_json::from_slice(&body)
@@ -78,7 +70,8 @@ struct Resumed {
 }
 
 /// `POST /api/v1/resume`
-async fn resume(State(api): State<Api>) -> Result<Json<Resumed>, Problem> {
+async fn resume(State(api): State<Api>, request: Request) -> Result<Json<Resumed>, Problem> {
+    demand_json(request.method(), request.headers())?;
     let switched = api.writer.switch(Switch::Resume).await?;
     let paused_since = switched.before.map(|paused| Timestamp::to_rfc3339(paused.since));
     Ok(Json(Resumed { firing: FiringShown::of(switched.after.as_ref()), paused_since }))

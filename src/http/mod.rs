@@ -19,6 +19,7 @@ mod preferences;
 mod problem;
 mod query;
 mod reminders;
+mod said;
 mod stream;
 mod token;
 mod why;

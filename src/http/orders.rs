@@ -6,13 +6,12 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{Api, ReminderShown};
-use super::body::{Arrived, arrive};
 use super::problem::Problem;
 use super::query::PathText;
+use super::said::said;
 use crate::clock::random_id;
 use crate::domain::{Fate, Moment, ReminderId, Target, TaskId, Timestamp};
 use crate::reading::{read_due, read_zone};
@@ -42,7 +41,7 @@ pub(super) async fn cancel(
     PathText(task_id): PathText,
     request: Request,
 ) -> Result<Json<Value>, Problem> {
-    let cancel: Cancel = read(&api, request).await?.unwrap_or_default();
+    let cancel: Cancel = said(request, ORDER_MAX_BYTES, api.clock.as_ref()).await?.unwrap_or_default();
     let target = match cancel {
         Cancel { reminder_id: None, occurrence: None } => Target::Present,
         Cancel { reminder_id: Some(id), occurrence: None } => {
@@ -64,7 +63,8 @@ pub(super) async fn reschedule(
     request: Request,
 ) -> Result<Json<Value>, Problem> {
     const WANTED: &str = "send {\"due_date\": …}; to take the reminders back, cancel them";
-    let Reschedule { due_date, timezone } = read(&api, request).await?.ok_or_else(|| wrong(WANTED))?;
+    let said = said(request, ORDER_MAX_BYTES, api.clock.as_ref()).await?;
+    let Reschedule { due_date, timezone } = said.ok_or_else(|| wrong(WANTED))?;
     let due = read_due(&due_date).map_err(|why| wrong(format!("due_date: {why}")))?;
     let zone = read_zone(&timezone).map_err(|why| wrong(format!("timezone: {why}")))?;
     let due = due.ok_or_else(|| wrong(WANTED))?;
@@ -73,19 +73,6 @@ pub(super) async fn reschedule(
 
 fn wrong(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
-}
-
-/// The order in the body; `None` where there is no body.
-async fn read<T: DeserializeOwned>(api: &Api, request: Request) -> Result<Option<T>, Problem> {
-    match arrive(request.into_body(), ORDER_MAX_BYTES, api.clock.as_ref()).await {
-        Arrived::Whole(body) if body.trim_ascii().is_empty() => Ok(None),
-        Arrived::Whole(body) => serde_json::from_slice(&body).map(Some).map_err(|why| wrong(why.to_string())),
-        Arrived::TooLarge(..) => {
-            let detail = format!("an order may have at most {ORDER_MAX_BYTES} bytes");
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
-        }
-        Arrived::Broken => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
-    }
 }
 
 async fn order(api: &Api, task_id: String, order: Order) -> Result<Json<Value>, Problem> {

@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::api::Api;
-use super::body::{Arrived, arrive};
 use super::problem::{Problem, method_not_allowed};
 use super::query::PathText;
+use super::said;
 use crate::domain::{Mute, Preferences, PreferencesChange, Said, Timestamp, Verdict, Wish, WishField, Zone};
 use crate::reading::{read_wishes, user_id};
 use crate::writer::{Content, Delivery};
@@ -87,7 +87,7 @@ async fn replace(
     request: Request,
 ) -> Result<Json<Shown>, Problem> {
     let user = readable(&user)?;
-    let mut wishes = said(&api, request).await?;
+    let mut wishes = wishes_in(&api, request).await?;
     let unsaid = WishField::ALL.into_iter().filter(|field| wishes.iter().all(|wish| wish.field() != *field));
     wishes.extend(unsaid.map(Wish::cleared).collect::<Vec<_>>());
     tell(&api, user, wishes).await
@@ -99,7 +99,7 @@ async fn change(
     request: Request,
 ) -> Result<Json<Shown>, Problem> {
     let user = readable(&user)?;
-    let wishes = said(&api, request).await?;
+    let wishes = wishes_in(&api, request).await?;
     tell(&api, user, wishes).await
 }
 
@@ -113,15 +113,8 @@ fn readable(user: &str) -> Result<String, Problem> {
 }
 
 /// The wishes in the body of a request.
-async fn said(api: &Api, request: Request) -> Result<Vec<Wish>, Problem> {
-    let body = match arrive(request.into_body(), BODY_MAX_BYTES, api.clock.as_ref()).await {
-        Arrived::Whole(body) => body,
-        Arrived::TooLarge(..) => {
-            let detail = format!("preferences may have at most {BODY_MAX_BYTES} bytes");
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        }
-        Arrived::Broken => return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body broke off")),
-    };
+async fn wishes_in(api: &Api, request: Request) -> Result<Vec<Wish>, Problem> {
+    let body = said::body(request, BODY_MAX_BYTES, api.clock.as_ref()).await?;
     let refused = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
     let body: Value =
         serde_json::from_slice(&body).map_err(|why| refused(format!("the body is not JSON: {why}")))?;

@@ -74,6 +74,8 @@ pub struct ListedReminder {
 
 #[derive(Serialize)]
 pub(super) struct Page {
+    /// What time it is with the worker.
+    now: String,
     reminders: Vec<ListedReminder>,
     next: Option<String>,
 }
@@ -106,7 +108,8 @@ pub(super) async fn list(
     let wanted = Wanted { state, user, from: from.map(|at| at.0), to: to.map(|at| at.0) };
     // The semaphore is never closed.
     let _turn = api.walks.acquire().await.ok();
-    let mut walk = Walk::new(wanted, after.map(|cursor| cursor.0), api.clock.now());
+    let now = api.clock.now();
+    let mut walk = Walk::new(wanted, after.map(|cursor| cursor.0), now);
     let mut reminders = Vec::new();
     for _ in 0..STEPS_MAX {
         walk.room = limit - reminders.len();
@@ -118,7 +121,7 @@ pub(super) async fn list(
             break;
         }
     }
-    Ok(Json(Page { reminders, next: walk.after.map(|key| Cursor(key).to_string()) }))
+    Ok(Json(Page { now: now.to_rfc3339(), reminders, next: walk.after.map(|key| Cursor(key).to_string()) }))
 }
 
 /// The first `limit` wanted reminders of a store that nobody else changes meanwhile.

@@ -1,4 +1,4 @@
-//! The live stream of reminders that came back through the broker, as server-sent events.
+//! The live stream of reminders and digests that came back through the broker, as server-sent events.
 //!
 //! A slow reader is dropped, never waited for; a reader that was dropped, or reconnects, goes on with what comes
 //! then. The stream is for watching: what must not be missed is in the list of reminders.
@@ -84,7 +84,7 @@ impl Drop for Reader {
     }
 }
 
-/// `GET /api/v1/reminders/stream`: events called `reminder_due`, each with its `event_id` as the id.
+/// `GET /api/v1/reminders/stream`: events called `reminder_due` and `reminder_digest`, each with its `event_id` as the id.
 pub(super) async fn stream(
     State(api): State<Api>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -92,7 +92,7 @@ pub(super) async fn stream(
     let stop = api.streams.stop.clone();
     let events = stream::unfold(reader, async |mut reader| {
         let reminder = reader.next().await?;
-        let event = Event::default().event("reminder_due").id(reminder.id.to_string()).data(&reminder.json);
+        let event = Event::default().event(reminder.kind).id(reminder.id.to_string()).data(&reminder.json);
         Some((Ok(event), reader))
     });
     let events = events.take_until(async move { stop.cancelled().await });

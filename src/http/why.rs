@@ -19,6 +19,7 @@ use crate::domain::why::{What, nothing, timeline};
 use crate::domain::{
     Moment, Planned, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end,
 };
+use crate::store::Paused;
 
 /// What is said of a task that has no record.
 const UNKNOWN: &str = "no event of this task is kept; what could not be read is in /api/v1/quarantine";
@@ -70,22 +71,28 @@ pub(super) async fn show(
             let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
             let user = view.preferences_of(&record.task)?;
             let rules = Rules { in_force: view.policy, user: user.as_ref() };
-            Ok(Some(why(&task_id, &record, &rules, now)))
+            Ok(Some(why(&task_id, &record, &rules, view.meta.paused.as_ref(), now)))
         })
         .await?;
     shown.map(Json).ok_or(unknown)
 }
 
-/// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force.
+/// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force and the pause that is.
 #[must_use]
-pub fn why(task_id: &TaskId, record: &Record, rules: &Rules<'_>, now: Timestamp) -> WhyShown {
+pub fn why(
+    task_id: &TaskId,
+    record: &Record,
+    rules: &Rules<'_>,
+    paused: Option<&Paused>,
+    now: Timestamp,
+) -> WhyShown {
     let task = &record.task;
     // A deleted task states none any more; its reminders remember.
     let former = || record.reminders.iter().rev().find_map(|r| r.occurrence.and_then(Moment::zone));
     let wished = || rules.user.and_then(Preferences::zone);
     let policy = &rules.in_force.policy;
     let zone = task.zone().or_else(former).or_else(wished).unwrap_or(policy.default_zone);
-    let prose = Prose { record, zone, now };
+    let prose = Prose { record, rules, paused, zone, now };
     let mut answers: Vec<AnswerShown> = record
         .reminders
         .iter()

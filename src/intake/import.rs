@@ -11,11 +11,12 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use super::{EVENT_MAX_BYTES, off_thread};
-use crate::domain::Timestamp;
-use crate::reading::{Reading, Transport, read};
+use crate::domain::{Refusal, Timestamp};
+use crate::reading::{Ignored, Reading, Transport, read};
 use crate::writer::{GROUP_EVENTS_MAX, ImportLine, NotCommitted, Writer};
 
-/// Lines whose refusal is told one by one: enough to see what is wrong, few enough to read. More are counted.
+/// Lines that are told one by one for being refused, as many for being ignored, and as many parts for being left out:
+/// enough to see what is wrong, few enough to read. More are counted.
 pub const REFUSALS_TOLD: usize = 100;
 
 /// What became of an import.
@@ -33,10 +34,16 @@ pub struct ImportReport {
     pub stale: u64,
     /// Nothing for the worker.
     pub ignored: u64,
+    /// The first [`REFUSALS_TOLD`] of these.
+    pub ignored_lines: Vec<IgnoredLine>,
     /// Could not be taken.
     pub refused: u64,
     /// The first [`REFUSALS_TOLD`] of these.
     pub refusals: Vec<RefusedLine>,
+    /// Parts that lines were taken without.
+    pub left_out: u64,
+    /// The first [`REFUSALS_TOLD`] of these.
+    pub left_out_parts: Vec<LeftOutPart>,
     /// Reminders that came to be, those that were past included.
     pub planned: u64,
     /// Reminders that were past, and do not fire.
@@ -54,6 +61,26 @@ pub struct RefusedLine {
     pub reason: String,
 }
 
+/// A line that is nothing for the worker, or of a kind that is mistyped.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IgnoredLine {
+    /// Its number, from 1; blank lines count.
+    pub line: u64,
+    /// The reason for a person.
+    pub reason: String,
+}
+
+/// A part that a line was taken without.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeftOutPart {
+    /// The line's number, from 1; blank lines count.
+    pub line: u64,
+    /// The key, as the line has it.
+    pub key: String,
+    /// The reason for a person.
+    pub reason: String,
+}
+
 impl ImportReport {
     /// Adds what became of a later part, before which there were so many lines, blank ones too.
     pub fn add(&mut self, later: Self, lines_before: u64) {
@@ -64,16 +91,36 @@ impl ImportReport {
             (&mut self.stale, later.stale),
             (&mut self.ignored, later.ignored),
             (&mut self.refused, later.refused),
+            (&mut self.left_out, later.left_out),
             (&mut self.planned, later.planned),
             (&mut self.past, later.past),
         ] {
             *mine += theirs;
         }
-        let room = REFUSALS_TOLD.saturating_sub(self.refusals.len());
-        let told = later.refusals.into_iter().take(room);
-        self.refusals.extend(told.map(|told| RefusedLine { line: told.line + lines_before, ..told }));
+        add_told(&mut self.refusals, later.refusals, |told| told.line += lines_before);
+        add_told(&mut self.ignored_lines, later.ignored_lines, |told| told.line += lines_before);
+        add_told(&mut self.left_out_parts, later.left_out_parts, |told| told.line += lines_before);
         if self.arrived_at.is_empty() {
             self.arrived_at = later.arrived_at;
+        }
+    }
+
+    /// Notes what was left out of a line that was read.
+    fn leave_out(&mut self, line: u64, refused: &[Refusal]) {
+        self.left_out += refused.len() as u64;
+        let room = REFUSALS_TOLD.saturating_sub(self.left_out_parts.len());
+        let part = |refusal: &Refusal| LeftOutPart {
+            line,
+            key: refusal.key.clone(),
+            reason: refusal.reason.clone(),
+        };
+        self.left_out_parts.extend(refused.iter().take(room).map(part));
+    }
+
+    /// Notes why a line is ignored; it is counted with those that are kept.
+    fn ignore(&mut self, line: u64, reason: &Ignored) {
+        if self.ignored_lines.len() < REFUSALS_TOLD {
+            self.ignored_lines.push(IgnoredLine { line, reason: reason.to_string() });
         }
     }
 
@@ -139,11 +186,18 @@ impl Import {
             Line::Whole(bytes) => {
                 let reading = off_thread(bytes.len(), move || read(&bytes, &Transport::default())).await;
                 match reading {
-                    Reading::Event(event) => return self.wait(number, ImportLine::Event(event)).await,
+                    Reading::Event(event) => {
+                        self.report.leave_out(number, &event.refused);
+                        return self.wait(number, ImportLine::Event(event)).await;
+                    }
                     Reading::Preferences(change) => {
+                        self.report.leave_out(number, &change.refused);
                         return self.wait(number, ImportLine::Preferences(change)).await;
                     }
-                    Reading::Ignored(_) => return self.wait(number, ImportLine::Ignored).await,
+                    Reading::Ignored(reason) => {
+                        self.report.ignore(number, &reason);
+                        return self.wait(number, ImportLine::Ignored).await;
+                    }
                     Reading::Refused(reason) => (reason.code(), reason.to_string()),
                 }
             }
@@ -179,6 +233,15 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// Adds what is told of a later part, at the lines that `place` gives them, as far as there is room.
+fn add_told<T>(mine: &mut Vec<T>, theirs: Vec<T>, place: impl Fn(&mut T)) {
+    let room = REFUSALS_TOLD.saturating_sub(mine.len());
+    mine.extend(theirs.into_iter().take(room).map(|mut told| {
+        place(&mut told);
+        told
+    }));
 }
 
 /// A line as it came, without its line feed.

@@ -43,6 +43,9 @@ const UNITS: [(u64, &[&str]); 5] = [
 ];
 /// Longest text read as an offset, in bytes: `1 week, 2 days and 3 hours before due` has 38.
 const OFFSET_TEXT_MAX_BYTES: usize = 64;
+/// What an offset is.
+const OFFSET_FORM: &str = "write how long before due, from 0 minutes to ten years: a number of minutes such as 15, or text such as \"1h 30m\" or \
+     \"1 day\"";
 /// Words that offsets end in or hold, which say nothing more.
 const OFFSET_FILLERS: [&str; 6] = ["before", "prior", "due", "earlier", "and", "to"];
 
@@ -204,19 +207,19 @@ fn offset(item: &Value, unit_s: u64) -> Result<u32, String> {
     let seconds = match item {
         Value::Number(n) => whole(n).and_then(|n| n.checked_mul(unit_s)),
         Value::String(text) => duration_s(text, unit_s),
-        other => return Err(format!("an offset is {}; write whole minutes", type_name(other))),
+        other => return Err(format!("an offset is {}; {OFFSET_FORM}", type_name(other))),
     };
     let Some(seconds) = seconds else {
         let shown = excerpt(&item.to_string());
-        return Err(format!("{shown} is no offset; write whole minutes before due, zero or more"));
+        return Err(format!("{shown} is no offset; {OFFSET_FORM}"));
     };
     if seconds % 60 != 0 {
-        return Err(format!("{seconds} seconds are not whole minutes"));
+        return Err(format!("{seconds} seconds are not whole minutes; {OFFSET_FORM}"));
     }
     u32::try_from(seconds / 60)
         .ok()
         .filter(|minutes| *minutes <= OFFSET_MAX_MINUTES)
-        .ok_or_else(|| format!("{} minutes are more than ten years", seconds / 60))
+        .ok_or_else(|| format!("{} minutes are more than ten years; {OFFSET_FORM}", seconds / 60))
 }
 
 /// A number that is whole and not negative, written with a fraction of zero or without.

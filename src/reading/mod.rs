@@ -83,6 +83,20 @@ pub enum Ignored {
     Unrelated(String),
 }
 
+impl std::fmt::Display for Ignored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tombstone => f.write_str("it has no value, as Kafka marks a key that is deleted"),
+            Self::Reminder => f.write_str("it is a reminder, which the worker makes itself"),
+            Self::Unrelated(word) => write!(
+                f,
+                "`{word}` is no kind that is known; those are task_created, task_updated, task_completed, task_deleted, \
+                 reminder_snoozed, reminder_acknowledged and user_preferences_updated"
+            ),
+        }
+    }
+}
+
 impl Ignored {
     /// The stable name of the reason, for counters.
     #[must_use]
@@ -181,8 +195,8 @@ pub struct Receipt {
     pub task_id: TaskId,
     /// When it was planned for, which is its `timestamp`; `None` where its `producer` is none of our workers.
     pub planned_at: Option<Timestamp>,
-    /// It came back with others in a digest.
-    pub in_digest: bool,
+    /// The `event_id` of the digest that it came back in with others; `None` where it came alone.
+    pub digest_id: Option<Uuid>,
 }
 
 /// Reads back a `reminder_due`, or the reminders of a `reminder_digest`, in any wrapping; nothing for anything else.
@@ -195,19 +209,20 @@ pub fn read_receipts(body: &[u8]) -> Vec<Receipt> {
     let stamps =
         || origin::stamps(&told, &unwrapped.envelopes, &Transport::default(), &mut Refused::default());
     let planned_at = ours.then(stamps).and_then(|stamps| stamps.event).map(|stamp| stamp.at);
+    let event_id = || origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse::<Uuid>().ok());
     match told.subject() {
         Ok(Subject::Reminder) => {
-            let event_id = origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse().ok());
-            let alone = event_id.zip(told.task_id(true).ok());
-            let of = |(event_id, task_id)| Receipt { event_id, task_id, planned_at, in_digest: false };
+            let alone = event_id().zip(told.task_id(true).ok());
+            let of = |(event_id, task_id)| Receipt { event_id, task_id, planned_at, digest_id: None };
             alone.map(of).into_iter().collect()
         }
         Ok(Subject::Digest) => {
+            let Some(digest_id) = event_id() else { return Vec::new() };
             let items = body.get("payload").and_then(|payload| payload.get("items")?.as_array());
             let of = |item: &Value| {
                 let event_id = item.get("reminder_id")?.as_str()?.parse().ok()?;
                 let task_id = task::task_id(item.get("task_id")?.as_str()?.to_owned()).ok()?;
-                Some(Receipt { event_id, task_id, planned_at, in_digest: true })
+                Some(Receipt { event_id, task_id, planned_at, digest_id: Some(digest_id) })
             };
             items.into_iter().flatten().take(DIGEST_MEMBERS_MAX).filter_map(of).collect()
         }

@@ -31,7 +31,9 @@ pub(super) fn nags(value: &Value) -> Result<Option<Nags>, String> {
 
 fn of(every_minutes: u32, max: u64) -> Result<Option<Nags>, String> {
     let max = u32::try_from(max).ok().filter(|max| *max <= NAGS_MAX);
-    let max = max.ok_or_else(|| format!("more than {NAGS_MAX} reminders after due"))?;
+    let max = max.ok_or_else(|| {
+        format!("more than {NAGS_MAX} reminders after due; write {NAGS_MAX} at most, such as \"every 1 d, at most 3\"")
+    })?;
     let nags = Nags { every_minutes, max };
     Ok(Some(if nags.is_none() { Nags::NONE } else { nags }))
 }
@@ -46,7 +48,9 @@ fn of_object(map: &Map<String, Value>) -> Result<Option<Nags>, String> {
         Some(max) => {
             // Bulk deliveries write whole numbers with a fraction of zero.
             let whole = extras::minutes(max).ok().filter(|_| max.is_number());
-            whole.ok_or_else(|| format!("{} is no number of reminders", excerpt(&max.to_string())))?.into()
+            whole
+                .ok_or_else(|| format!("{} is no number of reminders; {ALLOWED}", excerpt(&max.to_string())))?
+                .into()
         }
     };
     match every {

@@ -189,7 +189,7 @@ fn zone(value: &Value) -> Result<Zone, String> {
 }
 
 fn quiet(value: &Value) -> Result<Option<Quiet>, String> {
-    let Some(map) = part(value, "{\"start\", \"end\"}")? else { return Ok(None) };
+    let Some(map) = part(value, "{\"start\": \"22:00\", \"end\": \"07:00\"}")? else { return Ok(None) };
     let time = |name: &str| match get(map, name) {
         Some(value) => time_of_day(value).map_err(|why| format!("{name}: {why}")),
         None => Err(format!("{name} is missing; write a time of day such as 22:00")),
@@ -215,14 +215,14 @@ fn mute(value: &Value) -> Result<Option<Mute>, String> {
             _ if stamp::is_zone_aware(until.trim()) => {
                 Ok(stamp::stamp(value)?.map(|stamp| Mute::Until(stamp.at)))
             }
-            _ => Err("write true, false, or until when as RFC 3339 with an offset".to_owned()),
+            _ => Err("write true, false, or until when as RFC 3339 with an offset, such as 2026-12-01T00:00:00+01:00".to_owned()),
         },
         other => Err(format!("it is {}; write true, false, or until when", type_name(other))),
     }
 }
 
 fn digest(value: &Value) -> Result<Option<Digest>, String> {
-    let Some(map) = part(value, "{\"at\", \"below\"}")? else { return Ok(None) };
+    let Some(map) = part(value, "{\"at\": \"08:00\"}")? else { return Ok(None) };
     let at = get(map, "at").ok_or("at is missing; write a time of day such as 08:00")?;
     let at = time_of_day(at).map_err(|why| format!("at: {why}"))?;
     let below = match get(map, "below") {

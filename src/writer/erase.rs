@@ -45,6 +45,8 @@ pub struct Erased {
     pub reminders_cancelled: u64,
     /// Reminders whose attempt is under way: they may fire.
     pub in_flight: u64,
+    /// The user's preferences: one, or none.
+    pub preferences: u64,
     /// Records that can't be read, so that nobody knows whose they are.
     pub unreadable: u64,
     /// The task to go on after; `None` at the end.
@@ -80,7 +82,7 @@ impl Group<'_> {
         let page = self.core.store.tasks(after, STEP_MAX)?;
         erased.next = page.last().filter(|_| page.len() == STEP_MAX).cloned();
         if erased.next.is_none() {
-            self.erase_preferences(user)?;
+            erased.preferences = u64::from(self.erase_preferences(user)?);
         }
         for task in page {
             let mut reminders = match self.record(&task) {
@@ -105,8 +107,8 @@ impl Group<'_> {
         Ok(())
     }
 
-    /// Removes what is kept of the user beside tasks, in one commit with the last of them.
-    fn erase_preferences(&mut self, user: &str) -> Result<(), StoreError> {
+    /// Removes what is kept of the user beside tasks, in one commit with the last of them; whether there was anything.
+    fn erase_preferences(&mut self, user: &str) -> Result<bool, StoreError> {
         let is_kept = match self.users.get(user) {
             Some(known) => known.is_some(),
             None if self.meta.users == 0 => false,
@@ -122,7 +124,7 @@ impl Group<'_> {
             self.meta.users = self.meta.users.saturating_sub(1);
             self.users.insert(user.to_owned(), None);
         }
-        Ok(())
+        Ok(is_kept)
     }
 
     /// Removes an entry, if it is still there; a result of its attempt then finds none.

@@ -6,7 +6,7 @@ use super::group::Group;
 use super::{Content, Delivery};
 use crate::domain::history::Before;
 use crate::domain::task::Applied;
-use crate::domain::{Event, Outcome, Record, Timestamp, Verdict, cut};
+use crate::domain::{Event, Outcome, PreferencesChange, Record, Refusal, Said, Timestamp, Verdict, cut};
 use crate::store::{Op, Quarantined, StoreError};
 use crate::telemetry::{self, EventOutcome};
 
@@ -46,7 +46,10 @@ impl Group<'_> {
                 self.quarantine(at, topic, code, reason, &body, length)
             }
             Content::Preferences(change, body) => match self.merge_preferences(&change, at) {
-                Ok(_) => Ok(Verdict::Success),
+                Ok(outcome) => {
+                    self.keep_refused_wishes(&change, outcome, Arrival { at, topic: &topic, body: &body })?;
+                    Ok(Verdict::Success)
+                }
                 Err(StoreError::Corrupt(why)) => {
                     tracing::error!(
                         user = change.user,
@@ -138,12 +141,33 @@ impl Group<'_> {
         if event.refused.is_empty() || !is_news || !self.has_room_for_refused(event.producer.as_deref()) {
             return Ok(false);
         }
-        let parts = event.refused.iter().map(|refusal| format!("`{}`: {}", refusal.key, refusal.reason));
-        let parts = cut(parts.collect::<Vec<_>>().join("; "), REFUSED_REASON_MAX_BYTES);
-        let reason = format!("task {} is kept without {parts}", event.task_id);
-        let Arrival { at, topic, body } = arrival;
-        self.keep_in_quarantine(at, topic.to_owned(), EXTRA_REFUSED, reason, body, length_of(body))?;
+        let reason = format!("task {} is kept without {}", event.task_id, parts_of(&event.refused));
+        self.keep_extra_refused(reason, arrival)?;
         Ok(true)
+    }
+
+    /// The same for a user's preferences, of which an event that can be read in no part is dropped.
+    fn keep_refused_wishes(
+        &mut self,
+        change: &PreferencesChange,
+        outcome: Outcome,
+        arrival: Arrival<'_>,
+    ) -> Result<(), StoreError> {
+        let Said::Event { producer, .. } = &change.said else { return Ok(()) };
+        let is_news = outcome == Outcome::Applied;
+        if change.refused.is_empty() || !is_news || !self.has_room_for_refused(producer.as_deref()) {
+            return Ok(());
+        }
+        let parts = parts_of(&change.refused);
+        self.keep_extra_refused(
+            format!("the preferences of user {} are kept without {parts}", change.user),
+            arrival,
+        )
+    }
+
+    fn keep_extra_refused(&mut self, reason: String, arrival: Arrival<'_>) -> Result<(), StoreError> {
+        let Arrival { at, topic, body } = arrival;
+        self.keep_in_quarantine(at, topic.to_owned(), EXTRA_REFUSED, reason, body, length_of(body))
     }
 
     /// Drops an event.
@@ -219,6 +243,12 @@ impl Group<'_> {
             Err(other) => Err(other),
         }
     }
+}
+
+/// What was refused, each part with its key and reason.
+fn parts_of(refused: &[Refusal]) -> String {
+    let parts = refused.iter().map(|refusal| format!("`{}`: {}", refusal.key, refusal.reason));
+    cut(parts.collect::<Vec<_>>().join("; "), REFUSED_REASON_MAX_BYTES)
 }
 
 fn length_of(body: &[u8]) -> u64 {

@@ -10,6 +10,8 @@ const EVENTS: &str = "/events/task-events";
 const ACTIONS: &str = "/events/reminder-actions";
 const SNOOZE: &str = "/api/v1/tasks/t-1/snooze";
 const ACKNOWLEDGE: &str = "/api/v1/tasks/t-1/acknowledge";
+/// The id of no reminder.
+const NOBODYS: &str = "8f1d5b0e-2a67-5c3b-9d41-6e0b7c52a419";
 
 /// A worker that knows the task `t-1`, due in an hour, with reminders after due.
 async fn with_task() -> Worker {
@@ -67,6 +69,9 @@ async fn the_api_says_what_is_wrong_with_an_action_and_keeps_nothing_of_it() {
         (SNOOZE, json!([5]), 400, "invalid"),
         (ACKNOWLEDGE, json!({"reminder_id": "r-1"}), 400, "`reminder_id`"),
         (ACKNOWLEDGE, json!({"minutes": 5}), 400, "unknown field `minutes`"),
+        (SNOOZE, json!({"minutes": 5, "occurrence": "2020-01-01T00:00:00.000Z"}), 404, "lists its reminders"),
+        (ACKNOWLEDGE, json!({"occurrence": "2020-01-01T00:00:00.000Z"}), 404, "lists its reminders"),
+        (ACKNOWLEDGE, json!({"reminder_id": NOBODYS}), 404, "lists its reminders"),
         ("/api/v1/tasks/t-2/snooze", json!({"minutes": 5}), 404, "no event of this task"),
         ("/api/v1/tasks/t-2/acknowledge", json!({}), 404, "no event of this task"),
     ] {
@@ -85,13 +90,52 @@ async fn the_api_says_what_is_wrong_with_an_action_and_keeps_nothing_of_it() {
 }
 
 #[tokio::test]
+async fn an_action_is_about_a_due_date_that_the_task_still_has() {
+    let worker = with_task().await;
+    let first = get(&worker.ops, "/api/v1/tasks/t-1").await.json()["reminders"][0].clone();
+    for key in ["occurrence", "reminder_id"] {
+        let answer = post(&worker.ops, ACKNOWLEDGE, json!({key: first[key]}).to_string()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let moved = json!({"due_date": from_now(7200)}).to_string();
+    assert_eq!(post(&worker.ops, "/api/v1/tasks/t-1/reschedule", moved).await.status, 200);
+    let applied = events(&worker).await["applied"].clone();
+    for key in ["occurrence", "reminder_id"] {
+        let answer = post(&worker.ops, ACKNOWLEDGE, json!({key: first[key]}).to_string()).await;
+        answer.is_problem(409);
+        assert!(answer.json()["detail"].as_str().unwrap().contains("no longer has"), "{answer:?}");
+    }
+    assert_eq!(events(&worker).await["applied"], applied);
+    let by_event = action("reminder_acknowledged", &json!({"task_id": "t-1", "reminder_id": NOBODYS}));
+    let answer = deliver(&worker.app, EVENTS, by_event.to_string()).await;
+    assert_eq!(answer.json(), json!({"status": "SUCCESS"}), "what it means may still come");
+    deliver(&worker.app, EVENTS, action("task_deleted", &json!({"task_id": "t-1"})).to_string()).await;
+    let seen = json!({"reminder_id": first["reminder_id"]}).to_string();
+    assert_eq!(post(&worker.ops, ACKNOWLEDGE, seen).await.status, 200, "it is seen, whatever became of it");
+}
+
+#[tokio::test]
 async fn a_page_of_a_foreign_site_can_do_nothing_about_a_reminder() {
     let worker = with_task().await;
     for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
         let request = Request::post(ACKNOWLEDGE).header("content-type", content_type);
         send(&worker.ops, request.body(Body::from("{}")).unwrap()).await.is_problem(415);
     }
-    send(&worker.ops, Request::post(ACKNOWLEDGE).body(Body::empty()).unwrap()).await.is_problem(415);
+    for path in [
+        ACKNOWLEDGE,
+        SNOOZE,
+        "/api/v1/tasks/t-1/cancel",
+        "/api/v1/tasks/t-1/reschedule",
+        "/api/v1/pause",
+        "/api/v1/resume",
+        "/api/v1/import",
+    ] {
+        send(&worker.ops, Request::post(path).body(Body::empty()).unwrap()).await.is_problem(415);
+    }
+    let published = Request::post("/api/tasks/t-1/events").header("content-type", "text/plain");
+    let event = json!({"event_type": "task_deleted", "payload": {"task_id": "t-1"}}).to_string();
+    send(&worker.app, published.body(Body::from(event)).unwrap()).await.is_problem(415);
+    assert_eq!(events(&worker).await["received"], 1);
     get(&worker.ops, SNOOZE).await.is_problem(405);
     let guarded = worker_with(|_| {}, Some("hunter2"));
     post(&guarded.ops, SNOOZE, "{}").await.is_problem(401);

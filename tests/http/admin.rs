@@ -47,19 +47,26 @@ async fn erase(worker: &Worker, user: &str) -> Answer {
 #[tokio::test]
 async fn an_import_tells_what_became_of_every_line_and_is_durable() {
     let worker = worker();
-    let wrapped = created("w", Some(&from_now(3600)), &json!({})).to_string();
+    let wrapped = created("w", Some(&from_now(3600)), &json!({"priority": "hgh"})).to_string();
     let (past, ahead) = (old("past", &from_now(-60)), old("ahead", &from_now(3600)));
-    let body =
-        format!("{past}\r\n{ahead}\n\n{ahead}\nno json\n{wrapped}\n\"\"\n{{\"event_type\":\"user_seen\"}}");
+    let body = format!(
+        "{past}\r\n{ahead}\n\n{ahead}\nno json\n{wrapped}\n\"\"\n{{\"event_type\":\"task_craeted\"}}"
+    );
     let mut report = import(&worker, body).await;
     let arrived = report["arrived_at"].take();
     assert!(arrived.as_str().unwrap() <= from_now(0).as_str());
     let refusals = report["refusals"].take();
+    let [ignored, left_out] = ["ignored_lines", "left_out_parts"].map(|key| report[key].take());
+    assert_eq!((ignored.as_array().unwrap().len(), &ignored[0]["line"]), (1, &json!(8)));
+    assert!(ignored[0]["reason"].as_str().unwrap().contains("`task_craeted` is no kind"), "{ignored}");
+    assert_eq!(left_out.as_array().unwrap().len(), 1);
+    assert_eq!((&left_out[0]["line"], &left_out[0]["key"]), (&json!(6), &json!("priority")));
+    assert!(left_out[0]["reason"].as_str().unwrap().contains("write HIGH, MEDIUM or LOW"), "{left_out}");
     assert_eq!(
         report,
         json!({
             "arrived_at": null, "lines": 7, "applied": 3, "duplicate": 1, "stale": 0, "ignored": 1, "refused": 2,
-            "refusals": null, "planned": 3, "past": 1,
+            "ignored_lines": null, "left_out": 1, "left_out_parts": null, "refusals": null, "planned": 3, "past": 1,
         })
     );
     let told: Vec<_> = refusals.as_array().unwrap().iter().map(|r| (&r["line"], &r["code"])).collect();
@@ -200,9 +207,13 @@ async fn all_that_is_kept_of_a_user_is_erased_and_nothing_of_others() {
     }
     deliver(&worker.app, EVENTS, "{\"user_id\": \"ann\"").await;
 
+    let wish =
+        Request::patch("/api/v1/users/ann/preferences").body(Body::from(r#"{"mute": false}"#)).unwrap();
+    assert_eq!(send(&worker.ops, wish).await.status, 200);
+
     let report = erase(&worker, "ann").await.json();
     let told = json!({
-        "tasks": 2, "reminders_cancelled": 2, "in_flight": 0, "quarantined": 3, "outbox": 3, "unreadable": 0,
+        "tasks": 2, "reminders_cancelled": 2, "in_flight": 0, "preferences": 1, "quarantined": 3, "outbox": 3, "unreadable": 0,
     });
     assert_eq!(report, told);
     get(&worker.ops, "/api/v1/tasks/a").await.is_problem(404);
@@ -223,7 +234,7 @@ async fn all_that_is_kept_of_a_user_is_erased_and_nothing_of_others() {
         json!({"planned": 3, "pending": 1, "published": 0, "cancelled": 2, "superseded": 0, "expired": 0})
     );
     let nothing = json!({
-        "tasks": 0, "reminders_cancelled": 0, "in_flight": 0, "quarantined": 0, "outbox": 0, "unreadable": 0,
+        "tasks": 0, "reminders_cancelled": 0, "in_flight": 0, "preferences": 0, "quarantined": 0, "outbox": 0, "unreadable": 0,
     });
     assert_eq!(erase(&worker, "ann").await.json(), nothing);
     assert_eq!(erase(&worker, "a%2Fb%20c").await.json(), nothing);

@@ -185,7 +185,8 @@ async fn a_filter_that_matches_nothing_does_not_read_the_whole_store_at_once() {
     assert_eq!(first["reminders"], json!([]));
     let next = first["next"].as_str().unwrap();
     let second = get(&worker.ops, &format!("/api/v1/reminders?user=nobody&after={next}")).await.json();
-    assert_eq!(second, json!({"reminders": [], "next": null}));
+    assert_eq!((&second["reminders"], &second["next"]), (&json!([]), &Value::Null));
+    assert_eq!(keys(&second), ["now", "reminders", "next"].into());
 }
 
 #[tokio::test]
@@ -300,6 +301,35 @@ async fn the_stream_tells_reminders_as_they_come_back_and_ends_with_the_worker()
     assert_eq!(told["event"]["data"], event);
     worker.shutdown.stop();
     assert!(chunks.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_digest_is_told_once_on_the_stream_as_what_it_is() {
+    let worker = worker();
+    let request = Request::get("/api/v1/reminders/stream").body(Body::empty()).unwrap();
+    let mut chunks = worker.ops.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
+    let [digest, due] = ["0d9b3f3e-7c1a-5f7e-8a52-3f6a1d1b9c77", "8f1d5b0e-2a67-5c3b-9d41-6e0b7c52a419"];
+    let items = ["t-1", "t-2"].map(|task| json!({"task_id": task, "title": "x", "reminder_id": due}));
+    let event =
+        wrapped(&json!({"event_id": digest, "event_type": "reminder_digest", "producer": "reminder-worker",
+        "payload": {"digest_id": digest, "user_id": "ann", "items": items}}));
+    deliver(&worker.app, "/events/reminders", event.to_string()).await;
+    let single = json!({"event_id": due, "event_type": "reminder_due", "payload": {"task_id": "t-1"}});
+    deliver(&worker.app, "/events/reminders", single.to_string()).await;
+    let mut text = String::new();
+    while text.matches("\n\n").count() < 2 {
+        text.push_str(std::str::from_utf8(&chunks.next().await.unwrap().unwrap()).unwrap());
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[..2], ["event: reminder_digest", &format!("id: {digest}")]);
+    let told: Value = serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap();
+    assert_eq!(keys(&told), ["digest_id", "received_at", "event"].into());
+    assert_eq!((&told["digest_id"], &told["event"]), (&json!(digest), &event));
+    assert_eq!(
+        lines[4..6],
+        ["event: reminder_due", &format!("id: {due}")],
+        "and nothing for each that is in it"
+    );
 }
 
 #[tokio::test]

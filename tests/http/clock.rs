@@ -80,8 +80,18 @@ async fn what_is_no_advance_is_a_problem_that_says_what_to_write_and_advances_no
 }
 
 #[tokio::test]
+async fn the_clock_is_shown_on_the_app_listener_too_and_not_advanced_there() {
+    let worker = simulated("1", None);
+    let before = worker.clock.now();
+    assert_now(&get(&worker.app, "/dev/clock").await.json(), before, worker.clock.now());
+    post(&worker.app, "/dev/clock", r#"{"advance": "2h"}"#).await.is_problem(405);
+    assert!(worker.clock.now().since(before) < HOUR);
+}
+
+#[tokio::test]
 async fn a_worker_on_the_machines_clock_has_no_such_path() {
     let worker = worker();
+    get(&worker.app, "/dev/clock").await.is_problem(404);
     get(&worker.ops, "/dev/clock").await.is_problem(404);
     post(&worker.ops, "/dev/clock", r#"{"advance": "2h"}"#).await.is_problem(404);
 }

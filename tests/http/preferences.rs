@@ -105,11 +105,24 @@ async fn an_event_changes_preferences_and_the_plan_follows() {
         }
     }
     assert_eq!(rules, ["offset:5", "offset:10"]);
+    let kept = get(&worker.ops, "/api/v1/quarantine").await.json()["quarantine"][0].clone();
+    let reason = kept["reason"].as_str().unwrap();
+    assert_eq!((&kept["code"], &kept["topic"]), (&json!("extra_refused"), &json!("wishes")));
+    assert!(
+        reason.starts_with("the preferences of user u/1 are kept without `timezone`: `Mars`"),
+        "{reason}"
+    );
+    let events = get(&worker.ops, "/api/v1/stats").await.json()["events"].clone();
+    assert_eq!(
+        (&events["applied"], &events["quarantined"]),
+        (&json!(2), &json!(0)),
+        "it is shown, and counts as applied"
+    );
     let refused = tell(json!({"user_id": "u/1", "timezone": "Mars"})).await;
     assert_eq!(refused.json(), json!({"status": "DROP"}));
     let kept = get(&worker.ops, "/api/v1/quarantine").await.json();
     assert_eq!(
-        (&kept["quarantine"][0]["code"], &kept["quarantine"][0]["topic"]),
+        (&kept["quarantine"][1]["code"], &kept["quarantine"][1]["topic"]),
         (&json!("preferences_unreadable"), &json!("wishes"))
     );
 }

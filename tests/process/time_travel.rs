@@ -29,11 +29,16 @@ struct Dev {
 impl Dev {
     /// Starts one with `flags` and waits until its topics are delivered.
     async fn start(flags: &[&str]) -> Self {
+        // A year of what it shows would fill a pipe that nobody reads.
+        Self::showing(Stdio::null(), flags).await
+    }
+
+    /// The same, showing what happens on `shown`.
+    async fn showing(shown: Stdio, flags: &[&str]) -> Self {
         let (dapr, grpc) = (free_port(), free_port());
         let setup = Setup::beside(&Sidecar::down());
         let mut command = setup.command(&["dev", "--log-level", "info"]);
-        // A year of what it shows would fill a pipe that nobody reads.
-        command.stdout(Stdio::null());
+        command.stdout(shown);
         command.args(["--port", &dapr.to_string(), "--grpc-port", &grpc.to_string()]).args(flags);
         let worker = Worker::of(Process::new(command)).await;
         let dev = Self { worker, dapr, _setup: setup };
@@ -161,6 +166,25 @@ async fn an_advance_fires_what_fell_due_at_once_and_nothing_before_its_time() {
     assert_eq!(dev.worker.api("/api/v1/stats").await["events"]["quarantined"], 0);
     assert_eq!(dev.worker.ops("/livez").await.0, StatusCode::OK, "no loop counts as dead");
     assert_eq!(dev.worker.terminated().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_terminal_that_nobody_reads_holds_up_neither_the_work_nor_the_end() {
+    const PIPE_BYTES: usize = 64 * 1024;
+    const TITLE_BYTES: usize = 8 * 1024;
+    let dev = Dev::showing(Stdio::piped(), &[]).await;
+    // What is shown of one more could not be written any more.
+    for _ in 0..PIPE_BYTES / TITLE_BYTES + 2 {
+        let task = task();
+        let event = json!({"event_type": "task_created", "payload": {
+            "task_id": task, "title": "x".repeat(TITLE_BYTES), "due_date": dev.now().await.plus(MINUTE).to_rfc3339()}});
+        dev.tell(&task, &event).await;
+        dev.advance("1m").await;
+        dev.fires(&task).await;
+    }
+    let began = Instant::now();
+    assert_eq!(dev.worker.terminated().await, Some(0));
+    assert!(began.elapsed() < SLACK, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

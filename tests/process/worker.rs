@@ -134,6 +134,7 @@ impl Worker {
     /// Asks the worker to publish `event` of `task`.
     pub(crate) async fn publish(&self, task: &str, event: &Value) -> (StatusCode, Value) {
         let request = self.client.post(format!("http://{}/api/tasks/{task}/events", self.app));
+        let request = request.header("content-type", "application/json");
         answered(self.with_token(request).body(event.to_string())).await
     }
 

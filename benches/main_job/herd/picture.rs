@@ -13,7 +13,7 @@ const PLOT: f64 = 120.0;
 const BAR: i64 = 500;
 /// What is shown, in milliseconds after due.
 const FROM: i64 = -35_000;
-const TO: i64 = 35_000;
+const TO: i64 = 100_000;
 const COLOURS: [&str; 3] = ["#b3261e", "#e8a33d", "#5b8fb9"];
 
 /// The picture as SVG.
@@ -94,7 +94,7 @@ fn axis(svg: &mut String, base: f64, per_second: usize) {
         base - PLOT + 5.0,
     )
     .and_then(|()| {
-        (-30..=30).step_by(10).try_for_each(|second: i64| {
+        (-30..=90).step_by(10).try_for_each(|second: i64| {
             let label = if second == 0 { "due".to_owned() } else { format!("{second:+} s") };
             write!(
                 svg,

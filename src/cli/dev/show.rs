@@ -1,13 +1,13 @@
 //! What `dev` prints: one line for each thing that happened, with the seconds since the start.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
+use super::lines::Lines;
 use crate::app::Running;
 use crate::cli::terminal::{Paint, harmless};
 use crate::clock::Clock;
@@ -19,16 +19,19 @@ use crate::sidecar::{Observation, Sidecar};
 
 /// How many published reminders are remembered until they come back.
 const REMEMBERED_MAX: usize = 4_096;
+/// Titles of a digest that are named: what fits into a line.
+const TITLES_TOLD: usize = 3;
 
 /// Where lines go, and what has been seen.
 pub(super) struct Screen {
     paint: Paint,
+    lines: Lines,
     clock: Arc<dyn Clock>,
     started: Timestamp,
     /// The worker's.
     app_id: String,
     reminders_topic: String,
-    /// When the broker took the last reminder of each task that is not back yet.
+    /// When the broker took the last reminder of each task, and digest of each user, that is not back yet.
     at_broker: HashMap<Arc<str>, Timestamp>,
     seen: Vec<Seen>,
     counted: Counted,
@@ -36,7 +39,7 @@ pub(super) struct Screen {
     tells_events: bool,
 }
 
-/// A reminder as it came back through the broker.
+/// A reminder or a digest as it came back through the broker.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// From the planned instant until the broker had it.
@@ -75,6 +78,7 @@ impl Screen {
         let started = clock.now();
         Self {
             paint,
+            lines: Lines::to(std::io::stdout()),
             clock,
             started,
             app_id: app_id.to_owned(),
@@ -101,16 +105,21 @@ impl Screen {
         self.counted
     }
 
-    /// Prints a line; a reader who went away is no error.
+    /// Prints a line, unless more lie unread than there is room for.
     pub(super) fn line(&mut self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{text}");
+        self.lines.line(text);
+    }
+
+    /// Waits until all is printed, as long as there is somebody who reads it.
+    pub(super) async fn finish(self) {
+        self.lines.finish(self.clock.as_ref()).await;
     }
 
     /// Prints what happened, under a word that says of what kind it is.
     pub(super) fn happened(&mut self, word: &str, text: &str) {
         let at = self.clock.now().since(self.started).as_secs_f64();
         let word = match word {
-            "reminder" => self.paint.green(format!("{word:<9}")),
+            "reminder" | "digest" => self.paint.green(format!("{word:<9}")),
             _ => self.paint.yellow(format!("{word:<9}")),
         };
         let line = format!("{} {word} {}", self.paint.dim(format!("{at:>8.3} s")), harmless(text));
@@ -199,7 +208,7 @@ impl Screen {
         let Some(told) = read(&reminder.json) else { return };
         let early = told.received < told.planned;
         let back = told.received.since(told.planned);
-        let at_broker = self.at_broker.remove(told.task.as_str()).map(|at| at.since(told.planned));
+        let at_broker = self.at_broker.remove(told.key.as_str()).map(|at| at.since(told.planned));
         let when = match (early, at_broker) {
             (true, _) => self.paint.red("before its time"),
             (false, Some(at_broker)) => {
@@ -211,7 +220,7 @@ impl Screen {
             }
             (false, None) => format!("back {} ms after its time", back.as_millis()),
         };
-        self.happened("reminder", &format!("\"{}\" ({}): {when}", told.title, told.rule));
+        self.happened(told.word, &format!("{}: {when}", told.what));
         self.seen.push(Seen { at_broker, back, early });
         if self.seen.len() > REMEMBERED_MAX {
             self.seen.remove(0);
@@ -222,9 +231,9 @@ impl Screen {
         match observation {
             Observation::Published { topic, key, at, .. } if **topic == *self.reminders_topic => {
                 if self.at_broker.len() < REMEMBERED_MAX
-                    && let Some(task) = key
+                    && let Some(key) = key
                 {
-                    self.at_broker.insert(Arc::clone(task), *at);
+                    self.at_broker.insert(Arc::clone(key), *at);
                 }
             }
             Observation::Published { topic, key, bytes, .. } => {
@@ -250,10 +259,14 @@ impl Screen {
 }
 
 /// What a line of the live stream says.
+#[derive(PartialEq, Eq, Debug)]
 struct Told {
-    task: String,
-    title: String,
-    rule: String,
+    /// Whether one reminder or a digest.
+    word: &'static str,
+    /// What it is called.
+    what: String,
+    /// What it was published under: its task, or its user.
+    key: String,
     planned: Timestamp,
     received: Timestamp,
 }
@@ -261,15 +274,57 @@ struct Told {
 fn read(json: &str) -> Option<Told> {
     let line: serde_json::Value = serde_json::from_str(json).ok()?;
     let payload = &line["event"]["data"]["payload"];
+    let (word, key, what) = if line["digest_id"].is_string() {
+        ("digest", &payload["user_id"], titles(payload["items"].as_array()?))
+    } else {
+        let rule = payload["rule"].as_str().unwrap_or("?");
+        ("reminder", &line["task_id"], format!("{} ({rule})", title(payload)))
+    };
     Some(Told {
-        task: line["task_id"].as_str()?.to_owned(),
-        title: payload["title"].as_str().unwrap_or("(no title)").to_owned(),
-        rule: payload["rule"].as_str().unwrap_or("?").to_owned(),
+        word,
+        what,
+        key: key.as_str()?.to_owned(),
         planned: instant(line["event"]["time"].as_str()?)?,
         received: instant(line["received_at"].as_str()?)?,
     })
 }
 
+fn title(reminder: &serde_json::Value) -> String {
+    format!("\"{}\"", reminder["title"].as_str().unwrap_or("(no title)"))
+}
+
+/// What is in a digest: the first titles, and how many more.
+fn titles(items: &[serde_json::Value]) -> String {
+    let told = items.iter().take(TITLES_TOLD).map(title).collect::<Vec<_>>().join(", ");
+    match items.len().saturating_sub(TITLES_TOLD) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
 fn instant(text: &str) -> Option<Timestamp> {
     crate::cli::when::instant(text, Timestamp::MIN).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_digest_is_told_by_its_first_titles_and_how_many_more() {
+        for (items, what) in [
+            (2, "\"0\", \"1\""),
+            (TITLES_TOLD, "\"0\", \"1\", \"2\""),
+            (TITLES_TOLD + 2, "\"0\", \"1\", \"2\" and 2 more"),
+        ] {
+            let items: Vec<_> = (0..items).map(|n| json!({"title": n.to_string()})).collect();
+            let at = "2026-11-25T09:00:00Z";
+            let line = json!({"digest_id": "d", "received_at": at,
+                "event": {"time": at, "data": {"payload": {"user_id": "ann", "items": items}}}});
+            let told = read(&line.to_string()).unwrap();
+            assert_eq!((told.word, told.key.as_str(), told.what.as_str()), ("digest", "ann", what));
+        }
+    }
 }

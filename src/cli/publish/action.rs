@@ -45,6 +45,11 @@ pub(super) struct Acknowledged {
 }
 
 impl Snoozed {
+    /// Whether its end depends on what time it is.
+    pub(super) fn is_relative(&self) -> bool {
+        self.until.as_deref().is_some_and(when::is_relative)
+    }
+
     /// The event.
     pub(super) fn event(self, now: Timestamp) -> Result<Value, String> {
         let mut payload = self.which.payload();

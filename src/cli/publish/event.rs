@@ -99,6 +99,11 @@ const FIELDS: [(&str, Form); 13] = [
 ];
 
 impl Created {
+    /// Whether a time of it depends on what time it is.
+    pub(super) fn is_relative(&self) -> bool {
+        self.due.iter().chain(&self.remind_at).any(|text| when::is_relative(text))
+    }
+
     /// The event.
     pub(super) fn event(self, now: Timestamp) -> Result<Value, String> {
         let mut payload = Map::new();
@@ -131,6 +136,11 @@ impl Created {
 }
 
 impl Updated {
+    /// Whether a time of it may depend on what time it is: a title that reads like one does no harm.
+    pub(super) fn is_relative(&self) -> bool {
+        self.set.iter().any(|(_, text)| text.split(',').any(when::is_relative))
+    }
+
     /// The event.
     pub(super) fn event(self, now: Timestamp) -> Result<Value, String> {
         let mut changes = Map::new();

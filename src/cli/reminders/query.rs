@@ -48,6 +48,8 @@ impl Query {
 /// One page of `GET /api/v1/reminders`.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 pub(crate) struct Page {
+    /// What time it is with the worker.
+    pub(crate) now: String,
     /// In the order of their instants; may be empty although there are more.
     pub(crate) reminders: Vec<Reminder>,
     /// The cursor of the next page.

@@ -66,7 +66,11 @@ pub(super) async fn cancel(args: Cancel, context: &Context) -> Result<String, Fa
 
 pub(super) async fn reschedule(args: Reschedule, context: &Context) -> Result<String, Failure> {
     let Reschedule { task, due, timezone, common } = args;
-    let due = when::due(&due, context.clock.now()).map_err(Failure::usage)?;
+    let now = match when::is_relative(&due) {
+        true => ops::now(&common.config.load(&context.env)?.config, context).await?,
+        false => context.clock.now(),
+    };
+    let due = when::due(&due, now).map_err(Failure::usage)?;
     let body = json!({ "due_date": due, "timezone": timezone });
     order(&task, "reschedule", &body, &common, context).await
 }
@@ -132,7 +136,8 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     let since = PolicySince::all(Timestamp::MIN);
     let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since };
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
-    let told = why(&task, &record, &rules, context.clock.now());
+    let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
+    let told = why(&task, &record, &rules, paused.as_ref(), context.clock.now());
     serde_json::to_value(told).map_err(|error| unreadable(&error))
 }
 

@@ -13,13 +13,13 @@ use bytes::Bytes;
 
 use crate::cli::Failure;
 use crate::cli::terminal::harmless;
-use crate::domain::{Said, Stamps, Timestamp};
+use crate::domain::{Refusal, Said, Stamps, Timestamp};
 use crate::intake::{self, EVENT_MAX_BYTES};
-use crate::reading::{Reading, Transport, read};
+use crate::reading::{Ignored, Reading, Transport, read};
 use crate::writer::Content;
 
-/// Lines that are told one by one for not being read; beyond it they are only counted: a file of another kind must not
-/// be printed whole.
+/// Lines that are told one by one for not being read, as many for being ignored, and as many parts for being left out;
+/// beyond it they are only counted: a file of another kind must not be printed whole.
 pub(super) const TOLD_MAX: usize = 100;
 
 /// The events of a file.
@@ -28,11 +28,29 @@ pub(super) struct Events {
     file: Option<File>,
     places: Vec<Place>,
     /// Lines that are surely none of the worker's business.
-    pub(super) ignored: u64,
+    pub(super) ignored: Told,
     /// Lines that can't be played.
-    pub(super) unread: u64,
+    pub(super) unread: Told,
+    /// Parts that lines are played without.
+    pub(super) left_out: Told,
+}
+
+/// Lines that are told, and how many there are.
+#[derive(Default)]
+pub(super) struct Told {
+    /// All of them.
+    pub(super) count: u64,
     /// The first of them, [`TOLD_MAX`] at most.
-    pub(super) told: Vec<Unread>,
+    pub(super) first: Vec<Remark>,
+}
+
+impl Told {
+    fn note(&mut self, line: u64, reason: &str) {
+        self.count += 1;
+        if self.first.len() < TOLD_MAX {
+            self.first.push(Remark { line, reason: harmless(reason) });
+        }
+    }
 }
 
 /// Where a line lies, and when it is played.
@@ -42,9 +60,9 @@ struct Place {
     length: usize,
 }
 
-/// A line that can't be played.
+/// What is told of a line.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) struct Unread {
+pub(super) struct Remark {
     /// From 1.
     pub(super) line: u64,
     /// Why.
@@ -53,8 +71,8 @@ pub(super) struct Unread {
 
 /// What a line is.
 enum Line {
-    Event(Timestamp),
-    Ignored,
+    Event(Timestamp, Vec<Refusal>),
+    Ignored(Ignored),
     Unread(String),
     Blank,
 }
@@ -86,9 +104,14 @@ impl Events {
             let whole = bytes.last() == Some(&b'\n') || length <= EVENT_MAX_BYTES;
             let found = if whole { look(bytes.trim_ascii()) } else { too_long() };
             match found {
-                Line::Event(at) => events.places.push(Place { at, offset, length }),
-                Line::Ignored => events.ignored += 1,
-                Line::Unread(reason) => events.note_unread(line, &reason),
+                Line::Event(at, refused) => {
+                    events.places.push(Place { at, offset, length });
+                    for Refusal { key, reason } in refused {
+                        events.left_out.note(line, &format!("`{key}`: {reason}"));
+                    }
+                }
+                Line::Ignored(reason) => events.ignored.note(line, &reason.to_string()),
+                Line::Unread(reason) => events.unread.note(line, &reason),
                 Line::Blank => {}
             }
             offset += length as u64;
@@ -100,13 +123,6 @@ impl Events {
         events.places.sort_by_key(|place| place.at);
         events.file = Some(file);
         Ok(events)
-    }
-
-    fn note_unread(&mut self, line: u64, reason: &str) {
-        self.unread += 1;
-        if self.told.len() < TOLD_MAX {
-            self.told.push(Unread { line, reason: harmless(reason) });
-        }
     }
 
     /// When the event at `position` is played.
@@ -141,12 +157,12 @@ fn look(line: &[u8]) -> Line {
         return Line::Blank;
     }
     match read(line, &Transport::default()) {
-        Reading::Event(event) => played_at(event.stamps),
+        Reading::Event(event) => played_at(event.stamps, event.refused),
         Reading::Preferences(change) => match change.said {
-            Said::Event { stamps, .. } => played_at(stamps),
-            Said::Now => played_at(Stamps::default()),
+            Said::Event { stamps, .. } => played_at(stamps, change.refused),
+            Said::Now => played_at(Stamps::default(), change.refused),
         },
-        Reading::Ignored(_) => Line::Ignored,
+        Reading::Ignored(reason) => Line::Ignored(reason),
         Reading::Refused(reason) => Line::Unread(reason.to_string()),
     }
 }
@@ -156,9 +172,9 @@ fn too_long() -> Line {
 }
 
 /// When the event was made, else when its envelope was.
-fn played_at(stamps: Stamps) -> Line {
+fn played_at(stamps: Stamps, refused: Vec<Refusal>) -> Line {
     match stamps.event.or(stamps.envelope) {
-        Some(stamp) => Line::Event(stamp.at),
+        Some(stamp) => Line::Event(stamp.at, refused),
         None => Line::Unread("it has no `timestamp` that can be read, so no time to be played at".to_owned()),
     }
 }
@@ -212,7 +228,7 @@ mod tests {
         let events = events(text.as_bytes());
         assert_eq!([0, 1, 2].map(|n| task(&events, n)), ["b", "a", "late"]);
         assert_eq!(events.at(0).unwrap().to_rfc3339(), "2026-01-01T00:00:00.000Z");
-        assert_eq!((events.at(3), events.unread, events.ignored), (None, 0, 0));
+        assert_eq!((events.at(3), events.unread.count, events.ignored.count), (None, 0, 0));
     }
 
     #[test]
@@ -229,13 +245,22 @@ mod tests {
             "{".to_owned(),
             line("a", "soon"),
             r#"{"event_type":"reminder_due","payload":{"task_id":"a"}}"#.to_owned(),
-            line("a", "2026-01-01T00:00:00Z"),
+            line("a", "2026-01-01T00:00:00Z").replace(r#""task_id""#, r#""priority":"hgh","task_id""#),
         ]
         .join("\n");
         let events = events(text.as_bytes());
-        assert_eq!(events.told.iter().map(|unread| unread.line).collect::<Vec<_>>(), [1, 2]);
-        assert!(events.told[1].reason.contains("no `timestamp`"), "{:?}", events.told);
-        assert_eq!((events.unread, events.ignored), (2, 1));
+        let lines = |told: &Told| told.first.iter().map(|remark| remark.line).collect::<Vec<_>>();
+        assert_eq!(
+            [&events.unread, &events.ignored, &events.left_out].map(lines),
+            [vec![1, 2], vec![3], vec![4]]
+        );
+        assert!(events.unread.first[1].reason.contains("no `timestamp`"), "{:?}", events.unread.first);
+        assert!(
+            events.left_out.first[0].reason.starts_with("`priority`: `hgh`"),
+            "{:?}",
+            events.left_out.first
+        );
+        assert_eq!((events.unread.count, events.ignored.count), (2, 1));
         assert_eq!(task(&events, 0), "a");
     }
 
@@ -251,8 +276,8 @@ mod tests {
                 line("b", "2026-01-02T00:00:00Z")
             );
             let events = events(text.as_bytes());
-            assert_eq!(events.told.len(), 1);
-            assert_eq!(events.told[0].line, 2);
+            assert_eq!(events.unread.first.len(), 1);
+            assert_eq!(events.unread.first[0].line, 2);
             assert_eq!([0, 1].map(|n| task(&events, n)), ["a", "b"]);
         }
     }
@@ -260,7 +285,7 @@ mod tests {
     #[test]
     fn as_many_lines_are_told_as_the_bound_allows_and_all_are_counted() {
         let events = events("x\n".repeat(TOLD_MAX + 1).as_bytes());
-        assert_eq!((events.told.len(), events.unread), (TOLD_MAX, TOLD_MAX as u64 + 1));
+        assert_eq!((events.unread.first.len(), events.unread.count), (TOLD_MAX, TOLD_MAX as u64 + 1));
     }
 
     #[test]

@@ -65,16 +65,22 @@ impl Screen {
         }
     }
 
-    /// Tells of the lines that can't be played.
+    /// Tells of the lines that can't be played, are ignored or are played without a part.
     pub(super) fn tell_unread(&mut self, events: &Events) {
-        self.lines_unread = events.unread;
-        let label = self.paint.yellow("not read:");
-        for unread in &events.told {
-            tell(&format!("{label} line {}: {}\n", unread.line, unread.reason));
-        }
-        let more = events.unread - events.told.len() as u64;
-        if more > 0 {
-            tell(&format!("{label} and {more} more lines\n"));
+        self.lines_unread = events.unread.count;
+        for (label, told, what) in [
+            ("not read:", &events.unread, "lines"),
+            ("ignored:", &events.ignored, "lines"),
+            ("left out:", &events.left_out, "parts of lines"),
+        ] {
+            let label = self.paint.yellow(label);
+            for remark in &told.first {
+                tell(&format!("{label} line {}: {}\n", remark.line, remark.reason));
+            }
+            let more = told.count - told.first.len() as u64;
+            if more > 0 {
+                tell(&format!("{label} and {more} more {what}\n"));
+            }
         }
     }
 

@@ -212,7 +212,7 @@ impl World {
             applied: now.applied - then.applied,
             duplicate: now.duplicate - then.duplicate,
             stale: now.stale - then.stale,
-            ignored: now.ignored - then.ignored + self.events.ignored,
+            ignored: now.ignored - then.ignored + self.events.ignored.count,
             quarantined: now.quarantined - then.quarantined,
         };
         Outcome { events, fired: self.fired, reminders: meta.reminders }

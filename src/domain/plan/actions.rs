@@ -6,9 +6,9 @@
 
 use std::cmp::Reverse;
 
-use super::Planned;
 use super::dates::Dates;
 use super::limits::LeftOut;
+use super::{Planned, Rules};
 use crate::domain::due::{Due, Moment};
 use crate::domain::event::{Field, Target, TaskId, Until};
 use crate::domain::record::Record;
@@ -16,6 +16,38 @@ use crate::domain::reminder::{ReminderId, Rule, State};
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 use crate::domain::version::Version;
+
+/// Whether an action that names what it is about would come to something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Aim {
+    /// It names none, or one of the task's.
+    Present,
+    /// It names a reminder of a due date that the task no longer has.
+    Gone,
+    /// The task has no such due date, and keeps no such reminder.
+    Unknown,
+}
+
+/// What an action about `target` would be about, by what is kept of the task now.
+#[must_use]
+pub fn aim(id: &TaskId, record: &Record, target: Target, rules: &Rules<'_>) -> Aim {
+    let dates = Dates::of(&record.task, rules);
+    let is_one = |occurrence: Moment| dates.as_ref().is_some_and(|dates| dates.contain(occurrence));
+    let mut kept = record.reminders.iter();
+    let occurrence = match target {
+        Target::Present => return Aim::Present,
+        Target::Occurrence(occurrence) if is_one(occurrence) => return Aim::Present,
+        Target::Occurrence(occurrence) => {
+            kept.find(|r| r.occurrence == Some(occurrence)).map(|r| r.occurrence)
+        }
+        Target::Reminder(reminder) => kept.find(|r| r.id(id) == reminder).map(|r| r.occurrence),
+    };
+    match occurrence {
+        None => Aim::Unknown,
+        Some(Some(occurrence)) if !is_one(occurrence) => Aim::Gone,
+        Some(_) => Aim::Present,
+    }
+}
 
 /// What an action is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,9 +2,11 @@
 //! anew is born later, and stays.
 
 use super::Planned;
+use super::dates::Dates;
 use super::limits::LeftOut;
 use crate::domain::event::{Target, TaskId};
-use crate::domain::reminder::ReminderId;
+use crate::domain::record::Record;
+use crate::domain::reminder::{ReminderId, Rule, State};
 use crate::domain::task::{CalledOff, Task};
 use crate::domain::time::Timestamp;
 
@@ -33,6 +35,31 @@ pub(super) fn is_off(id: &TaskId, task: &Task, planned: &Planned) -> bool {
 pub(super) fn is_off_alone(id: &TaskId, task: &Task, planned: &Planned, later_birth: Timestamp) -> bool {
     let ends_it = |off: &CalledOff| off.of == Some(Target::Present) && later_birth <= off.at;
     is_off(id, task, planned) && !task.called_off.iter().any(ends_it)
+}
+
+/// Leaves out what is pending of later occurrences of a series and was called off with all the rest. A plan that went on
+/// behind what was called off alone does not name them any more: behind a whole series that is off nothing comes.
+/// `since` says since when what makes a rule's reminders has been as it is.
+pub(super) fn leave_out_later(
+    record: &Record,
+    dates: &Dates,
+    since: impl Fn(Rule) -> Timestamp,
+    left_out: &mut Vec<(Planned, LeftOut)>,
+) {
+    let all = record.task.called_off.iter().filter(|off| off.of == Some(Target::Present)).map(|off| off.at);
+    let (Some(all), Some(later_since)) = (all.max(), dates.later_since()) else { return };
+    for reminder in record.reminders.iter().filter(|r| r.state == State::Pending && r.rule.comes_again()) {
+        let Some(occurrence) = reminder.occurrence.filter(|o| *o != dates.first && dates.contain(*o)) else {
+            continue;
+        };
+        let birth = later_since.max(since(reminder.rule));
+        let planned = Planned::at(Some(occurrence), reminder.rule, reminder.instant(), birth);
+        if birth <= all
+            && !left_out.iter().any(|(p, _)| (p.occurrence, p.rule) == (planned.occurrence, planned.rule))
+        {
+            left_out.push((planned, LeftOut::CalledOff));
+        }
+    }
 }
 
 fn is_meant(id: &TaskId, planned: &Planned, off: &CalledOff) -> bool {

@@ -9,9 +9,10 @@ use super::cancelled::is_off_alone;
 use super::dates::Dates;
 use super::{Planned, Rules};
 use crate::domain::due::Moment;
-use crate::domain::event::{Field, NAGS_MAX, TaskId};
+use crate::domain::event::{Field, NAGS_MAX, Nags, TaskId};
 use crate::domain::record::Record;
 use crate::domain::reminder::Rule;
+use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 
 /// Occurrences that are looked at for one which leaves time for a nag before the next: every week has such a one if
@@ -28,12 +29,8 @@ pub(super) fn after_due(
     actions: &Actions,
     rules: &Rules<'_>,
 ) -> Vec<Planned> {
-    let (task, in_force) = (&record.task, rules.in_force);
-    let (nags, rule_since) = match (task.nags(), in_force.policy.nags) {
-        (Some(own), _) => (own, task.since(Field::Nags)),
-        (None, Some(default)) => (default, in_force.since.nags),
-        (None, None) => return Vec::new(),
-    };
+    let task = &record.task;
+    let Some((nags, rule_since)) = stated(task, rules) else { return Vec::new() };
     if nags.is_none() {
         return Vec::new();
     }
@@ -67,4 +64,12 @@ pub(super) fn after_due(
         }
     }
     planned
+}
+
+/// The task's own reminders after due, else the configured default, and since when they have been so.
+pub(super) fn stated(task: &Task, rules: &Rules<'_>) -> Option<(Nags, Timestamp)> {
+    match task.nags() {
+        Some(own) => Some((own, task.since(Field::Nags))),
+        None => rules.in_force.policy.nags.map(|default| (default, rules.in_force.since.nags)),
+    }
 }

@@ -12,6 +12,10 @@ use super::stated::shown;
 use super::walk::{Blocks, DAY, Filled, date, first_of_month, month_of};
 use super::{FINEST_SECONDS, Start};
 
+/// What an expression is.
+pub(super) const FORM: &str = "write minute, hour, day, month and weekday, with seconds before them or without, such as \
+                               `0 9 * * MON-FRI`";
+
 /// Days in which any expression that fires at all does so: the calendar from the year 2000 has every weekday on
 /// the 29th of February within 28 years.
 const CYCLE_DAYS: i64 = 28 * 365 + 7;
@@ -30,19 +34,16 @@ impl Cron {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut fields: Vec<String> = text.split_whitespace().map(str::to_ascii_uppercase).collect();
         if !matches!(fields.len(), 5 | 6) {
-            return Err(format!(
-                "`{}` has {} fields; write 5, or 6 with seconds first",
-                shown(text),
-                fields.len()
-            ));
+            return Err(format!("`{}` has {} fields; {FORM}", shown(text), fields.len()));
         }
         if let Some(weekdays) = fields.last_mut() {
             *weekdays = weekdays.replace("7L", "0L");
         }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let read = parser
-            .parse(&fields.join(" "))
-            .map_err(|error| format!("`{}` is no cron expression: {error}", shown(text)))?;
+        let read = parser.parse(&fields.join(" ")).map_err(|error| {
+            let why = error.to_string();
+            format!("`{}` is no cron expression: {}; {FORM}", shown(text), why.trim_end_matches('.'))
+        })?;
         let pattern = &read.pattern;
         let all = |end: u32, is_in: &dyn Fn(u32) -> bool| -> Vec<i64> {
             (0..end).filter(|value| is_in(*value)).map(i64::from).collect()
@@ -52,13 +53,13 @@ impl Cron {
         let seconds = all(60, &|second| pattern.second_match(second).unwrap_or(false));
         let [second] = seconds[..] else {
             return Err(format!(
-                "`{}` fires more often than every {FINEST_SECONDS} seconds; write one second",
+                "`{}` fires more often than every {FINEST_SECONDS} seconds; write one second, such as 0, or 5 fields",
                 shown(text)
             ));
         };
         let cron = Self { hours, minutes, second, read };
         if !cron.fires() {
-            return Err(format!("`{}` never fires; no day is like that", shown(text)));
+            return Err(format!("`{}` never fires: no day is like that; {FORM}", shown(text)));
         }
         Ok(cron)
     }

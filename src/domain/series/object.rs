@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::cron::Cron;
+use super::cron::{Cron, FORM};
 use super::plain::Plain;
 use super::rule::{Freq, Rule};
 use super::stated::{shown, time, weekday, weekday_number};
@@ -33,7 +33,7 @@ pub(super) fn read(object: &Object) -> Result<Series, String> {
         }
         "cron" => Steps::Cron(Cron::parse(
             text(object, "cron_expression")?
-                .ok_or("`cron_expression` is missing; write one of 5 or 6 fields")?,
+                .ok_or_else(|| format!("`cron_expression` is missing; {FORM}"))?,
         )?),
         other => return Err(format!("the frequency `{}` is unknown; {UNKNOWN}", shown(other))),
     };
@@ -49,7 +49,8 @@ pub(super) fn read(object: &Object) -> Result<Series, String> {
     })
 }
 
-const UNKNOWN: &str = "write a frequency: daily, weekly, monthly, yearly or cron";
+const UNKNOWN: &str = "write a frequency: daily, weekly, monthly, yearly or cron, such as {\"frequency\": \"daily\"}; what \
+                       comes more often is written as an RRULE, such as \"FREQ=HOURLY;INTERVAL=2\"";
 
 /// A value that says something.
 fn value<'a>(object: &'a Object, key: &str) -> Option<&'a Value> {

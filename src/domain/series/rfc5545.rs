@@ -85,7 +85,8 @@ fn parts(text: &str) -> Result<Read, String> {
     let value = |name: &str| named.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
     let whole = |name: &str| {
         let number = |text: &str| text.parse().ok().filter(|number: &u32| *number > 0);
-        let refused = |text: &str| format!("{name}={} is no whole number from 1 on", shown(text));
+        let refused =
+            |text: &str| format!("{name}={} is no whole number from 1 on, such as {name}=2", shown(text));
         value(name).map(|text| number(text).ok_or_else(|| refused(text))).transpose()
     };
     let freq = freq(value("FREQ").ok_or("FREQ is missing; write FREQ=DAILY")?)?;
@@ -109,7 +110,11 @@ fn freq(text: &str) -> Result<Freq, String> {
         "MINUTELY" => Freq::Minutely,
         "SECONDLY" => Freq::Secondly,
         other => {
-            return Err(format!("FREQ={} is unknown; write DAILY, WEEKLY, MONTHLY or YEARLY", shown(other)));
+            return Err(format!(
+                "FREQ={} is unknown; write YEARLY, MONTHLY, WEEKLY, DAILY, HOURLY, MINUTELY, or SECONDLY with an INTERVAL \
+                 of {FINEST_SECONDS} or more, such as FREQ=WEEKLY",
+                shown(other)
+            ));
         }
     })
 }
@@ -120,7 +125,8 @@ fn part(read: &mut Read, name: &str, value: &str) -> Result<(), String> {
         "FREQ" | "INTERVAL" | "COUNT" => {}
         "UNTIL" => read.until = Some(time(value, None).map_err(|reason| format!("UNTIL: {reason}"))?),
         "WKST" => {
-            rule.week_start = weekday(value).ok_or_else(|| format!("WKST={} is no day", shown(value)))?;
+            rule.week_start =
+                weekday(value).ok_or_else(|| format!("WKST={} is no day; write MO to SU", shown(value)))?;
         }
         "BYMONTH" => rule.months = numbers(name, value, 1, 12)?,
         "BYWEEKNO" => rule.weeks = numbers(name, value, -53, 53)?,
@@ -131,7 +137,13 @@ fn part(read: &mut Read, name: &str, value: &str) -> Result<(), String> {
         "BYMINUTE" => rule.minutes = numbers(name, value, 0, 59)?,
         "BYSECOND" => rule.seconds = numbers(name, value, 0, 59)?,
         "BYSETPOS" => rule.positions = numbers(name, value, -366, 366)?,
-        other => return Err(format!("`{}` is no part of a rule that is understood", shown(other))),
+        other => {
+            return Err(format!(
+                "`{}` is no part of a rule; write FREQ, INTERVAL, COUNT, UNTIL, WKST, BYMONTH, BYWEEKNO, BYYEARDAY, \
+                 BYMONTHDAY, BYDAY, BYHOUR, BYMINUTE, BYSECOND or BYSETPOS, such as FREQ=WEEKLY;BYDAY=MO",
+                shown(other)
+            ));
+        }
     }
     Ok(())
 }
@@ -168,7 +180,7 @@ fn check(rule: &Rule) -> Result<(), String> {
     let secondly = rule.freq == Freq::Secondly;
     if rule.seconds.len() > 1 && !secondly || secondly && rule.interval < FINEST_SECONDS {
         return Err(format!(
-            "it comes more often than every {FINEST_SECONDS} seconds; write a rule that does not"
+            "it comes more often than every {FINEST_SECONDS} seconds; write FREQ=MINUTELY or rarer, with one second"
         ));
     }
     if !rule.positions.is_empty() && !has_list(rule) {

@@ -140,6 +140,32 @@ fn a_series_that_is_stated_after_all_was_called_off_begins_with_its_second_occur
 }
 
 #[test]
+fn a_series_that_is_called_off_whole_after_single_occurrences_ends_as_cancelled() {
+    const DAY: i64 = 24 * 60;
+    let nags = Statement::Nags(Some(Nags { every_minutes: 10, max: 1 }));
+    let daily = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
+    let series = created(T0, &[due(minute(60)), offsets(&[0]), daily, nags]);
+    let on = |day: i64| Target::Occurrence(Moment::new(Due::Instant(minute(60 + day * DAY)), Zone::UTC));
+    let states_after = |events: &[Event]| {
+        let mut record = Record::default();
+        for event in events {
+            let now = event.stamps.event.unwrap().at;
+            record.task.apply(event, now);
+            replanned(&mut record, &policy(), now);
+        }
+        record.reminders.iter().map(|r| r.state).collect::<Vec<_>>()
+    };
+    let off = [series.clone(), cancel(10, Some(on(0))), cancel(11, Some(Target::Present))];
+    assert_eq!(states_after(&off), [State::Cancelled; 4]);
+    // What was stated anew since is not what was called off.
+    let anew =
+        [off[0].clone(), off[2].clone(), updated(minute(20), &[offsets(&[5])]), cancel(21, Some(on(0)))];
+    let moved = [&anew[..], &[updated(minute(30), &[offsets(&[7])])]].concat();
+    let states = states_after(&moved);
+    assert!(states.contains(&State::Superseded), "{states:?}");
+}
+
+#[test]
 fn fates_are_told_by_what_is_known_of_the_attempts() {
     let pending = Reminder::pending(None, Rule::Offset(0), T0);
     let settled =

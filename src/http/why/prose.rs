@@ -10,13 +10,17 @@ use crate::domain::history::{Note, Noted};
 use crate::domain::task::Outcome;
 use crate::domain::why::{Nothing, What, Wrote, wrote};
 use crate::domain::{
-    Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Snooze, State, Statement, Timestamp,
-    Until, Version, Zone,
+    Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Rules, Snooze, State, Statement,
+    Timestamp, Until, Version, Zone, let_go,
 };
+use crate::store::Paused;
 
 /// Writes sentences about one task, with times on the walls of `zone`.
 pub(super) struct Prose<'a> {
     pub(super) record: &'a Record,
+    pub(super) rules: &'a Rules<'a>,
+    /// The pause in force, if all reminders are paused.
+    pub(super) paused: Option<&'a Paused>,
     pub(super) zone: Zone,
     pub(super) now: Timestamp,
 }
@@ -40,7 +44,7 @@ impl Prose<'_> {
                 format!("{} {}; its id is not kept", version.kind.name(), self.did(*version, wrote))
             }
             What::Replanned(note) => self.replanned(note),
-            What::Planned(reminder, by) => self.planned(reminder, *by),
+            What::Planned(reminder, by, after) => self.planned(reminder, *by, *after),
             What::Failed(reminder) => self.failed(reminder),
             What::Published(reminder) if reminder.maybe_out => {
                 format!("{} {}", reminder.rule, self.fired(reminder))
@@ -73,20 +77,49 @@ impl Prose<'_> {
             State::Pending if reminder.leaving.is_some() => {
                 format!("is being sent; if that fails it will not fire{}", self.left(reminder))
             }
-            State::Pending if reminder.attempts > 0 => format!("was due at {at}; {}", self.failed(reminder)),
-            State::Pending if reminder.fire_at <= self.now => format!("is due since {at} and is being sent"),
-            State::Pending => match reminder.moved_from {
-                Some(from) => {
-                    format!("fires at {at}, moved there from {} by {}", self.local(from), mover(reminder))
-                }
-                None => format!("fires at {at}"),
-            },
+            State::Pending => self.pending(reminder, &at),
             State::Published => self.fired(reminder),
             State::Cancelled | State::Superseded => {
                 format!("will not fire{} (it was for {at})", self.left(reminder))
             }
             State::Expired => format!("expired: {} (it was for {at})", reason.unwrap_or("it was too late")),
         }
+    }
+
+    fn pending(&self, reminder: &Reminder, at: &str) -> String {
+        let is_due = reminder.fire_at <= self.now;
+        if let Some(why) = let_go(&self.record.task, reminder, self.rules) {
+            return format!("will not be sent, unless its user takes that back before {at}: {why}");
+        }
+        let paused = self.paused.map(|paused| self.paused(paused));
+        let told = if reminder.attempts > 0 {
+            format!("was due at {at}; {}", self.failed(reminder))
+        } else if is_due {
+            match paused {
+                Some(paused) => return format!("is due since {at} and waits: {paused}"),
+                None => format!("is due since {at} and is being sent"),
+            }
+        } else {
+            match reminder.moved_from {
+                Some(from) => {
+                    format!("fires at {at}, moved there from {} by {}", self.local(from), mover(reminder))
+                }
+                None => format!("fires at {at}"),
+            }
+        };
+        match paused {
+            Some(paused) if reminder.attempts > 0 => format!("{told}; {paused}"),
+            Some(paused) => format!("{told}, if reminders go out again by then: {paused}"),
+            None => told,
+        }
+    }
+
+    fn paused(&self, paused: &Paused) -> String {
+        let reason = paused.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!(
+            "all reminders are paused since {}{reason}; `reminder-worker resume` lets them go on",
+            self.local(paused.since)
+        )
     }
 
     /// Why there is no reminder at all.
@@ -196,7 +229,7 @@ impl Prose<'_> {
         }
     }
 
-    fn planned(&self, reminder: &Reminder, by: Option<&Note>) -> String {
+    fn planned(&self, reminder: &Reminder, by: Option<&Note>, after: Option<&Reminder>) -> String {
         let Reminder { rule, fire_at, moved_from, .. } = reminder;
         let mut text = format!("{rule} was planned for {}", self.local(*fire_at));
         if let Some(from) = moved_from {
@@ -209,8 +242,14 @@ impl Prose<'_> {
         if let Some(zone) = moment.and_then(Moment::zone).filter(|_| reminder.state == State::Pending) {
             text.push_str(&format!(", by the clocks of {zone} in tz database {IANA_TZDB_VERSION}"));
         }
-        if let Some(by) = by {
-            text.push_str(&format!(": {}", self.by(by, short)));
+        let by = by.map(|by| self.by(by, short));
+        let after = after.map(|before| {
+            let (at, state) = (self.local(before.instant()), before.state.name());
+            format!("the one before it in its series, of {at}, was {state}")
+        });
+        let because: Vec<String> = after.into_iter().chain(by).collect();
+        if !because.is_empty() {
+            text.push_str(&format!(": {}", because.join("; ")));
         }
         text
     }

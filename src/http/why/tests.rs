@@ -8,10 +8,13 @@ use super::*;
 use crate::domain::decide::{Attempt, end_attempt, receive};
 use crate::domain::history::{Move, Note};
 use crate::domain::tests::history::noted;
+use crate::domain::tests::preferences::wished;
 use crate::domain::tests::{
     T0, created, due, event, minute, offsets, policy, task, title, updated, wall, zone,
 };
-use crate::domain::{Backoff, Event, Kind, Refusal, ReminderId, State, Statement, Target};
+use crate::domain::{
+    Backoff, Event, Kind, Mute, Preferences, Refusal, ReminderId, State, Statement, Target, Wish,
+};
 
 const BACKOFF: Backoff = Backoff { initial: Duration::from_secs(60), max: Duration::from_secs(60) };
 
@@ -33,8 +36,12 @@ fn record() -> Record {
 }
 
 fn told(record: &Record, now: i64) -> Value {
-    serde_json::to_value(why(&task("t"), record, &Rules { in_force: &policy(), user: None }, minute(now)))
-        .unwrap()
+    told_by(record, None, None, now)
+}
+
+fn told_by(record: &Record, user: Option<&Preferences>, paused: Option<&Paused>, now: i64) -> Value {
+    let rules = Rules { in_force: &policy(), user };
+    serde_json::to_value(why(&task("t"), record, &rules, paused, minute(now))).unwrap()
 }
 
 fn answers(record: &Record, now: i64) -> Vec<String> {
@@ -121,6 +128,41 @@ fn each_reminder_is_answered_by_where_it_stands() {
         reminder.settle(State::Published, late, Some("no answer".into()));
     });
     assert_eq!(doubt, "may have fired: no answer");
+}
+
+#[test]
+fn a_pause_and_what_its_user_does_not_wish_are_told_before_their_time() {
+    let at = "24 Nov 2026 11:00:00 CET";
+    let paused = Paused { since: T0, reason: Some("a move".into()) };
+    let all = "all reminders are paused since 24 Nov 2026 10:00:00 CET (a move); `reminder-worker resume` lets them go on";
+    let sentence = |told: Value| told["answers"][0]["sentence"].as_str().unwrap().to_owned();
+    let held = |now| sentence(told_by(&record(), None, Some(&paused), now));
+    assert_eq!(held(0), format!("fires at {at}, if reminders go out again by then: {all}"));
+    assert_eq!(held(61), format!("is due since {at} and waits: {all}"));
+    let mut user = Preferences::default();
+    user.apply(&wished(T0, &[Wish::Mute(Some(Mute::Always))]), T0);
+    let muted = sentence(told_by(&record(), Some(&user), None, 0));
+    assert_eq!(
+        muted,
+        format!("will not be sent, unless its user takes that back before {at}: muted by its user")
+    );
+}
+
+#[test]
+fn a_later_occurrence_is_planned_when_the_one_before_it_is_settled() {
+    let mut record = Record::default();
+    let daily = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
+    noted(&mut record, &from("p", "e-1", created(T0, &[due(minute(60)), offsets(&[0]), daily])), T0);
+    end_attempt(&mut record.reminders[0], &Attempt::Confirmed, &BACKOFF, 0, minute(61));
+    let rules = Rules { in_force: &policy(), user: None };
+    crate::domain::decide::replan(&task("t"), &mut record, &rules, minute(61), &|_| false);
+    let lines = timeline_of(&record);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(
+        lines[3],
+        "24 Nov 2026 10:01:00 UTC  offset:0 was planned for 25 Nov 2026 10:00:00 UTC: the one before it in its series, \
+         of 24 Nov 2026 10:00:00 UTC, was published; the task was created by event e-1"
+    );
 }
 
 #[test]

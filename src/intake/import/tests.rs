@@ -56,7 +56,12 @@ proptest! {
 fn as_many_refusals_as_the_bound_are_told_with_their_places_in_the_whole_and_the_rest_is_counted() {
     let part = |refused: u64| {
         let mut report = ImportReport { lines: refused, arrived_at: "then".to_owned(), ..Default::default() };
-        (1..=refused).for_each(|line| report.refuse(line, "empty", String::new()));
+        let part = Refusal { key: "priority".to_owned(), reason: String::new() };
+        (1..=refused).for_each(|line| {
+            report.refuse(line, "empty", String::new());
+            report.ignore(line, &Ignored::Tombstone);
+            report.leave_out(line, std::slice::from_ref(&part));
+        });
         report
     };
     let bound = REFUSALS_TOLD as u64;
@@ -65,5 +70,11 @@ fn as_many_refusals_as_the_bound_are_told_with_their_places_in_the_whole_and_the
     sum.add(part(bound + 1), bound);
     assert_eq!((sum.lines, sum.refused, sum.refusals.len()), (2 * bound, 2 * bound, REFUSALS_TOLD));
     assert_eq!(sum.refusals[REFUSALS_TOLD - 1].line, bound + 1);
+    assert_eq!(
+        (sum.left_out, sum.left_out_parts.len(), sum.ignored_lines.len()),
+        (2 * bound, REFUSALS_TOLD, REFUSALS_TOLD)
+    );
+    assert_eq!(sum.left_out_parts[REFUSALS_TOLD - 1].line, bound + 1);
+    assert_eq!(sum.ignored_lines[REFUSALS_TOLD - 1].line, bound + 1);
     assert_eq!(sum.arrived_at, "then");
 }

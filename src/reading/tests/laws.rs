@@ -20,7 +20,7 @@ fn our_own_reminder_is_read_back_in_any_wrapping() {
                              "data": {"payload": {"task_id": "7"}}});
     for value in [&body, &envelope, &again, &text, &by_envelope] {
         let [receipt] = &read_receipts(value.to_string().as_bytes())[..] else { panic!("{value}") };
-        assert!(!receipt.in_digest);
+        assert_eq!(receipt.digest_id, None);
         assert_eq!((receipt.event_id, receipt.task_id.as_str()), (EVENT_ID.parse().unwrap(), "7"), "{value}");
     }
 }
@@ -41,11 +41,14 @@ fn a_receipt_tells_when_it_was_planned_for_where_a_worker_says_so() {
     }
 }
 
+/// A digest's own.
+const DIGEST_ID: &str = "0d9b3f3e-7c1a-5f7e-8a52-3f6a1d1b9c77";
+
 #[test]
 fn a_digest_is_read_back_as_the_reminders_in_it() {
     let item = |n: usize| json!({"task_id": format!("{n}"), "reminder_id": EVENT_ID});
     let digest = |items: usize| {
-        json!({"event_id": "x", "event_type": "reminder_digest", "producer": "reminder-worker",
+        json!({"event_id": DIGEST_ID, "event_type": "reminder_digest", "producer": "reminder-worker",
                "timestamp": "2026-11-24T09:00:00.250Z", "payload": {"items": (0..items).map(item).collect::<Vec<_>>()}})
     };
     let receipts = read_receipts(digest(2).to_string().as_bytes());
@@ -54,7 +57,7 @@ fn a_digest_is_read_back_as_the_reminders_in_it() {
         event_id: EVENT_ID.parse().unwrap(),
         task_id: crate::domain::TaskId::new(task).unwrap(),
         planned_at,
-        in_digest: true,
+        digest_id: Some(DIGEST_ID.parse().unwrap()),
     };
     assert_eq!(receipts, [of("0"), of("1")]);
     assert_eq!(read_receipts(digest(101).to_string().as_bytes()).len(), 100, "no digest has more");
@@ -68,8 +71,10 @@ fn nothing_else_is_a_receipt() {
         json!({"event_id": EVENT_ID, "event_type": "task_created", "payload": payload}),
         json!({"event_id": "7", "event_type": "reminder_due", "payload": payload}),
         json!({"event_type": "reminder_due", "payload": payload}),
-        json!({"event_type": "reminder_digest", "payload": {"items": [{"task_id": "7"}, 1]}}),
-        json!({"event_type": "reminder_digest", "payload": {"items": {}}}),
+        json!({"event_id": DIGEST_ID, "event_type": "reminder_digest", "payload": {"items": [{"task_id": "7"}, 1]}}),
+        json!({"event_id": DIGEST_ID, "event_type": "reminder_digest", "payload": {"items": {}}}),
+        json!({"event_id": "7", "event_type": "reminder_digest",
+               "payload": {"items": [{"task_id": "7", "reminder_id": EVENT_ID}]}}),
         json!({"event_id": EVENT_ID, "event_type": "reminder_due", "payload": {}}),
     ] {
         assert_eq!(read_receipts(value.to_string().as_bytes()), [] as [Receipt; 0], "{value}");

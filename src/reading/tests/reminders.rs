@@ -85,6 +85,14 @@ fn what_is_no_offset_is_refused_and_the_event_stands() {
     ] {
         refuses(&json!({"reminder_offset": value}));
     }
+    for value in [json!(-15), json!("90s"), json!(true), json!(OFFSET_MAX_MINUTES + 1)] {
+        let read = event(&created(&json!({"reminder_offset": value})));
+        let reason = &read.refused[0].reason;
+        assert!(
+            reason.contains("from 0 minutes to ten years: a number of minutes such as 15"),
+            "{value}: {reason}"
+        );
+    }
 }
 
 #[test]

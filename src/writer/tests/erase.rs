@@ -21,6 +21,7 @@ async fn erase(worker: &Worker, user: &str) -> Erased {
             gone: sum.gone + step.gone,
             reminders_cancelled: sum.reminders_cancelled + step.reminders_cancelled,
             in_flight: sum.in_flight + step.in_flight,
+            preferences: sum.preferences + step.preferences,
             unreadable: sum.unreadable + step.unreadable,
             next: step.next,
         };

@@ -14,6 +14,19 @@ fn refusal(rule: &Value) -> String {
 }
 
 #[test]
+fn a_refusal_says_what_is_allowed_with_an_example() {
+    for (rule, allowed) in [
+        (json!({"frequency": "hourly"}), "written as an RRULE, such as \"FREQ=HOURLY"),
+        (json!({"frequency": "cron", "cron_expression": "0 9 * *"}), "such as `0 9 * * MON-FRI`"),
+        (json!({"frequency": "cron", "cron_expression": "61 9 * * *"}), "such as `0 9 * * MON-FRI`"),
+        (json!("FREQ=FORTNIGHTLY"), "DAILY, HOURLY, MINUTELY, or SECONDLY with an INTERVAL of 60 or more"),
+    ] {
+        let refused = refusal(&rule);
+        assert!(refused.contains(allowed), "{rule}: {refused}");
+    }
+}
+
+#[test]
 fn what_is_no_rule_is_refused_with_a_reason() {
     let cases = [
         (json!([]), "neither an object"),
