@@ -49,7 +49,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn an_open_series_always_has_its_next_reminder_and_sends_none_twice(
+    fn an_open_series_always_has_its_next_reminder_and_sends_none_twice_and_no_two_at_one_moment(
         rule in any_rule(),
         wish in any_wishes(),
         window in prop_oneof![Just(None), Just(Some(Duration::from_secs(300)))],
@@ -69,6 +69,7 @@ proptest! {
         let mut record = Record { task: merged(&[created(minute(told), &statements)]), ..Record::default() };
         let mut now = 0;
         let mut sent = HashSet::new();
+        let mut moments = HashSet::new();
         let plan_at = |record: &mut Record, now: i64| {
             decide::replan(&task("t"), record, &rules, minute(now), &|_| false);
         };
@@ -83,6 +84,7 @@ proptest! {
                         let Some(due) = due.filter(|r| r.fire_at <= minute(now)).min_by_key(|r| r.fire_at) else { break };
                         let at = due.fire_at;
                         prop_assert!(sent.insert((due.occurrence, due.rule)), "twice: {} {:?}", due.rule, due.occurrence);
+                        prop_assert!(moments.insert((due.rule, at)), "two at one moment: {} {:?}", due.rule, due.occurrence);
                         due.settle(State::Published, at, None);
                         decide::replan(&task("t"), &mut record, &rules, at, &|_| false);
                         record.trim(at);
