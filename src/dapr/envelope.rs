@@ -2,7 +2,11 @@
 //!
 //! Owns half of **invariant 3 (one identity)**: a repeat carries the same ids always, and the same bytes as long
 //! as the task has not changed. So nothing here reads a clock, and the trace and span ids that nobody gave are cut
-//! from a hash of the event's id.
+//! from a hash of the event's id. Accepted: an explicit time is told with the task's due date as it is read now, and a
+//! date alone is read in its user's zone.
+//!
+//! `timestamp` is when a reminder was to go out, `remind_at` the instant that its rule names, alone and in a digest: they
+//! differ where quiet hours, a digest or a window moved it.
 //!
 //! The CloudEvent's `type` is the event's own `event_type`: consumers route on it (`event.type == 'reminder_due'`),
 //! and readers that look for the kind in the envelope find the same word there. `traceid` is set beside

@@ -175,3 +175,32 @@ async fn what_leaves_a_digest_that_is_held_back_takes_no_token_and_holds_nobody_
     assert_eq!(drain(&worker).await, owned_names(&[(1_000, "2 of ann")]));
     assert!(worker.writer.read(|view| view.held_back()).await.unwrap().is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn any_mixture_of_digests_and_others_goes_out_once_and_never_above_the_rate() {
+    let users = ["ann", "bob", "cid", "dan"];
+    for batch in [1, 3, 10] {
+        let worker = with_digests_of(&users, Firing { rate: 20, user_rate: 4, ..Firing::default() }).await;
+        let many = [150, 1, 7, 40];
+        worker.tell_all(users.iter().zip(many).flat_map(|(user, many)| listed(user, many)).collect()).await;
+        let priority = |n: usize| [Priority::High, Priority::Low, Priority::Medium][n % 3];
+        worker.tell_all((0..90).map(|n| alone(&format!("w-{n}"), priority(n))).collect()).await;
+        to_eight(&worker).await;
+        let (began, mut publishes, mut tasks) = (worker.clock.now(), Vec::new(), Vec::new());
+        while worker.next_wake().await < Timestamp::MAX {
+            let wake = worker.next_wake().await.max(worker.clock.now());
+            worker.advance(wake.since(worker.clock.now())).await;
+            let Some(out) = worker.writer.claim(batch).await.unwrap() else { continue };
+            let at = worker.clock.now().since(began).as_millis();
+            publishes.extend(std::iter::repeat_n(at, out.reminders.len() + out.digests.len()));
+            let together = out.digests.iter().flat_map(|digest| &digest.members);
+            tasks.extend(out.reminders.iter().chain(together).map(|claimed| claimed.task_id.to_string()));
+            worker.settle(&out, Attempt::Confirmed).await;
+        }
+        assert_eq!((publishes.len(), tasks.len()), (90 + 5, 90 + 198), "two for the 150");
+        assert_eq!(tasks.iter().collect::<std::collections::BTreeSet<_>>().len(), tasks.len());
+        let within = |from: u128| publishes.iter().filter(|at| (from..from + 1_000).contains(*at)).count();
+        let most = publishes.iter().map(|from| within(*from)).max().unwrap();
+        assert!(most <= 20 + 2, "{most} in a second");
+    }
+}
