@@ -22,6 +22,8 @@ enum Step {
     Retitle,
     /// It is completed and reopened.
     Reopen,
+    /// Its user takes the wish back, or wishes it again as before.
+    Wish,
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -30,6 +32,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (1..3 * DAY).prop_map(Step::Miss),
         1 => Just(Step::Retitle),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Wish),
     ]
 }
 
@@ -59,7 +62,8 @@ proptest! {
         let mut in_force = policy();
         in_force.policy.windows = window.map(|window| (0, window)).into_iter().collect();
         let user = wishes(&wish.map(|wish| (minute(-30 * DAY), wish)).into_iter().collect::<Vec<_>>());
-        let rules = Rules { in_force: &in_force, user: Some(&user) };
+        let rules = |wishes: bool| Rules { in_force: &in_force, user: wishes.then_some(&user) };
+        let mut has_wishes = true;
         let statements = [
             Statement::User(Some("u".into())),
             due(minute(told + 60)),
@@ -70,10 +74,10 @@ proptest! {
         let mut now = 0;
         let mut sent = HashSet::new();
         let mut moments = HashSet::new();
-        let plan_at = |record: &mut Record, now: i64| {
-            decide::replan(&task("t"), record, &rules, minute(now), &|_| false);
+        let plan_at = |record: &mut Record, now: i64, wishes: bool| {
+            decide::replan(&task("t"), record, &rules(wishes), minute(now), &|_| false);
         };
-        plan_at(&mut record, now);
+        plan_at(&mut record, now, has_wishes);
         for step in steps {
             match step {
                 Step::Fire(minutes) => {
@@ -86,26 +90,30 @@ proptest! {
                         prop_assert!(sent.insert((due.occurrence, due.rule)), "twice: {} {:?}", due.rule, due.occurrence);
                         prop_assert!(moments.insert((due.rule, at)), "two at one moment: {} {:?}", due.rule, due.occurrence);
                         due.settle(State::Published, at, None);
-                        decide::replan(&task("t"), &mut record, &rules, at, &|_| false);
+                        decide::replan(&task("t"), &mut record, &rules(has_wishes), at, &|_| false);
                         record.trim(at);
                     }
-                    plan_at(&mut record, now);
+                    plan_at(&mut record, now, has_wishes);
                 }
                 Step::Miss(minutes) => {
                     now += minutes;
-                    plan_at(&mut record, now);
+                    plan_at(&mut record, now, has_wishes);
                 }
                 Step::Retitle => {
                     record.task.apply(&updated(minute(now), &[title(&now.to_string())]), minute(now));
-                    plan_at(&mut record, now);
+                    plan_at(&mut record, now, has_wishes);
+                }
+                Step::Wish => {
+                    has_wishes = !has_wishes;
+                    plan_at(&mut record, now, has_wishes);
                 }
                 Step::Reopen => {
                     record.task.apply(&event(Kind::Completed, minute(now)), minute(now));
-                    plan_at(&mut record, now);
+                    plan_at(&mut record, now, has_wishes);
                     let open = Statement::Status(Some(Status::Todo));
                     record.task.apply(&updated(minute(now).plus(Duration::from_millis(1)), &[open]), minute(now + 1));
                     now += 1;
-                    plan_at(&mut record, now);
+                    plan_at(&mut record, now, has_wishes);
                 }
             }
             for rule in [Rule::Offset(0), Rule::Offset(30)] {
