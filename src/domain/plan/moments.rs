@@ -56,7 +56,7 @@ impl Moments<'_> {
         });
     }
 
-    /// Whether the moment to which one is moved that is still ahead then has had its reminder.
+    /// Whether the moment of one that goes out ahead of what its rule names has had its reminder already.
     fn is_told(&self, planned: &Planned) -> bool {
         let mark = self.record.low_water(planned.rule);
         if mark == Timestamp::MIN {
@@ -69,7 +69,8 @@ impl Moments<'_> {
         at_its_moment
             && self.after_due(planned).is_some_and(|after| {
                 let due = sooner(mark, after);
-                self.dates.until(due).is_some_and(|last| self.dates.instant(last) == due)
+                let next = self.dates.after(due.minus(MOMENT));
+                next.is_some_and(|next| self.dates.instant(next) == due)
             })
     }
 
