@@ -48,6 +48,17 @@ fn any_rule() -> impl Strategy<Value = &'static str> {
     prop_oneof![Just(r#""FREQ=HOURLY""#), Just(r#"{"frequency":"daily"}"#), Just(r#"{"frequency":"weekly"}"#)]
 }
 
+/// A series of `rule` that begins an hour after it was told, with two reminders each time.
+fn series(rule: &str, told: i64) -> Record {
+    let statements = [
+        Statement::User(Some("u".into())),
+        due(minute(told + 60)),
+        offsets(&[0, 30]),
+        Statement::Recurrence(Some(rule.into())),
+    ];
+    Record { task: merged(&[created(minute(told), &statements)]), ..Record::default() }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -64,13 +75,7 @@ proptest! {
         let user = wishes(&wish.map(|wish| (minute(-30 * DAY), wish)).into_iter().collect::<Vec<_>>());
         let rules = |wishes: bool| Rules { in_force: &in_force, user: wishes.then_some(&user) };
         let mut has_wishes = true;
-        let statements = [
-            Statement::User(Some("u".into())),
-            due(minute(told + 60)),
-            offsets(&[0, 30]),
-            Statement::Recurrence(Some(rule.into())),
-        ];
-        let mut record = Record { task: merged(&[created(minute(told), &statements)]), ..Record::default() };
+        let mut record = series(rule, told);
         let mut now = 0;
         let mut sent = HashSet::new();
         let mut moments = HashSet::new();
