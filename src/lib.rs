@@ -19,8 +19,8 @@
 //! 1. **Durable before acknowledged.** Every answer comes from the one commit loop after its sync ([`writer`],
 //!    [`store`]).
 //! 2. **Never early**, by the wall clock re-read after every sleep ([`scheduler`], [`clock`]).
-//! 3. **At least once, one identity**, and the same bytes while the task does not change ([`domain::ReminderId`],
-//!    [`dapr::reminder_due`], [`dapr::reminder_digest`], [`tick`]).
+//! 3. **At least once, one identity**, and the same bytes while the task does not change, whatever its user wishes
+//!    meanwhile ([`domain::ReminderId`], [`domain::decide`], [`dapr::reminder_due`], [`dapr::reminder_digest`], [`tick`]).
 //! 4. **Order does not matter**: any order and any repetition of the same events ends in the same record and the
 //!    same live plan ([`domain::task`]).
 //! 5. **Nothing vanishes**: every reminder planned is in exactly one state, every event received is counted once

@@ -2,7 +2,11 @@
 //!
 //! Owns half of **invariant 3 (one identity)**: a repeat carries the same ids always, and the same bytes as long
 //! as the task has not changed. So nothing here reads a clock, and the trace and span ids that nobody gave are cut
-//! from a hash of the event's id.
+//! from a hash of the event's id. Accepted: an explicit time is told with the task's due date as it is read now, and a
+//! date alone is read in its user's zone.
+//!
+//! `timestamp` is when a reminder was to go out, `remind_at` the instant that its rule names, alone and in a digest: they
+//! differ where quiet hours, a digest or a window moved it.
 //!
 //! The CloudEvent's `type` is the event's own `event_type`: consumers route on it (`event.type == 'reminder_due'`),
 //! and readers that look for the kind in the envelope find the same word there. `traceid` is set beside
@@ -57,7 +61,7 @@ struct Payload<'a> {
     priority: &'static str,
     reminder_offset: Option<i64>,
     reminder_id: &'a str,
-    remind_at: &'a str,
+    remind_at: String,
     occurrence: Option<String>,
     rule: String,
     timezone: Option<&'static str>,
@@ -94,7 +98,7 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, rules: &
             priority: task.priority().name(),
             reminder_offset: offset,
             reminder_id: &id,
-            remind_at: &at,
+            remind_at: reminder.instant().to_rfc3339(),
             occurrence: reminder.occurrence.map(|occurrence| occurrence.to_string()),
             rule: reminder.rule.to_string(),
             timezone: own.and_then(Moment::zone).or_else(|| task.zone()).map(Zone::name),

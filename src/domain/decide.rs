@@ -11,6 +11,9 @@
 //! | after an attempt without an answer | published, outcome unknown |
 //!
 //! A confirmed publish is never planned again; all else comes back when the plan calls for it again.
+//!
+//! Where the plan puts it elsewhere (other wishes of its user, another priority), it moves there unless it may have
+//! gone out: then, and while an attempt is under way, it stays where it was tried, so that its repeat is the same event.
 
 use std::time::Duration;
 
@@ -103,7 +106,10 @@ fn carry_out(
             .iter_mut()
             .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
         match known {
-            Some(reminder) => call_for(reminder, planned, by, expire_after, now),
+            Some(reminder) => {
+                let may_be_out = |reminder: &Reminder| reminder.maybe_out || in_flight(&reminder.id(task));
+                call_for(reminder, planned, by, expire_after, now, &may_be_out);
+            }
             None => {
                 let mut reminder = Reminder {
                     moved_from: planned.moved_from,
@@ -226,6 +232,7 @@ fn call_for(
     by: Option<u32>,
     expire_after: Duration,
     now: Timestamp,
+    may_be_out: &dyn Fn(&Reminder) -> bool,
 ) {
     let too_late = is_too_late(planned.fire_at, expire_after, now);
     match reminder.state {
@@ -233,9 +240,14 @@ fn call_for(
             // A birth that rises later never expires what is pending: in doubt it fires.
             reminder.leaving = None;
             reminder.ended_by = None;
+            let (from, to) = (reminder.fire_at, planned.fire_at);
+            // What may have gone out is repeated as it was: at its instant, in its digest.
+            if (from, reminder.moved_from) == (to, planned.moved_from) || may_be_out(reminder) {
+                return;
+            }
             reminder.moved_from = planned.moved_from;
-            if reminder.fire_at != planned.fire_at {
-                reminder.fire_at = planned.fire_at;
+            if from != to {
+                reminder.fire_at = to;
                 reminder.next_attempt = None;
                 // It leaves the others there, and what they are tried in without it must not be repeated with it.
                 reminder.within = None;

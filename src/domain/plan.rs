@@ -8,6 +8,7 @@ mod actions;
 mod cancelled;
 pub(super) mod dates;
 mod limits;
+mod moments;
 mod nags;
 mod quiet;
 mod silent;
@@ -121,7 +122,7 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     if let Some(user) = rules.user {
         quiet::move_all(&mut planned, task, user, rules);
         if let Some(dates) = &dates {
-            quiet::go_on_to_the_last(&mut planned, dates);
+            moments::Moments { id, record, dates, user, rules }.one_each(&mut planned);
         }
     }
     if rules.user.is_none_or(|user| user.quiet().is_none()) {

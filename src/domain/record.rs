@@ -3,9 +3,10 @@
 //! Owns how many settled reminders a record keeps, and the low-water marks that make forgetting safe: at or
 //! below a rule's mark nothing is planned again. Knows no encoding.
 
+use super::event::Event;
 use super::history::History;
 use super::reminder::{Reminder, Rule, State};
-use super::task::Task;
+use super::task::{Applied, Task};
 use super::time::Timestamp;
 
 /// How many settled reminders an open task keeps for answers and against planning them again. Above it the
@@ -33,6 +34,22 @@ pub struct Record {
 }
 
 impl Record {
+    /// Merges an event that arrived at `at` into the task. One that hands it over to another user takes its reminders
+    /// out of the digests they were tried in: those are their former user's.
+    pub fn apply(&mut self, event: &Event, at: Timestamp) -> Applied {
+        let is_tried_together = |r: &Reminder| r.state == State::Pending && r.within.is_some();
+        if !self.reminders.iter().any(is_tried_together) {
+            return self.task.apply(event, at);
+        }
+        let user = self.task.user().map(str::to_owned);
+        let applied = self.task.apply(event, at);
+        if self.task.user() != user.as_deref() {
+            let together = self.reminders.iter_mut().filter(|r| is_tried_together(r));
+            together.for_each(|r| r.within = None);
+        }
+        applied
+    }
+
     /// The mark of `rule`.
     #[must_use]
     pub fn low_water(&self, rule: Rule) -> Timestamp {

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use super::group::{Group, claim_record};
 use super::queue::Lane;
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
-use crate::domain::catch_up::{MISSED_AFTER, is_missed};
+use crate::domain::catch_up::MISSED_AFTER;
 use crate::domain::decide::{self, Attempt};
-use crate::domain::digest::may_join;
 use crate::domain::{Record, Reminder, ReminderId, Rules, State, TaskId, let_go};
 use crate::store::{IndexEntry, Op, StoreError};
 
@@ -78,6 +77,7 @@ impl Group<'_> {
         };
         let mut ended: HashMap<ReminderId, (Attempt, Option<ReminderId>)> =
             settlements.into_iter().map(|settled| (settled.id, (settled.attempt, settled.within))).collect();
+        let mut planned_anew = Vec::new();
         for (id, task) in named {
             let (attempt, within) = ended
                 .remove(id)
@@ -92,11 +92,21 @@ impl Group<'_> {
                 // Members of a digest stay together.
                 let seed = seed(&reminder.within.unwrap_or(*id));
                 decide::end_attempt(reminder, &attempt, &backoff, seed, now);
-                self.plan_next(task, &mut record)?;
+                // What certainly did not go out goes where its user has wished it meanwhile.
+                let is_free = reminder.state == State::Pending && !reminder.maybe_out && self.meta.users > 0;
+                if is_free || record.task.recurrence().is_some() {
+                    planned_anew.push(task);
+                }
                 self.put(task, record)?;
             }
         }
         self.effects.settled.insert(claim);
+        // When all of the claim is known: a plan must take none of it for under way or never sent.
+        for task in planned_anew {
+            let Some(mut record) = self.readable(task)? else { continue };
+            self.replan(task, &mut record)?;
+            self.put(task, record)?;
+        }
         self.batch.push(Op::RemoveClaim(claim));
         Ok(())
     }
@@ -140,12 +150,8 @@ impl Group<'_> {
                 self.batch.push(Op::RemovePending(entry.key));
             }
         }
-        // What goes out together is spread already, and is found together at its instant alone.
-        // What was missed is paced all the same.
         let held = |reminder: &Reminder| {
-            was_in.is_none()
-                && (!may_join(reminder) || (reminder.within.is_none() && is_missed(reminder, now)))
-                && self.core.pacing.borrow_mut().hold(entry, &record.task, reminder, now)
+            was_in.is_none() && self.core.pacing.borrow_mut().hold(entry, &record.task, reminder, now)
         };
         let claimed = claimed.filter(|reminder| !held(reminder)).map(|reminder| Claimed {
             task_id: task.clone(),

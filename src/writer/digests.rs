@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::group::Group;
 use super::{Claimed, ClaimedDigest};
 use crate::domain::digest::{DIGEST_MAX_BYTES, item_bytes, may_join, split};
-use crate::domain::{ReminderId, State, Timestamp};
+use crate::domain::{Reminder, ReminderId, State, Task, Timestamp};
 use crate::store::{IndexEntry, IndexKey, StoreError};
 
 /// Most entries of the index looked at beyond a claim's limit for the other members of a digest: some ten
@@ -24,11 +24,16 @@ pub(super) const GATHER_MAX: usize = 4_096;
 const GATHER_PAGE: usize = 128;
 
 /// What reminders have in common that go out together: when, whose, and the digest they were tried in.
-type Key = (Timestamp, String, Option<ReminderId>);
+pub(super) type Together = (Timestamp, String, Option<ReminderId>);
 
-fn key(claimed: &Claimed) -> Option<Key> {
-    let reminder = Some(&claimed.reminder).filter(|reminder| may_join(reminder))?;
-    Some((reminder.fire_at, claimed.task.user()?.to_owned(), reminder.within))
+/// What a reminder has in common with others; `None` where it goes out alone.
+pub(super) fn together(task: &Task, reminder: &Reminder) -> Option<Together> {
+    let reminder = Some(reminder).filter(|reminder| may_join(reminder))?;
+    Some((reminder.fire_at, task.user()?.to_owned(), reminder.within))
+}
+
+fn key(claimed: &Claimed) -> Option<Together> {
+    together(&claimed.task, &claimed.reminder)
 }
 
 impl Group<'_> {
@@ -45,7 +50,7 @@ impl Group<'_> {
         if let Some(last) = last {
             self.gather(claimed, last)?;
         }
-        let mut groups: BTreeMap<Key, Vec<Claimed>> = BTreeMap::new();
+        let mut groups: BTreeMap<Together, Vec<Claimed>> = BTreeMap::new();
         let mut alone = Vec::new();
         for claimed in claimed.drain(..) {
             match key(&claimed) {
@@ -82,7 +87,7 @@ impl Group<'_> {
     /// Claims what wakes at the same instant as `last`, behind it, and goes out together with what is claimed there.
     fn gather(&mut self, claimed: &mut Vec<Claimed>, last: IndexKey) -> Result<(), StoreError> {
         let there = claimed.iter().filter(|claimed| claimed.reminder.wakes_at() == last.0);
-        let open: HashSet<Key> = there.filter_map(key).collect();
+        let open: HashSet<Together> = there.filter_map(key).collect();
         if open.is_empty() {
             return Ok(());
         }
@@ -116,17 +121,17 @@ impl Group<'_> {
     }
 
     /// Whether an entry of the index goes out together with one of `open`.
-    fn belongs(&mut self, entry: &IndexEntry, open: &HashSet<Key>) -> Result<bool, StoreError> {
+    fn belongs(&mut self, entry: &IndexEntry, open: &HashSet<Together>) -> Result<bool, StoreError> {
         let record = match self.record(&entry.task) {
             Ok(Some(record)) => record,
             Ok(None) | Err(StoreError::Corrupt(_)) => return Ok(false),
             Err(other) => return Err(other),
         };
-        let Some(user) = record.task.user() else { return Ok(false) };
         let found = record.reminders.iter().find(|reminder| {
             reminder.state == State::Pending && may_join(reminder) && reminder.id(&entry.task) == entry.key.1
         });
-        Ok(found.is_some_and(|found| open.contains(&(found.fire_at, user.to_owned(), found.within))))
+        let key = found.and_then(|found| together(&record.task, found));
+        Ok(key.is_some_and(|key| open.contains(&key)))
     }
 
     /// Notes in its record that `member` goes out in the digest `id`.

@@ -116,7 +116,7 @@ impl Group<'_> {
 
     /// Merges an event into its task and counts it.
     pub(super) fn apply(&mut self, record: &mut Record, event: &Event, at: Timestamp) -> Applied {
-        let applied = record.task.apply(event, at);
+        let applied = record.apply(event, at);
         self.meta.events.count(applied.outcome);
         telemetry::event(Some(event.kind), EventOutcome::Merged(applied.outcome));
         if !event.refused.is_empty() {

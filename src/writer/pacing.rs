@@ -6,6 +6,8 @@
 //! Unlike the rest of the loop's state it changes while a group is folded, since a copy for each group would cost what
 //! is held. A group that comes to nothing makes the loop forget the queue and read the index again from its beginning.
 //!
+//! What goes out together waits together, at the place of its most pressing member, and takes one token.
+//!
 //! Accepted: a reminder held back keeps the place that its priority gave it then; and one held back by a rate alone is
 //! not missed, however long it waits, unless the worker starts anew meanwhile.
 
@@ -13,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::digests::together;
 use super::group::Group;
 use super::queue::{Lane, NOBODY, Queue, Turn};
 use super::{Claimed, STEP_MAX};
@@ -105,7 +108,7 @@ impl Pacing {
     /// When the next one that is held back may go; [`Timestamp::MAX`] where none is.
     pub(super) fn next_at(&self) -> Timestamp {
         // As many tokens as may go together, since each batch costs a commit; where the last one left some, at once.
-        let waiting = u64::try_from(self.queue.len()).unwrap_or(u64::MAX);
+        let waiting = u64::try_from(self.queue.turns()).unwrap_or(u64::MAX);
         let filled = |bucket: &Option<Bucket>| match bucket {
             Some(bucket) if !bucket.has_token() => bucket.holds_at(waiting),
             _ => Timestamp::MIN,
@@ -133,7 +136,7 @@ impl Pacing {
             return false;
         }
         self.refill(now);
-        self.queue.put(entry, task.priority(), lane, user);
+        self.queue.put(entry, task.priority(), lane, user, together(task, reminder));
         true
     }
 
@@ -159,9 +162,9 @@ impl Pacing {
         }
     }
 
-    /// Takes the tokens of one whose attempt begins.
-    pub(super) fn spend(&mut self, turn: &Turn) {
-        self.let_go.insert(turn.entry.key.1, self.now);
+    /// Takes the tokens of the one publish in which the attempts of these begin, as it was their `turn`.
+    pub(super) fn spend(&mut self, turn: &Turn, begun: impl Iterator<Item = ReminderId>) {
+        self.let_go.extend(begun.map(|id| (id, self.now)));
         // There were some when it was its turn.
         if let Some(all) = &mut self.all {
             all.take();
@@ -242,23 +245,26 @@ impl Group<'_> {
         before.map_or(mark, |before| mark.min(Some(before)))
     }
 
-    /// Claims those whose turn it is, until there are `limit`. No more than [`STEP_MAX`] are looked at.
+    /// Claims those whose turn it is, until there are `limit`; those that go out together whole, beyond it. When
+    /// [`STEP_MAX`] have been looked at, it ends with that turn.
     pub(super) fn claim_held(
         &mut self,
         limit: usize,
         reminders: &mut Vec<Claimed>,
     ) -> Result<(), StoreError> {
-        for _ in 0..STEP_MAX {
-            if reminders.len() == limit {
-                break;
-            }
+        let mut looked_at = 0;
+        while looked_at < STEP_MAX && reminders.len() < limit {
             let Some(turn) = self.core.pacing.borrow_mut().next(self.now) else { break };
-            if self.is_in_flight(&turn.entry.key.1) {
-                continue;
+            looked_at += turn.entries.len();
+            let others = reminders.len();
+            for entry in &turn.entries {
+                if !self.is_in_flight(&entry.key.1) {
+                    reminders.extend(self.attempt(entry, Some(turn.lane))?);
+                }
             }
-            if let Some(claimed) = self.attempt(&turn.entry, Some(turn.lane))? {
-                self.core.pacing.borrow_mut().spend(&turn);
-                reminders.push(claimed);
+            if reminders.len() > others {
+                let begun = reminders[others..].iter().map(|claimed| claimed.id);
+                self.core.pacing.borrow_mut().spend(&turn, begun);
             }
         }
         Ok(())
@@ -294,21 +300,21 @@ mod tests {
     fn turn(n: usize) -> Turn {
         let id = ReminderId::from_bytes(u128::try_from(n).unwrap().to_be_bytes());
         let entry = IndexEntry { key: (minute(0), id), task: task("t") };
-        Turn { entry, lane: Lane::OnTime, user: format!("user-{n}").into() }
+        Turn { entries: vec![entry], lane: Lane::OnTime, user: format!("user-{n}").into() }
     }
 
     #[test]
     fn users_beyond_the_bound_are_not_held_back_until_others_are_forgotten() {
         let mut pacing = Pacing::new(&Firing { user_rate: 1, ..Firing::default() }, minute(0));
-        (0..USERS_MAX).for_each(|n| pacing.spend(&turn(n)));
+        (0..USERS_MAX).for_each(|n| pacing.spend(&turn(n), std::iter::empty()));
         assert_eq!(pacing.waits_until("user-0"), Some(minute(1)));
         let last = format!("user-{}", USERS_MAX - 1);
         assert_eq!(pacing.waits_until(&last), Some(minute(1)), "on the bound");
         let beyond = turn(USERS_MAX);
-        pacing.spend(&beyond);
+        pacing.spend(&beyond, std::iter::empty());
         assert_eq!(pacing.waits_until(&beyond.user), None);
         pacing.refill(minute(1));
-        pacing.spend(&beyond);
+        pacing.spend(&beyond, std::iter::empty());
         assert_eq!(pacing.waits_until(&beyond.user), Some(minute(2)));
         assert_eq!(pacing.users.len(), 1, "those whose bucket is full again are forgotten");
     }

@@ -1,5 +1,6 @@
 //! The queue of what is due and held back: HIGH before MEDIUM before LOW, then by time; and each user in a line of
-//! their own, so that one who must wait is passed over as a whole, however much they wait for.
+//! their own, so that one who must wait is passed over as a whole, however much they wait for. Those that go out together
+//! leave together, when the most pressing of them is first.
 //!
 //! It knows places, priorities and users, and no rates. Every bound leaves out what finds no room: the caller looks
 //! for that in the index again when there is room.
@@ -8,6 +9,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::digests::Together;
+use crate::domain::digest::DIGEST_MEMBERS_MAX;
 use crate::domain::{Priority, TaskId, Timestamp};
 use crate::store::{IndexEntry, IndexKey};
 
@@ -27,7 +30,7 @@ pub(super) struct Rank {
 }
 
 /// Why a reminder is in the queue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Lane {
     /// It fell due while reminders went out.
     OnTime,
@@ -35,10 +38,10 @@ pub(super) enum Lane {
     Missed,
 }
 
-/// A reminder whose turn it is.
+/// A reminder whose turn it is, or several that go out together; never none.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Turn {
-    pub(super) entry: IndexEntry,
+    pub(super) entries: Vec<IndexEntry>,
     pub(super) lane: Lane,
     pub(super) user: Arc<str>,
 }
@@ -63,12 +66,25 @@ struct Lines {
     waiting: BTreeSet<(Timestamp, Arc<str>)>,
 }
 
+/// A reminder in the queue.
+struct Held {
+    task: TaskId,
+    together: Option<Arc<Together>>,
+}
+
+/// Where a reminder stands in the queue: the lane and the line too.
+type Place = (Rank, Lane, Arc<str>);
+
 /// The queue.
 #[derive(Default)]
 pub(super) struct Queue {
     on_time: Lines,
     missed: Lines,
-    tasks: HashMap<IndexKey, TaskId>,
+    held: HashMap<IndexKey, Held>,
+    /// Those that go out together.
+    groups: HashMap<Arc<Together>, BTreeSet<Place>>,
+    /// How many of those held are in a group.
+    grouped: usize,
     /// The earliest that found no room.
     left_out: Option<IndexKey>,
     /// There is room again for what was left out.
@@ -77,21 +93,42 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn len(&self) -> usize {
-        self.tasks.len()
+        self.held.len()
+    }
+
+    /// How many turns they will take, unless a digest is too large for one.
+    pub(super) fn turns(&self) -> usize {
+        self.held.len() - self.grouped + self.groups.len()
     }
 
     /// Whether the reminder at this place is in the queue.
     pub(super) fn holds(&self, key: &IndexKey) -> bool {
-        self.tasks.contains_key(key)
+        self.held.contains_key(key)
     }
 
-    /// Puts a reminder into the line of `user`, if there is room.
-    pub(super) fn put(&mut self, entry: &IndexEntry, priority: Priority, lane: Lane, user: &str) {
-        if self.tasks.len() == HELD_MAX || !self.lane(lane).put(priority, entry.key, user) {
+    /// Puts a reminder into the line of `user`, if there is room, and to those it goes out `together` with.
+    pub(super) fn put(
+        &mut self,
+        entry: &IndexEntry,
+        priority: Priority,
+        lane: Lane,
+        user: &str,
+        together: Option<Together>,
+    ) {
+        let rank = Rank { urgency: Reverse(priority), key: entry.key };
+        let has_room = self.held.len() < HELD_MAX;
+        let Some(user) = has_room.then(|| self.lane(lane).put(rank, user)).flatten() else {
             self.left_out = Some(self.left_out.map_or(entry.key, |least| least.min(entry.key)));
             return;
-        }
-        self.tasks.insert(entry.key, entry.task.clone());
+        };
+        let together = together.map(|together| {
+            let known = self.groups.get_key_value(&together).map(|(known, _)| Arc::clone(known));
+            let together = known.unwrap_or_else(|| Arc::new(together));
+            self.groups.entry(Arc::clone(&together)).or_default().insert((rank, lane, user));
+            self.grouped += 1;
+            together
+        });
+        self.held.insert(entry.key, Held { task: entry.task.clone(), together });
     }
 
     /// Who is first in `lane`, of those who need not wait.
@@ -100,13 +137,38 @@ impl Queue {
         lines.ready.first().cloned()
     }
 
-    /// Takes the first of `lane` out.
+    /// Takes the first of `lane` out, and with it those it goes out together with: as many as a digest has.
     pub(super) fn take(&mut self, lane: Lane) -> Option<Turn> {
-        let leaves_half = self.tasks.len() == HELD_MAX / 2 + 1;
-        let (key, user, line_has_room) = self.lane(lane).take()?;
-        let task = self.tasks.remove(&key)?;
+        let (rank, user) = self.first(lane)?;
+        let first = self.leave(&(rank, lane, Arc::clone(&user)))?;
+        let mut entries = vec![IndexEntry { key: rank.key, task: first.task }];
+        let together = first.together;
+        let next = |queue: &Self| queue.groups.get(together.as_ref()?)?.first().cloned();
+        while entries.len() < DIGEST_MEMBERS_MAX
+            && let Some(place) = next(self)
+            && let Some(held) = self.leave(&place)
+        {
+            entries.push(IndexEntry { key: place.0.key, task: held.task });
+        }
+        Some(Turn { entries, lane, user })
+    }
+
+    fn leave(&mut self, place: &Place) -> Option<Held> {
+        let (rank, lane, user) = place;
+        let leaves_half = self.held.len() == HELD_MAX / 2 + 1;
+        let line_has_room = self.lane(*lane).remove(*rank, user);
+        let held = self.held.remove(&rank.key)?;
         self.has_room |= leaves_half || line_has_room;
-        Some(Turn { entry: IndexEntry { key, task }, lane, user })
+        if let Some(together) = &held.together
+            && let Some(group) = self.groups.get_mut(together)
+        {
+            group.remove(place);
+            self.grouped -= 1;
+            if group.is_empty() {
+                self.groups.remove(together);
+            }
+        }
+        Some(held)
     }
 
     /// Lets the whole line that is first in `lane` wait.
@@ -147,9 +209,8 @@ impl Queue {
 }
 
 impl Lines {
-    /// False where the line is full.
-    fn put(&mut self, priority: Priority, key: IndexKey, user: &str) -> bool {
-        let rank = Rank { urgency: Reverse(priority), key };
+    /// Whose line it is; `None` where that is full.
+    fn put(&mut self, rank: Rank, user: &str) -> Option<Arc<str>> {
         let user: Arc<str> = match self.lines.get_key_value(user) {
             Some((user, _)) => Arc::clone(user),
             None => user.into(),
@@ -157,7 +218,7 @@ impl Lines {
         let line = self.lines.entry(Arc::clone(&user)).or_default();
         if *user != *NOBODY && line.ranks.len() == LINE_MAX {
             line.left_out = true;
-            return false;
+            return None;
         }
         let before = line.ranks.first().copied();
         line.ranks.insert(rank);
@@ -165,23 +226,28 @@ impl Lines {
             if let Some(before) = before {
                 self.ready.remove(&(before, Arc::clone(&user)));
             }
-            self.ready.insert((rank, user));
+            self.ready.insert((rank, Arc::clone(&user)));
         }
-        true
+        Some(user)
     }
 
-    /// The place and the user of the first, and whether that makes room in a line where something was left out.
-    fn take(&mut self) -> Option<(IndexKey, Arc<str>, bool)> {
-        let (rank, user) = self.ready.pop_first()?;
-        let line = self.lines.get_mut(&user)?;
+    /// Takes one out of its line; whether that makes room where something was left out.
+    fn remove(&mut self, rank: Rank, user: &Arc<str>) -> bool {
+        let Some(line) = self.lines.get_mut(user) else { return false };
         line.ranks.remove(&rank);
         let has_room = line.left_out && line.ranks.len() == LINE_MAX / 2;
         line.left_out &= !has_room;
+        let was_first = self.ready.remove(&(rank, Arc::clone(user)));
         match line.ranks.first() {
-            Some(next) => drop(self.ready.insert((*next, Arc::clone(&user)))),
-            None => drop(self.lines.remove(&user)),
+            Some(next) if was_first => drop(self.ready.insert((*next, Arc::clone(user)))),
+            Some(_) => {}
+            None => {
+                let until = line.waits_until;
+                self.lines.remove(user);
+                until.map(|until| self.waiting.remove(&(until, Arc::clone(user))));
+            }
         }
-        Some((rank.key, user, has_room))
+        has_room
     }
 
     fn put_off(&mut self, until: Timestamp) {
@@ -216,11 +282,11 @@ mod tests {
     }
 
     fn put(queue: &mut Queue, n: usize, priority: Priority, user: &str) {
-        queue.put(&entry(n), priority, Lane::OnTime, user);
+        queue.put(&entry(n), priority, Lane::OnTime, user, None);
     }
 
     fn take(queue: &mut Queue) -> Option<String> {
-        queue.take(Lane::OnTime).map(|turn| turn.entry.task.to_string())
+        queue.take(Lane::OnTime).map(|turn| turn.entries[0].task.to_string())
     }
 
     #[test]
@@ -273,6 +339,39 @@ mod tests {
         drop(take(&mut queue));
         assert_eq!(queue.look_again_from(), Some(entry(LINE_MAX).key), "the earliest of those left out");
         assert_eq!(queue.look_again_from(), None, "told once");
+    }
+
+    #[test]
+    fn those_that_go_together_leave_with_the_most_pressing_of_them_as_many_as_a_digest_has() {
+        let mut queue = Queue::default();
+        let together = |user: &str| Some((minute(0), user.to_owned(), None));
+        let mut put = |n: usize, priority, lane, user: &str| {
+            queue.put(&entry(n), priority, lane, NOBODY, together(user));
+        };
+        put(9, Priority::Medium, Lane::Missed, "a");
+        put(2, Priority::Low, Lane::OnTime, "a");
+        put(1, Priority::Low, Lane::OnTime, "b");
+        (10..9 + DIGEST_MEMBERS_MAX).for_each(|n| put(n, Priority::Low, Lane::OnTime, "a"));
+        assert_eq!((queue.len(), queue.turns()), (DIGEST_MEMBERS_MAX + 2, 2));
+        let turn = queue.take(Lane::Missed).unwrap();
+        assert_eq!((turn.entries.len(), turn.entries[0].task.as_str()), (DIGEST_MEMBERS_MAX, "9"));
+        assert!(turn.entries.iter().all(|gone| !queue.holds(&gone.key)));
+        assert_eq!((queue.len(), queue.turns()), (2, 2), "one more than a digest has, and the other user's");
+        assert_eq!((take(&mut queue).as_deref(), queue.len()), (Some("1"), 1));
+        assert!(take(&mut queue).is_some());
+        assert_eq!((queue.turns(), queue.groups.len(), queue.missed.lines.len()), (0, 0, 0));
+        assert!(queue.on_time.lines.is_empty() && queue.on_time.ready.is_empty());
+    }
+
+    #[test]
+    fn who_must_wait_and_leaves_with_others_is_waited_for_no_more() {
+        let mut queue = Queue::default();
+        let together = Some((minute(0), "a".to_owned(), None));
+        queue.put(&entry(1), Priority::Low, Lane::OnTime, "a", together.clone());
+        queue.put_off(Lane::OnTime, minute(9));
+        queue.put(&entry(2), Priority::Low, Lane::Missed, "a", together);
+        assert_eq!(queue.take(Lane::Missed).unwrap().entries.len(), 2);
+        assert_eq!((queue.len(), queue.opens_at(Lane::OnTime)), (0, Timestamp::MAX));
     }
 
     #[test]

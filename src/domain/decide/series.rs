@@ -15,8 +15,8 @@ use crate::domain::record::Record;
 use crate::domain::reminder::{Reminder, ReminderId, State};
 use crate::domain::time::Timestamp;
 
-/// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one.
-/// As many occurrences of an hourly rule as a day and its night have may be moved to one instant that is past.
+/// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one;
+/// and room for some that are passed over one by one.
 pub(super) const ROUNDS_MAX: usize = 64;
 
 /// Ends what has come too late and leaves behind what is settled and past.
@@ -76,7 +76,8 @@ pub(super) fn without_stale(
             && !is_known(record, planned)
     };
     let mut planned = planned;
-    // What is moved to an earlier instant is stale for longer than its rule's instant.
+    // What is moved to an earlier instant is stale for longer than its rule's instant, and what is moved there with it
+    // is passed over once the mark stands at one of them.
     for _ in 0..ROUNDS_MAX {
         let stale: Vec<_> =
             planned.iter().filter(|p| is_stale(record, p)).map(|p| (p.rule, p.instant())).collect();

@@ -16,8 +16,6 @@
 
 use std::time::Duration;
 
-use super::dates::Dates;
-use super::window::whole_second;
 use super::{Planned, Rules};
 use crate::domain::due::Zone;
 use crate::domain::event::{Field, Priority};
@@ -42,32 +40,25 @@ pub(super) fn move_all(planned: &mut [Planned], task: &Task, user: &Preferences,
         return;
     }
     for planned in planned.iter_mut().filter(|planned| !planned.is_born_expired()) {
-        if let Some(to) = moved(planned, task, user, rules) {
-            planned.moved_from = Some(planned.instant());
-            planned.fire_at = to;
-        }
+        move_one(planned, task, user, rules);
     }
 }
 
-/// Of the occurrences of one rule that wait for the same end of quiet hours the last one is told of.
-pub(super) fn go_on_to_the_last(planned: &mut [Planned], dates: &Dates) {
-    if dates.later_since().is_none() {
-        return;
+/// Moves what `user` wishes moved of one that is where its rule names it.
+pub(super) fn move_one(planned: &mut Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) {
+    if let Some(moved) = moved(planned, task, user, rules) {
+        planned.moved_from = Some(planned.instant());
+        planned.fire_at = moved.to;
     }
-    for planned in planned.iter_mut().filter(|p| p.rule.comes_again() && p.fire_at > p.instant()) {
-        let Some(occurrence) = planned.occurrence else { continue };
-        let instant = planned.instant().millis();
-        // How long after due the rule reminds; negative before.
-        let after = instant.saturating_sub(dates.instant(occurrence).millis());
-        let end = Timestamp::from_millis(planned.fire_at.millis().saturating_sub(after).saturating_sub(1));
-        let Some(last) = dates.until(end).filter(|last| *last != occurrence) else { continue };
-        let at = dates.instant(last).millis().saturating_add(after);
-        // Not into the spread behind the end: what is due then goes out by itself.
-        if at > instant && Timestamp::from_millis(at) < whole_second(planned.fire_at) {
-            planned.occurrence = Some(last);
-            planned.moved_from = Some(Timestamp::from_millis(at));
-        }
-    }
+}
+
+/// Where wishes move what its rule names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Moved {
+    /// The moment at which it goes out.
+    pub(super) to: Timestamp,
+    /// What its rule names from here on they move elsewhere.
+    pub(super) until: Timestamp,
 }
 
 /// Why a reminder of `task` that is due is not sent, by the wishes of its user; `None` where it is.
@@ -84,7 +75,8 @@ pub fn let_go(task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Option<Cau
     dropped.then_some(Cause::Quiet)
 }
 
-fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) -> Option<Timestamp> {
+/// Where `user` wishes one to go out whose rule names its instant; `None` where it stays there.
+pub(super) fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) -> Option<Moved> {
     if !is_movable(task, planned.rule) {
         return None;
     }
@@ -94,17 +86,22 @@ fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) 
     let after = |wish: WishField| came_to_be(planned, task, user, rules).max(user.since(wish));
     let spread = offset(task.user().unwrap_or_default(), rules.in_force.policy.spread);
     let digest = user.digest().filter(|digest| task.priority() < digest.below);
-    let listed = digest.map(|digest| last_at_or_before(digest.at, zone, instant).plus(spread));
-    if let Some(at) = listed.filter(|at| may_be_earlier && *at > after(WishField::Digest)) {
-        return Some(at);
+    let listed = digest.map(|digest| {
+        let at = last_at_or_before(digest.at, zone, instant);
+        Moved { to: at.plus(spread), until: first_after(digest.at, zone, at) }
+    });
+    if let Some(listed) = listed.filter(|at| may_be_earlier && at.to > after(WishField::Digest)) {
+        return Some(listed);
     }
     let quiet = user.quiet()?;
     let (start, end) = hours_around(quiet, zone, instant)?;
     let before = start.minus(EARLIER_BY).minus(spread);
     match quiet.mode() {
         QuietMode::Drop => None,
-        QuietMode::Earlier if may_be_earlier && before > after(WishField::Quiet) => Some(before),
-        QuietMode::Earlier | QuietMode::Defer => Some(end.plus(spread)),
+        QuietMode::Earlier if may_be_earlier && before > after(WishField::Quiet) => {
+            Some(Moved { to: before, until: end })
+        }
+        QuietMode::Earlier | QuietMode::Defer => Some(Moved { to: end.plus(spread), until: end }),
     }
 }
 
@@ -143,6 +140,13 @@ fn last_at_or_before(time: TimeOfDay, zone: Zone, at: Timestamp) -> Timestamp {
     let of = |days: i64| zone.instant_of(on(today.saturating_add(days), time));
     // A day that an island skipped lies between two that it did not.
     (-2..=1).rev().map(of).find(|found| *found <= at).unwrap_or(at)
+}
+
+/// The first instant after `at` at which walls in `zone` come to `time`.
+fn first_after(time: TimeOfDay, zone: Zone, at: Timestamp) -> Timestamp {
+    let today = zone.wall_at(at).div_euclid(DAY_MS);
+    let of = |days: i64| zone.instant_of(on(today.saturating_add(days), time));
+    (-1..=2).map(of).find(|found| *found > at).unwrap_or(Timestamp::MAX)
 }
 
 /// The quiet hours that `at` falls into: from when until when.

@@ -11,6 +11,7 @@ mod importing;
 mod keeping;
 mod laws;
 mod limits;
+mod moments;
 mod nags;
 mod planning;
 pub(crate) mod preferences;

@@ -13,6 +13,7 @@ mod orders;
 pub(crate) mod outbox;
 mod overdue;
 mod pacing;
+mod pacing_digests;
 mod pause;
 mod planning;
 mod preferences;
@@ -20,6 +21,7 @@ mod purge;
 mod quarantine;
 mod receipts;
 mod rehearsal;
+mod repeats;
 mod schedules;
 mod store;
 

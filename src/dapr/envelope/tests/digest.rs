@@ -41,6 +41,26 @@ fn a_digest_is_these_bytes() {
 }
 
 #[test]
+fn wherever_it_was_moved_a_reminder_tells_of_the_same_instant_alone_and_in_a_digest() {
+    let one = task(vec![Statement::Due(Some(Due::Instant(at(NINE))))], None, None);
+    let planned = due_reminder(Due::Instant(at(NINE)), Zone::UTC, 15);
+    let instant = planned.fire_at;
+    for to in [instant, at(NINE - 3_600_227), at(NINE + 3_600_227)] {
+        let moved_from = (to != instant).then_some(instant);
+        let reminder = Reminder { fire_at: to, moved_from, ..planned.clone() };
+        let alone = told(&one, &reminder);
+        let item = DigestItem { task_id: &id("t-1"), task: &one, reminder: &reminder };
+        let together: serde_json::Value = serde_json::from_slice(&digest(&[item], "u-1")).unwrap();
+        let (own, item) = (&alone["data"]["payload"], &together["data"]["payload"]["items"][0]);
+        assert_eq!(own["remind_at"], instant.to_rfc3339());
+        for key in ["remind_at", "due_date", "occurrence", "rule", "reminder_id", "timezone"] {
+            assert_eq!(own[key], item[key], "{key}");
+        }
+        assert_eq!(alone["data"]["timestamp"], to.to_rfc3339());
+    }
+}
+
+#[test]
 fn the_largest_digests_fit_into_a_record() {
     let zone: Zone = "America/Argentina/ComodRivadavia".parse().unwrap();
     for letter in ["x", "\"", "\u{1}"] {

@@ -1,0 +1,127 @@
+//! Of a series one reminder a moment: wishes may move many occurrences of a rule to one instant.
+//!
+//! Owns which of them is told of, the one next to that moment: the last of those that waited for it, else the first of
+//! those that are still ahead. The others are passed over; one that was planned already is superseded by it.
+//!
+//! The last is chosen at once. Of those ahead the first is chosen by planning as ever, and the ones behind it must not
+//! follow it to a moment that is past: that it has been told is known by the low-water mark of its rule. Accepted: a
+//! wish that comes late, by its stamp from before the moment, finds the occurrence at the mark told at its own instant
+//! and takes that for the moment's.
+
+use std::time::Duration;
+
+use super::cancelled::is_off_alone;
+use super::dates::Dates;
+use super::quiet::{move_one, moved};
+use super::window::whole_second;
+use super::{Planned, Rules};
+use crate::domain::due::Moment;
+use crate::domain::event::TaskId;
+use crate::domain::preferences::Preferences;
+use crate::domain::record::Record;
+use crate::domain::time::Timestamp;
+
+/// The finest difference between two instants.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// The moments at which a user wishes the reminders of a task.
+pub(super) struct Moments<'a> {
+    pub(super) id: &'a TaskId,
+    pub(super) record: &'a Record,
+    pub(super) dates: &'a Dates,
+    pub(super) user: &'a Preferences,
+    pub(super) rules: &'a Rules<'a>,
+}
+
+impl Moments<'_> {
+    /// Leaves of each rule that comes again what is to be told at its moment.
+    pub(super) fn one_each(&self, planned: &mut Vec<Planned>) {
+        if self.dates.later_since().is_none() {
+            return;
+        }
+        planned.retain_mut(|planned| {
+            if !planned.rule.comes_again() {
+                return true;
+            }
+            if planned.fire_at < planned.instant() && self.is_told(planned) {
+                match self.behind(planned) {
+                    Some(next) => *planned = next,
+                    None => return false,
+                }
+            }
+            if planned.fire_at > planned.instant() {
+                self.go_on_to_the_last(planned);
+            }
+            true
+        });
+    }
+
+    /// Whether the moment of one that goes out ahead of what its rule names has had its reminder already.
+    fn is_told(&self, planned: &Planned) -> bool {
+        let mark = self.record.low_water(planned.rule);
+        if mark == Timestamp::MIN {
+            return false;
+        }
+        let at_mark = Planned { fire_at: mark, moved_from: None, ..*planned };
+        let at_its_moment = moved(&at_mark, &self.record.task, self.user, self.rules)
+            .is_some_and(|moved| moved.to == planned.fire_at);
+        // A mark that was raised to no occurrence tells of none.
+        at_its_moment
+            && self.after_due(planned).is_some_and(|after| {
+                let due = sooner(mark, after);
+                let next = self.dates.after(due.minus(MOMENT));
+                next.is_some_and(|next| self.dates.instant(next) == due)
+            })
+    }
+
+    /// The first one of the same rule that goes out at a later moment.
+    fn behind(&self, planned: &Planned) -> Option<Planned> {
+        let after = self.after_due(planned)?;
+        let here = Planned { fire_at: planned.instant(), moved_from: None, ..*planned };
+        let until = moved(&here, &self.record.task, self.user, self.rules)?.until;
+        let mut floor = sooner(until, after).minus(MOMENT);
+        loop {
+            let next = self.dates.after(floor)?;
+            let mut one = self.of(planned, next, after);
+            if !is_off_alone(self.id, &self.record.task, &one) {
+                move_one(&mut one, &self.record.task, self.user, self.rules);
+                return Some(one);
+            }
+            floor = self.dates.instant(next);
+        }
+    }
+
+    /// Of those that wait for the same moment the last is told of that was not called off.
+    fn go_on_to_the_last(&self, planned: &mut Planned) {
+        let Some(after) = self.after_due(planned) else { return };
+        // What is due within the second of the moment goes out by itself.
+        let mut end = sooner(whole_second(planned.fire_at), after);
+        while let Some(last) = self.dates.until(end.minus(MOMENT)) {
+            let one = self.of(planned, last, after);
+            if one.instant() <= planned.instant() {
+                return;
+            }
+            if !is_off_alone(self.id, &self.record.task, &one) {
+                *planned = Planned { fire_at: planned.fire_at, moved_from: Some(one.instant()), ..one };
+                return;
+            }
+            end = self.dates.instant(last);
+        }
+    }
+
+    /// The same rule's one of another occurrence, where the rule names it.
+    fn of(&self, planned: &Planned, occurrence: Moment, after: i64) -> Planned {
+        let at = sooner(self.dates.instant(occurrence), after.saturating_neg());
+        Planned::at(Some(occurrence), planned.rule, at, planned.birth)
+    }
+
+    /// How many milliseconds after due its rule reminds; negative before.
+    fn after_due(&self, planned: &Planned) -> Option<i64> {
+        let due = self.dates.instant(planned.occurrence?);
+        Some(planned.instant().millis().saturating_sub(due.millis()))
+    }
+}
+
+fn sooner(at: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(at.millis().saturating_sub(millis))
+}
