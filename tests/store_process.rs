@@ -112,7 +112,7 @@ fn what_was_acknowledged_is_there_after_a_kill() {
         assert!(kept == acknowledged || kept == acknowledged + 1, "{kept} of {acknowledged}");
         for commit in 1..=kept {
             for number in 0..GROUP {
-                assert_eq!(store.record(&task(commit, number)).unwrap(), Some(Box::new(record(commit))));
+                assert_eq!(store.record(&task(commit, number)).unwrap(), Some(record(commit)));
             }
         }
         assert_eq!(store.record(&task(kept + 1, 0)).unwrap(), None);

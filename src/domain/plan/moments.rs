@@ -83,7 +83,7 @@ impl Moments<'_> {
         loop {
             let next = self.dates.after(floor)?;
             let mut one = self.of(planned, next, after);
-            if !is_off_alone(self.id, &self.record.task, &one) {
+            if !is_off_alone(self.id, &self.record.task, &one, one.birth) {
                 move_one(&mut one, &self.record.task, self.user, self.rules);
                 return Some(one);
             }
@@ -101,7 +101,7 @@ impl Moments<'_> {
             if one.instant() <= planned.instant() {
                 return;
             }
-            if !is_off_alone(self.id, &self.record.task, &one) {
+            if !is_off_alone(self.id, &self.record.task, &one, one.birth) {
                 *planned = Planned { fire_at: planned.fire_at, moved_from: Some(one.instant()), ..one };
                 return;
             }
@@ -112,7 +112,8 @@ impl Moments<'_> {
     /// The same rule's one of another occurrence, where the rule names it.
     fn of(&self, planned: &Planned, occurrence: Moment, after: i64) -> Planned {
         let at = sooner(self.dates.instant(occurrence), after.saturating_neg());
-        Planned::at(Some(occurrence), planned.rule, at, planned.birth)
+        let later_since = self.dates.later_since().unwrap_or(Timestamp::MIN);
+        Planned::at(Some(occurrence), planned.rule, at, planned.birth.max(later_since))
     }
 
     /// How many milliseconds after due its rule reminds; negative before.

@@ -124,7 +124,7 @@ proptest! {
                     plan_at(&mut record, now, has_wishes);
                 }
             }
-            prop_assert!(!is_silent(&task("t"), &record, &rules, minute(now)));
+            prop_assert!(!is_silent(&task("t"), &record, &rules(has_wishes), minute(now)));
             for rule in [Rule::Offset(0), Rule::Offset(30)] {
                 let is_pending = |r: &&Reminder| r.state == State::Pending && r.rule == rule;
                 prop_assert_eq!(record.reminders.iter().filter(is_pending).count(), 1, "{} after {:?} at {}", rule, step, now);

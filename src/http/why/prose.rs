@@ -89,7 +89,10 @@ impl Prose<'_> {
     fn pending(&self, reminder: &Reminder, at: &str) -> String {
         let is_due = reminder.fire_at <= self.now;
         if let Some(why) = let_go(&self.record.task, reminder, self.rules) {
-            return format!("will not be sent, unless its user takes that back before {at}: {why}");
+            return format!(
+                "will not be sent, unless its user takes that back before {at}: {}",
+                why.reason()
+            );
         }
         let paused = self.paused.map(|paused| self.paused(paused));
         let told = if reminder.attempts > 0 {

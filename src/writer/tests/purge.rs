@@ -69,7 +69,7 @@ async fn a_whole_pass_counts_the_series_that_have_lost_their_next_reminder() {
         let mut after = before.clone();
         after.reminders[0].settle(State::Published, minute(0), None);
         let mut batch = Batch::default();
-        batch.replace(&task(id), Some(&before), Some(&after));
+        batch.replace(&task(id), Some(&before), Some(Box::new(after)));
         worker.store.commit(&batch).unwrap();
     }
     assert_eq!((worker.writer.purge().await, silent().await), (Ok(true), 0), "the pass is not over");
