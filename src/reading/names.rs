@@ -3,7 +3,7 @@
 //! Keys are compared without case, `_` and `-`: `due_date`, `dueDate` and `Due-Date` are one spelling. Among
 //! spellings of one name the table's order says which is believed first.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
@@ -133,11 +133,19 @@ pub(super) const SPELLINGS: [(Name, &[&str]); 33] = [
     (Name::ReminderId,          &["reminder_id"]),
 ];
 
-static BY_SPELLING: LazyLock<HashMap<String, (Name, u8)>> = LazyLock::new(|| {
+/// Sorted by length, then text: most comparisons are of two numbers, and no key is worth a hash.
+static BY_SPELLING: LazyLock<Vec<(String, Name, u8)>> = LazyLock::new(|| {
     let spellings = SPELLINGS.iter().flat_map(|(name, keys)| keys.iter().map(move |key| (*name, *key)));
     let normal = |key: &str| key.replace('_', "");
-    (0..).zip(spellings).map(|(rank, (name, key))| (normal(key), (name, rank))).collect()
+    let mut table: Vec<_> =
+        (0..).zip(spellings).map(|(rank, (name, key))| (normal(key), name, rank)).collect();
+    table.sort_by(|(a, ..), (b, ..)| by_length(a, b));
+    table
 });
+
+fn by_length(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
 
 /// What the key `key` names, and how early among its spellings it is believed.
 pub(super) fn lookup(key: &str) -> Option<(Name, u8)> {
@@ -151,7 +159,9 @@ pub(super) fn lookup(key: &str) -> Option<(Name, u8)> {
         length += 1;
     }
     let normal = std::str::from_utf8(&buffer[..length]).ok()?;
-    BY_SPELLING.get(normal).copied()
+    let at = BY_SPELLING.binary_search_by(|(spelling, ..)| by_length(spelling, normal)).ok()?;
+    let (_, name, rank) = BY_SPELLING[at];
+    Some((name, rank))
 }
 
 /// A key of an object that names something, with its value.

@@ -68,12 +68,17 @@ fn put_part(part: &mut Vec<u8>, number: u8, versions: &[Version], record: &Recor
         RECURRENCE_PRODUCER => put_text(part, record.task.recurrence_producer.as_deref().unwrap_or_default()),
         MOVED => by_place(part, record, |part, reminder| {
             let from = reminder.moved_from?;
-            Some(put_int(part, from.millis().wrapping_sub(reminder.fire_at.millis())))
+            put_int(part, from.millis().wrapping_sub(reminder.fire_at.millis()));
+            Some(())
         }),
-        WITHIN => {
-            by_place(part, record, |part, reminder| Some(part.extend_from_slice(reminder.within?.as_bytes())))
-        }
-        CAUSES => by_place(part, record, |part, reminder| Some(part.push(reminder.cause?.code()))),
+        WITHIN => by_place(part, record, |part, reminder| {
+            part.extend_from_slice(reminder.within?.as_bytes());
+            Some(())
+        }),
+        CAUSES => by_place(part, record, |part, reminder| {
+            part.push(reminder.cause?.code());
+            Some(())
+        }),
         CALLED_OFF => put_called_off(part, &record.task.called_off),
         _ => history::put(part, versions, record),
     }
