@@ -8,12 +8,14 @@ use super::keys;
 use crate::store::StoreError;
 
 /// The format that this release writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 /// The steps of this release, one a format from the second on.
 pub(super) const MIGRATIONS: &[Migration] = &[
     // Records may be of an encoding that the releases before did not know. This one reads both: nothing is rewritten.
     Migration { to: 2, run: |_, _| Ok(()) },
+    // So may the values of the reminder indexes.
+    Migration { to: 3, run: |_, _| Ok(()) },
 ];
 
 /// A step to the next format.

@@ -181,11 +181,11 @@ fn writes_of(batch: &Batch, disk: &dyn Disk, parts: &mut Parts) -> Result<Writes
             }
             Op::RemovePreferences(user) => parts.remove(disk, out, keys::user(user))?,
             Op::PutPending(key, task) => {
-                parts.put(disk, out, keys::index(keys::PENDING, key), task.as_str().as_bytes())?;
+                parts.put(disk, out, keys::index(keys::PENDING, key), &values::encode_task(task))?;
             }
             Op::RemovePending(key) => parts.remove(disk, out, keys::index(keys::PENDING, key))?,
             Op::PutSettled(key, task) => {
-                parts.put(disk, out, keys::index(keys::SETTLED, key), task.as_str().as_bytes())?;
+                parts.put(disk, out, keys::index(keys::SETTLED, key), &values::encode_task(task))?;
             }
             Op::RemoveSettled(key) => parts.remove(disk, out, keys::index(keys::SETTLED, key))?,
             Op::PutClaim(claim) => {

@@ -1,6 +1,8 @@
 //! The other values in bytes, each with the number of its encoding first: counters and marks, claims, and what
 //! is known of quarantined events and outbox entries. Bodies are kept as they are.
 
+use uuid::Uuid;
+
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::{
@@ -9,6 +11,8 @@ use crate::store::{
 
 /// The number of these encodings.
 const FORMAT: u8 = 1;
+/// In a reminder index, a task's id that is a UUID follows: a byte that is in no UTF-8.
+const TASK_UUID: u8 = 0xff;
 
 /// The states in the order of their counters here, whatever their order in the domain is.
 const STATES: [State; State::ALL.len()] =
@@ -190,9 +194,25 @@ pub(super) fn decode_claim(number: u64, bytes: &[u8]) -> Result<Claim, Malformed
     Ok(Claim { number, reminders })
 }
 
-/// The value of a reminder index.
+/// A task's id as the value of a reminder index. Most are UUIDs: in 16 bytes behind one that no text begins with.
+pub(super) fn encode_task(task: &TaskId) -> Vec<u8> {
+    match Uuid::try_parse(task.as_str()) {
+        Ok(uuid) if uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == task.as_str() => {
+            [&[TASK_UUID], uuid.as_bytes().as_slice()].concat()
+        }
+        _ => task.as_str().as_bytes().to_vec(),
+    }
+}
+
+/// What [`encode_task`] made; before format 3 it was always text.
 pub(super) fn decode_task(bytes: &[u8]) -> Result<TaskId, Malformed> {
-    std::str::from_utf8(bytes).ok().and_then(TaskId::new).ok_or(Malformed("it is no task id"))
+    let text = match bytes.split_first() {
+        Some((&TASK_UUID, uuid)) => {
+            Uuid::from_slice(uuid).ok().map(|uuid| TaskId::new(uuid.hyphenated().to_string()))
+        }
+        _ => std::str::from_utf8(bytes).ok().map(TaskId::new),
+    };
+    text.flatten().ok_or(Malformed("it is no task id"))
 }
 
 pub(super) fn encode_quarantined(event: &Quarantined) -> Vec<u8> {

@@ -163,6 +163,12 @@ proptest! {
     }
 
     #[test]
+    fn a_task_of_a_reminder_index_comes_back_as_it_was_in_a_new_form_and_in_the_old_one(task in any_task_id()) {
+        prop_assert_eq!(values::decode_task(&values::encode_task(&task)), Ok(task.clone()));
+        prop_assert_eq!(values::decode_task(task.as_str().as_bytes()), Ok(task));
+    }
+
+    #[test]
     fn record_keys_sort_as_their_task_ids_do(a in any_task_id(), b in any_task_id()) {
         prop_assert_eq!(a.cmp(&b), keys::record(&a).cmp(&keys::record(&b)));
         prop_assert_eq!(keys::task_of(&keys::record(&a)), Some(a));

@@ -356,6 +356,16 @@ fn a_pause_stands_behind_all_that_a_store_from_before_it_has() {
 }
 
 #[test]
+fn tasks_in_a_reminder_index_keep_their_bytes() {
+    let bytes = |text: &str| hex(&values::encode_task(&TaskId::new(text).unwrap()));
+    assert_eq!(bytes("7b0d1c52-9a3e-4c11-8f00-0123456789ab"), "ff7b0d1c529a3e4c118f000123456789ab");
+    assert_eq!(bytes("7B0D1C52"), hex(b"7B0D1C52"));
+    for malformed in [&[][..], &[0xff], &[0xff; 16], &[0xff; 18], &[0xfe; 17]] {
+        assert!(values::decode_task(malformed).is_err(), "{malformed:?}");
+    }
+}
+
+#[test]
 fn keys_keep_their_bytes() {
     let place = (Timestamp::from_millis(-1), ReminderId::from_bytes([0xee; 16]));
     assert_eq!(hex(&keys::record(&TaskId::new("t1").unwrap())), "727431");

@@ -16,7 +16,8 @@ pub(super) fn zone(name: &str) -> Zone {
 }
 
 pub(super) fn any_task_id() -> impl Strategy<Value = TaskId> {
-    "[\\PC\\x00]{1,60}".prop_map(|text| TaskId::new(text).unwrap())
+    let uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9A-Fa-f]{32}|[0-9A-Fa-f-]{36}";
+    prop_oneof!["[\\PC\\x00]{1,60}", uuid].prop_map(|text| TaskId::new(text).unwrap())
 }
 
 pub(super) fn any_instant() -> impl Strategy<Value = Timestamp> {
