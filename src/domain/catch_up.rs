@@ -38,9 +38,16 @@ pub enum CatchUp {
     Skip,
 }
 
-/// Whether a reminder is missed. One in flight is not; the caller knows which are.
+/// Whether a reminder is missed. One in flight is not; the caller knows which are. One that was to go out ahead of what
+/// its rule names is not missed before that.
 #[must_use]
 pub fn is_missed(reminder: &Reminder, now: Timestamp) -> bool {
+    is_caught_up(reminder, now) && now.since(reminder.late_from()) > MISSED_AFTER
+}
+
+/// Whether a reminder has waited for its first attempt since long before, as all do after a downtime: they are paced.
+#[must_use]
+pub fn is_caught_up(reminder: &Reminder, now: Timestamp) -> bool {
     reminder.state == State::Pending
         && reminder.attempts == 0
         && !reminder.maybe_out
@@ -63,7 +70,7 @@ pub fn catch_up(
         .filter(|at| {
             let reminder = &record.reminders[*at];
             is_missed(reminder, now)
-                && now.since(reminder.fire_at) <= expire_after
+                && now.since(reminder.late_from()) <= expire_after
                 && !in_flight(&reminder.id(task))
         })
         .collect();

@@ -105,6 +105,7 @@ fn carry_out(
             .reminders
             .iter_mut()
             .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
+        let planned = &not_gone_back(planned, known.as_deref(), now);
         match known {
             Some(reminder) => {
                 let may_be_out = |reminder: &Reminder| reminder.maybe_out || in_flight(&reminder.id(task));
@@ -118,7 +119,7 @@ fn carry_out(
                 };
                 if planned.is_born_expired() {
                     reminder.settle(State::Expired, now, Some(REASON_BORN_EXPIRED.into()));
-                } else if is_too_late(planned.fire_at, expire_after, now) {
+                } else if is_too_late(planned.late_from(), expire_after, now) {
                     reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
                 }
                 record.reminders.push(reminder);
@@ -127,10 +128,29 @@ fn carry_out(
     }
 }
 
+/// Where a planned reminder is to go out: a moment ahead of its instant that has passed is not gone back to, or it would
+/// go out at once, too soon or out of that moment's turn. What is late already stays where it waits.
+fn not_gone_back(planned: &Planned, known: Option<&Reminder>, now: Timestamp) -> Planned {
+    let instant = planned.instant();
+    if planned.fire_at > now || planned.fire_at >= instant {
+        return *planned;
+    }
+    let at = |fire_at, moved_from| Planned { fire_at, moved_from, ..*planned };
+    match known.filter(|reminder| reminder.state == State::Pending) {
+        Some(waits) if waits.fire_at <= now && waits.instant() == instant => {
+            at(waits.fire_at, waits.moved_from)
+        }
+        Some(_) => at(instant, None),
+        None if now < instant => at(instant, None),
+        // Its own instant has passed as well: it goes out now, with what is told at that moment.
+        None => *planned,
+    }
+}
+
 /// Whether a pending reminder may be attempted now; otherwise it ends as expired, and this says so.
 #[must_use]
 pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Timestamp) -> bool {
-    if !is_too_late(reminder.fire_at, expire_after, now) {
+    if !is_too_late(reminder.late_from(), expire_after, now) {
         return true;
     }
     let sent = if reminder.maybe_out { REASON_UNCONFIRMED } else { REASON_TOO_LATE };
@@ -234,7 +254,7 @@ fn call_for(
     now: Timestamp,
     may_be_out: &dyn Fn(&Reminder) -> bool,
 ) {
-    let too_late = is_too_late(planned.fire_at, expire_after, now);
+    let too_late = is_too_late(planned.late_from(), expire_after, now);
     match reminder.state {
         State::Pending => {
             // A birth that rises later never expires what is pending: in doubt it fires.
@@ -272,6 +292,6 @@ fn call_for(
     }
 }
 
-fn is_too_late(fire_at: Timestamp, expire_after: Duration, now: Timestamp) -> bool {
-    now.since(fire_at) > expire_after
+fn is_too_late(late_from: Timestamp, expire_after: Duration, now: Timestamp) -> bool {
+    now.since(late_from) > expire_after
 }

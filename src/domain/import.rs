@@ -16,15 +16,7 @@ use super::time::Timestamp;
 /// A series goes on after the import: what it would have made until then is left out.
 pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -> usize {
     let mut past = Vec::new();
-    for reminder in record.reminders.iter_mut().filter(|r| r.is_past(arrived)) {
-        // One that its user wishes earlier than that is still ahead, and goes out when its rule says.
-        if reminder.instant() > arrived {
-            if reminder.state == State::Pending && !before.iter().any(|b| is_same(b, reminder)) {
-                reminder.fire_at = reminder.instant();
-                reminder.moved_from = None;
-            }
-            continue;
-        }
+    for reminder in record.reminders.iter_mut().filter(|r| r.instant() <= arrived) {
         let known = before.iter().find(|b| is_same(b, reminder));
         let is_imported = match (known.map(|known| known.state), reminder.state) {
             (None, State::Pending | State::Expired) => true,

@@ -68,6 +68,12 @@ impl Planned {
         self.moved_from.unwrap_or(self.fire_at)
     }
 
+    /// From when on it is late, as of a reminder.
+    #[must_use]
+    pub fn late_from(&self) -> Timestamp {
+        self.fire_at.max(self.instant())
+    }
+
     /// Whether its instant was past already when it came to be.
     #[must_use]
     pub fn is_born_expired(&self) -> bool {

@@ -274,6 +274,13 @@ impl Reminder {
         self.fire_at.max(self.next_attempt.unwrap_or(self.fire_at))
     }
 
+    /// From when on it is late: its instant, or the moment that it was moved to if that comes after. What goes out ahead
+    /// is not late before its time.
+    #[must_use]
+    pub fn late_from(&self) -> Timestamp {
+        self.fire_at.max(self.instant())
+    }
+
     /// How late it went out; `None` while it has not.
     #[must_use]
     pub fn lateness(&self) -> Option<Duration> {

@@ -364,15 +364,16 @@ fn dated_value(statement: &Statement) -> Option<u64> {
         | Statement::Offsets(None)
         | Statement::RemindAt(None)
         | Statement::Recurrence(None)
-        | Statement::Nags(None) => None,
-        Statement::Due(_)
+        | Statement::Nags(None)
+        | Statement::User(None) => None,
+        Statement::User(_)
+        | Statement::Due(_)
         | Statement::Zone(_)
         | Statement::Offsets(_)
         | Statement::RemindAt(_)
         | Statement::Recurrence(_)
         | Statement::Nags(_) => Some(short_digest(statement)),
-        Statement::User(_)
-        | Statement::Title(_)
+        Statement::Title(_)
         | Statement::Tags(_)
         | Statement::Snooze(_)
         | Statement::Acknowledged(_)

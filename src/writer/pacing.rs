@@ -19,7 +19,7 @@ use super::digests::together;
 use super::group::Group;
 use super::queue::{Lane, NOBODY, Queue, Turn};
 use super::{Claimed, STEP_MAX};
-use crate::domain::catch_up::{self, is_missed};
+use crate::domain::catch_up::{self, is_caught_up};
 use crate::domain::{
     Bucket, CatchUp, Rate, Record, Reminder, ReminderId, Rules, Task, TaskId, Timestamp, decide,
 };
@@ -127,7 +127,7 @@ impl Pacing {
         reminder: &Reminder,
         now: Timestamp,
     ) -> bool {
-        let lane = if is_missed(reminder, now) { Lane::Missed } else { Lane::OnTime };
+        let lane = if is_caught_up(reminder, now) { Lane::Missed } else { Lane::OnTime };
         let first = reminder.attempts == 0 && !reminder.maybe_out;
         let counted = self.user_rate.is_some() && first;
         let user = task.user().filter(|_| counted).unwrap_or(NOBODY);

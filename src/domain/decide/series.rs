@@ -71,6 +71,7 @@ pub(super) fn without_stale(
     let is_stale = |record: &Record, planned: &Planned| {
         planned.rule.comes_again()
             && planned.occurrence != first
+            // By its moment: one that was moved there is passed over with all that it was to be told with.
             && is_too_late(planned.fire_at, expire_after, now)
             && !planned.is_born_expired()
             && !is_known(record, planned)

@@ -10,6 +10,7 @@
 //! | HIGH, or a snooze | at its instant |
 //! | below the digest's priority | with the last digest at or before its instant: that one lists what is due until the next |
 //! | for which that digest has passed when it came to be | at its instant: the next one would tell of it too late |
+//! | which would go out ahead while its user is mute | at its instant |
 //! | in quiet hours | at their end; not at all; or just before they begin, if that is still ahead when it comes to be |
 //!
 //! [`Moment`]: crate::domain::Moment
@@ -85,12 +86,16 @@ pub(super) fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &
     let may_be_earlier = !matches!(planned.rule, Rule::Nag(_));
     let after = |wish: WishField| came_to_be(planned, task, user, rules).max(user.since(wish));
     let spread = offset(task.user().unwrap_or_default(), rules.in_force.policy.spread);
+    // Nobody is told ahead at a moment at which they wish to hear nothing.
+    let is_heard = |at: Timestamp| !user.mute().is_some_and(|mute| mute.covers(at));
     let digest = user.digest().filter(|digest| task.priority() < digest.below);
     let listed = digest.map(|digest| {
         let at = last_at_or_before(digest.at, zone, instant);
         Moved { to: at.plus(spread), until: first_after(digest.at, zone, at) }
     });
-    if let Some(listed) = listed.filter(|at| may_be_earlier && at.to > after(WishField::Digest)) {
+    if let Some(listed) =
+        listed.filter(|at| may_be_earlier && at.to > after(WishField::Digest) && is_heard(at.to))
+    {
         return Some(listed);
     }
     let quiet = user.quiet()?;
@@ -98,7 +103,7 @@ pub(super) fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &
     let before = start.minus(EARLIER_BY).minus(spread);
     match quiet.mode() {
         QuietMode::Drop => None,
-        QuietMode::Earlier if may_be_earlier && before > after(WishField::Quiet) => {
+        QuietMode::Earlier if may_be_earlier && before > after(WishField::Quiet) && is_heard(before) => {
             Some(Moved { to: before, until: end })
         }
         QuietMode::Earlier | QuietMode::Defer => Some(Moved { to: end.plus(spread), until: end }),
@@ -114,16 +119,13 @@ fn zone_of(user: &Preferences, rules: &Rules<'_>) -> Zone {
     user.zone().unwrap_or(rules.in_force.policy.default_zone)
 }
 
-/// Since when all but the wish itself has been so that a reminder may be moved to an earlier instant. Whose task it is
-/// and how pressing count from the last time that they were stated: in doubt it stays at its own instant.
+/// Since when all but the wish itself has been so that a reminder may be moved to an earlier instant.
 fn came_to_be(planned: &Planned, task: &Task, user: &Preferences, rules: &Rules<'_>) -> Timestamp {
-    let stated =
-        |field| task.cell(field).map_or(Timestamp::MIN, |cell| Timestamp::from_millis(cell.version.ms));
     let zone = match user.zone() {
         Some(_) => user.since(WishField::Zone),
         None => rules.in_force.since.zone,
     };
-    planned.birth.max(zone).max(stated(Field::Priority)).max(stated(Field::User))
+    planned.birth.max(zone).max(task.since(Field::Priority)).max(task.since(Field::User))
 }
 
 /// How long after the end of quiet hours or the time of the digest, or before quiet hours, a user's turn is: within `spread`, the same

@@ -234,7 +234,7 @@ fn the_first_statements_of_as_many_former_values_as_the_bound_are_remembered() {
 #[test]
 fn only_what_a_birth_depends_on_keeps_its_first_statement() {
     let all = [
-        Statement::User(Some("u".into())),
+        Statement::User(None),
         title("a"),
         Statement::Priority(None),
         Statement::Tags(None),
@@ -242,7 +242,9 @@ fn only_what_a_birth_depends_on_keeps_its_first_statement() {
         Statement::Due(None),
     ];
     assert!(merged(&[created(T0, &all)]).cells.iter().all(|cell| cell.since.is_none()));
-    let dated = [due(T0), Statement::Zone(Some(zone("Asia/Kolkata"))), offsets(&[]), status(Status::Todo)];
+    let user = Statement::User(Some("u".into()));
+    let dated =
+        [user, due(T0), Statement::Zone(Some(zone("Asia/Kolkata"))), offsets(&[]), status(Status::Todo)];
     assert!(merged(&[created(T0, &dated)]).cells.iter().all(|cell| cell.since == Some(T0)));
 }
 

@@ -1,7 +1,10 @@
 //! Quiet hours, digests and silence: where they move a reminder to, and which they let go.
 
+use std::time::Duration;
+
 use super::preferences::wishes;
 use super::*;
+use crate::domain::catch_up::is_missed;
 
 const MONDAY: &str = "2026-11-23T10:00:00Z";
 
@@ -188,6 +191,76 @@ fn what_came_to_be_after_its_digest_goes_alone_at_its_own_instant() {
     let night = [wish, quiet("14:00", "16:00", QuietMode::Defer)];
     assert_eq!(fires_of(&late, &night).0, "2026-11-25T16:00:00Z", "unless it falls into quiet hours");
     assert_eq!(fires(instant, Priority::Low, &night).0, "2026-11-25T08:00:00Z");
+}
+
+#[test]
+fn restating_whose_a_task_is_and_how_pressing_moves_nothing() {
+    let wish = digest("08:00", Priority::High);
+    let mut task = task_due(MONDAY, "2026-11-25T15:00:00Z", Priority::Low);
+    let before = fires_of(&task, std::slice::from_ref(&wish));
+    let again = at("2026-11-25T09:00:00Z");
+    let says = [Statement::User(Some("u".into())), Statement::Priority(Some(Priority::Low))];
+    task.apply(&updated(again, &says), again);
+    assert_eq!(fires_of(&task, &[wish]), before);
+}
+
+#[test]
+fn nobody_is_told_ahead_while_they_wish_to_hear_nothing() {
+    let mute = |until: &str| (at("2026-11-24T00:00:00Z"), Wish::Mute(Some(Mute::Until(at(until)))));
+    let instant = "2026-11-25T15:00:00Z";
+    let daily = digest("08:00", Priority::High);
+    let silent = [daily.clone(), mute("2026-11-25T08:30:00Z")];
+    assert_eq!(fires(instant, Priority::Low, &silent), (instant.into(), false));
+    let silent = [daily, mute("2026-11-25T07:30:00Z")];
+    assert_eq!(fires(instant, Priority::Low, &silent).0, "2026-11-25T08:00:00Z", "it has ended by then");
+    let early = [quiet("14:00", "16:00", QuietMode::Earlier), mute("2026-11-25T14:30:00Z")];
+    assert_eq!(fires(instant, Priority::Low, &early).0, "2026-11-25T16:00:00Z", "quiet hours defer it");
+}
+
+/// A reminder of 15:00 that a digest of 08:00 tells of, planned at 07:00.
+fn told_ahead() -> (Record, Preferences) {
+    let preferences = wishes(&[digest("08:00", Priority::High)]);
+    let task = task_due(MONDAY, "2026-11-25T15:00:00Z", Priority::Low);
+    let mut record = Record { task, ..Record::default() };
+    plan_anew(&mut record, &preferences, "2026-11-25T07:00:00Z");
+    assert!(record.reminders[0].fire_at < at("2026-11-25T08:00:01Z"));
+    (record, preferences)
+}
+
+fn plan_anew(record: &mut Record, preferences: &Preferences, now: &str) {
+    let rules = Rules { in_force: &policy(), user: Some(preferences) };
+    decide::replan(&task("t"), record, &rules, at(now), &|_| false);
+}
+
+#[test]
+fn a_moment_ahead_that_has_passed_is_not_gone_back_to() {
+    let (record, preferences) = told_ahead();
+    let mut waits = record.clone();
+    plan_anew(&mut waits, &preferences, "2026-11-25T08:10:00Z");
+    assert_eq!(waits, record, "what waits for its turn there goes out late");
+    let mut new = Record { task: record.task, ..Record::default() };
+    for now in ["2026-11-25T08:10:00Z", "2026-11-25T14:00:00Z"] {
+        plan_anew(&mut new, &preferences, now);
+        let reminder = &new.reminders[0];
+        assert_eq!((reminder.fire_at, reminder.moved_from), (at("2026-11-25T15:00:00Z"), None), "at {now}");
+    }
+}
+
+#[test]
+fn what_is_told_ahead_is_neither_missed_nor_too_late_before_its_own_time() {
+    let (record, _) = told_ahead();
+    let day = Duration::from_secs(24 * 60 * 60);
+    for (now, missed, fires) in [
+        ("2026-11-25T14:59:00Z", false, true),
+        ("2026-11-25T15:01:00Z", false, true),
+        ("2026-11-25T15:01:00.001Z", true, true),
+        ("2026-11-26T15:00:00Z", true, true),
+        ("2026-11-26T15:00:00.001Z", true, false),
+    ] {
+        let mut reminder = record.reminders[0].clone();
+        assert_eq!(is_missed(&reminder, at(now)), missed, "{now}");
+        assert_eq!(decide::begin_attempt(&mut reminder, day, at(now)), fires, "{now}");
+    }
 }
 
 #[test]

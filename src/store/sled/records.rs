@@ -221,27 +221,28 @@ fn versions(reader: &mut Reader<'_>) -> Result<Vec<Version>, Malformed> {
 }
 
 fn put_cell(out: &mut Vec<u8>, base: i64, cell: &Cell, version: usize, with_extras: bool) {
-    if with_extras
-        && let (Statement::User(Some(user)), None) = (&cell.statement, cell.since)
-        && let EventId::Uuid(bytes) = EventId::of(user)
-    {
-        out.push(USER_UUID);
-        put_count(out, version);
-        return out.extend_from_slice(&bytes);
-    }
     let (value, field) = (&cell.statement, cell.statement.field().code());
     let since = match cell.since {
         None => 0,
         Some(at) if at.millis() == cell.version.ms => CELL_SINCE_VERSION,
         Some(_) => CELL_HAS_SINCE,
     };
+    let uuid = match value {
+        Statement::User(Some(user)) if with_extras => match EventId::of(user) {
+            EventId::Uuid(bytes) => Some(bytes),
+            _ => None,
+        },
+        _ => None,
+    };
     let head = out.len();
-    out.push(field | since);
+    out.push(since | if uuid.is_some() { USER_UUID } else { field });
     put_count(out, version);
     if let (CELL_HAS_SINCE, Some(at)) = (since, cell.since) {
         put_instant(out, cell.version.ms, at);
     }
-    if put_statement(out, base, value).is_none() {
+    if let Some(uuid) = uuid {
+        out.extend_from_slice(&uuid);
+    } else if put_statement(out, base, value).is_none() {
         out[head] |= CELL_IS_NULL;
     }
 }
@@ -288,9 +289,9 @@ fn cell(reader: &mut Reader<'_>, base: i64, versions: &[Version]) -> Result<Cell
         CELL_SINCE_VERSION => Some(Timestamp::from_millis(version.ms)),
         _ => Some(instant(reader, version.ms)?),
     };
-    if head == USER_UUID {
+    if head & CODE == USER_UUID {
         let user = EventId::Uuid(reader.array()?).to_string();
-        return Ok(Cell { statement: Statement::User(Some(user)), version, since: None });
+        return Ok(Cell { statement: Statement::User(Some(user)), version, since });
     }
     let stated = head & CELL_IS_NULL == 0;
     let statement = match Field::from_code(head & CODE)? {

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
+use super::preferences::owned;
 use super::*;
-use crate::domain::Cause;
+use crate::domain::tests::preferences::wished;
+use crate::domain::{Cause, Digest, PreferencesChange, Priority, Wish};
 
 fn lines(events: &[Event]) -> Vec<ImportLine> {
     events.iter().map(|event| ImportLine::Event(Box::new(event.clone()))).collect()
@@ -48,6 +50,31 @@ async fn what_falls_due_between_the_arrival_of_an_import_and_its_last_line_fires
     let imported = worker.writer.import(lines(&[old("a", 0), old("b", 1)]), arrived).await.unwrap();
     assert_eq!(imported.past, 1);
     assert_eq!(worker.claim(10).await.reminders[0].task_id, task("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_ahead_is_not_told_at_a_moment_that_had_passed_when_it_was_imported() {
+    const EIGHT: i64 = 23 * 60;
+    let daily = |id: &str| {
+        let says = [Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()))];
+        [owned(id, "u", EIGHT + 600), of(id, updated(minute(1), &says))]
+    };
+    let digest = Digest { at: "08:00".parse().unwrap(), below: Priority::High };
+    let wish = PreferencesChange { user: "u".into(), ..wished(T0, &[Wish::Digest(Some(digest))]) };
+    let told = || vec![ImportLine::Preferences(Box::new(wish.clone()))];
+    let tasks = || lines(&[daily("series").to_vec(), vec![owned("plain", "u", EIGHT + 600)]].concat());
+    for (first, then) in [(told(), tasks()), (tasks(), told())] {
+        let all = first.into_iter().chain(then).collect();
+        let worker = Worker::start().await;
+        worker.advance_to(EIGHT + 170).await;
+        worker.writer.import(all, worker.clock.now()).await.unwrap();
+        worker.planned_anew().await;
+        worker.tell(of("plain", updated(minute(EIGHT + 171), &[title("b")]))).await;
+        assert!(worker.claims_nothing().await);
+        for id in ["series", "plain"] {
+            assert_eq!(worker.record(id).reminders[0].fire_at, minute(EIGHT + 600), "{id}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
