@@ -276,12 +276,12 @@ fn call_for(
 /// What may have gone out comes `again` as it was: at its instant, and in its digest while the others there still wait
 /// for their next attempt. Had they been repeated without it, whoever knows that event would take it for known too.
 fn as_it_was(was: &Reminder, again: Reminder, now: Timestamp) -> Reminder {
-    let next_attempt = was.next_attempt.filter(|at| *at > now);
+    let with_others = was.next_attempt.filter(|at| was.within.is_some() && *at > now);
     Reminder {
         fire_at: was.fire_at,
         moved_from: was.moved_from,
-        next_attempt,
-        within: was.within.filter(|_| next_attempt.is_some()),
+        next_attempt: with_others,
+        within: was.within.filter(|_| with_others.is_some()),
         ..again
     }
 }

@@ -220,7 +220,7 @@ fn what_another_rule_reminded_of_at_its_instant_does_not_come_when_that_one_has_
         ("it may have gone out", &|r| decide::lose_attempt(r, minute(60))),
         ("its user was muted", &|r| decide::release(r, Cause::Muted, minute(60))),
         ("it was past at its import", &|r| {
-            r.settle_for(State::Expired, minute(60), Cause::PastAtImport, None)
+            r.settle_for(State::Expired, minute(60), Cause::PastAtImport, None);
         }),
     ] {
         for (statements, expected) in later(120) {
