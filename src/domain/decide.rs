@@ -191,12 +191,10 @@ pub fn end_attempt(reminder: &mut Reminder, attempt: &Attempt, backoff: &Backoff
     if came_back(reminder) {
         return reminder.settle(State::Published, now, None);
     }
+    reminder.next_attempt = Some(now.plus(backoff.delay(reminder.attempts, seed)));
     match reminder.leaving {
         Some(gone) => leave(reminder, gone, now, false),
-        None => {
-            reminder.next_attempt = Some(now.plus(backoff.delay(reminder.attempts, seed)));
-            reminder.reason = Some(cut(reason.clone(), REASON_MAX_BYTES));
-        }
+        None => reminder.reason = Some(cut(reason.clone(), REASON_MAX_BYTES)),
     }
 }
 
@@ -239,7 +237,9 @@ fn leave(reminder: &mut Reminder, gone: State, now: Timestamp, in_flight: bool) 
     if in_flight {
         reminder.leaving = Some(gone);
     } else if reminder.maybe_out {
+        let with_others = reminder.next_attempt;
         reminder.settle(State::Published, now, Some(REASON_UNKNOWN.into()));
+        reminder.next_attempt = with_others;
     } else {
         reminder.settle(gone, now, None);
     }
@@ -280,15 +280,29 @@ fn call_for(
                 return;
             }
             // Back again. What is known of earlier attempts stays with it.
-            let again = Reminder::pending(reminder.occurrence, reminder.rule, planned.fire_at);
-            *reminder = Reminder {
+            let again = Reminder {
                 moved_from: planned.moved_from,
                 maybe_out: reminder.maybe_out,
                 attempts: reminder.attempts,
                 planned_by: by,
-                ..again
+                ..Reminder::pending(reminder.occurrence, reminder.rule, planned.fire_at)
             };
+            let is_repeat = reminder.maybe_out && !is_too_late(reminder.fire_at, expire_after, now);
+            *reminder = if is_repeat { as_it_was(reminder, again, now) } else { again };
         }
+    }
+}
+
+/// What may have gone out comes `again` as it was: at its instant, and in its digest while the others there still wait
+/// for their next attempt. Had they been repeated without it, whoever knows that event would take it for known too.
+fn as_it_was(was: &Reminder, again: Reminder, now: Timestamp) -> Reminder {
+    let with_others = was.next_attempt.filter(|at| was.within.is_some() && *at > now);
+    Reminder {
+        fire_at: was.fire_at,
+        moved_from: was.moved_from,
+        next_attempt: with_others,
+        within: was.within.filter(|_| with_others.is_some()),
+        ..again
     }
 }
 

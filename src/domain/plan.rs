@@ -128,7 +128,7 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     if let Some(user) = rules.user {
         quiet::move_all(&mut planned, task, user, rules);
         if let Some(dates) = &dates {
-            moments::Moments { id, record, dates, user, rules }.one_each(&mut planned);
+            moments::Moments { id, record, dates, user, rules, actions: &actions }.one_each(&mut planned);
         }
     }
     if rules.user.is_none_or(|user| user.quiet().is_none()) {

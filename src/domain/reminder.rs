@@ -209,7 +209,8 @@ pub struct Reminder {
     pub leaving: Option<State>,
     /// Failed attempts so far.
     pub attempts: u32,
-    /// When the next attempt is due, after a failed one.
+    /// When the next attempt is due, after a failed one; of one that left after that and may have gone out, when it would
+    /// have been.
     pub next_attempt: Option<Timestamp>,
     /// Why it is where it is, for people; at most [`REASON_MAX_BYTES`].
     pub reason: Option<String>,

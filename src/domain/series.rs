@@ -155,12 +155,16 @@ impl Series {
         best.map_or_else(|| stop.told(self), |(_, moment)| Next::At(moment))
     }
 
-    /// Whether no day of any year is as the rule says, as far as a search from a leap year finds out.
+    /// Whether the parts of the rule never meet, as far as a search from a leap year finds out. Its interval is left out
+    /// of that: whether it meets them depends on the due date.
     #[must_use]
     pub fn never_comes(&self) -> bool {
         const LEAP_YEAR: Timestamp = Timestamp::from_millis(946_684_800_000);
+        // The others have no parts, or were refused already.
+        let Steps::Rule(rule) = &self.steps else { return false };
+        let series = Self { steps: Steps::Rule(rule.without_interval()), ..self.clone() };
         let first = Moment::new(Due::Instant(LEAP_YEAR), Zone::UTC);
-        matches!(self.next_after(first, Zone::UTC, NaiveTime::MIN, LEAP_YEAR), Next::GaveUp(_))
+        matches!(series.next_after(first, Zone::UTC, NaiveTime::MIN, LEAP_YEAR), Next::GaveUp(_))
     }
 
     /// Whether `moment` is an occurrence of the series that began with `first`.

@@ -61,6 +61,10 @@ pub(super) async fn snooze(
     request: Request,
 ) -> Result<Json<TaskShown>, Problem> {
     let said: Snooze = said(request, BODY_MAX_BYTES, api.clock.as_ref()).await?.unwrap_or_default();
+    if said.until.is_some() && said.minutes.is_some() {
+        let detail = "it says both `until` and `minutes`; send one of them";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
     act(&api, Kind::Snoozed, task_id, &said).await
 }
 

@@ -61,6 +61,7 @@ async fn the_api_says_what_is_wrong_with_an_action_and_keeps_nothing_of_it() {
     let worker = with_task().await;
     for (path, body, status, told) in [
         (SNOOZE, json!({}), 400, "send `until` or `minutes`"),
+        (SNOOZE, json!({"until": from_now(60), "minutes": 5}), 400, "both `until` and `minutes`; send one"),
         (SNOOZE, json!({"until": from_now(-1)}), 400, "no later than the snooze itself"),
         (SNOOZE, json!({"until": "2030-01-01T09:00:00"}), 400, "without an offset"),
         (SNOOZE, json!({"minutes": 0}), 400, "a minute at least"),

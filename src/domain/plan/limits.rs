@@ -41,27 +41,32 @@ impl LeftOut {
     }
 }
 
-/// Leaves out what would come a second time: of a series the rule that reminded at the same instant has gone on since.
+/// Leaves out what would come a second time: another rule reminded at the same instant, and has gone on or lost its due
+/// date since. Only what no due date moves can be left behind so.
+///
+/// A race it accepts: while the other's attempt is under way it may still fail, so this one comes, if only for a second
+/// time.
 pub(super) fn leave_what_went_out(
     record: &Record,
     planned: &mut Vec<Planned>,
     left_out: &mut Vec<(Planned, LeftOut)>,
 ) {
-    if record.task.recurrence().is_none() {
-        return;
-    }
-    let went_out = |planned: &Planned| {
-        let mut sent = record
-            .reminders
-            .iter()
-            .filter(|r| r.state == State::Published && r.instant() == planned.instant())
-            .peekable();
-        let is_it = |r: &Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
-        !planned.rule.comes_again() && sent.peek().is_some() && !sent.any(is_it)
+    planned.retain(|planned| {
+        let twice = !planned.rule.comes_again() && another_was_it(record, planned);
+        left_out.extend(twice.then_some((*planned, LeftOut::SameInstant)));
+        !twice
+    });
+}
+
+/// Whether another reminder was the one of an instant: it went out, or may have, or was let go for good.
+fn another_was_it(record: &Record, planned: &Planned) -> bool {
+    let was_it = |r: &&Reminder| {
+        let is_over = r.state == State::Published || r.maybe_out || r.cause.is_some();
+        is_over && r.instant() == planned.instant()
     };
-    let (twice, once): (Vec<_>, Vec<_>) = planned.drain(..).partition(went_out);
-    left_out.extend(twice.into_iter().map(|planned| (planned, LeftOut::SameInstant)));
-    *planned = once;
+    let mut those = record.reminders.iter().filter(was_it).peekable();
+    let is_this = |r: &Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
+    those.peek().is_some() && !those.any(is_this)
 }
 
 /// Keeps what is worth a reminder. Of two at one instant the first stays, if they are of one occurrence or an

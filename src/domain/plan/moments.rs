@@ -10,8 +10,10 @@
 
 use std::time::Duration;
 
+use super::actions::Actions;
 use super::cancelled::is_off_alone;
 use super::dates::Dates;
+use super::nags::{LOOK_AHEAD, is_before_next};
 use super::quiet::{move_one, moved};
 use super::window::whole_second;
 use super::{Planned, Rules};
@@ -19,6 +21,7 @@ use crate::domain::due::Moment;
 use crate::domain::event::TaskId;
 use crate::domain::preferences::Preferences;
 use crate::domain::record::Record;
+use crate::domain::reminder::Rule;
 use crate::domain::time::Timestamp;
 
 /// The finest difference between two instants.
@@ -31,6 +34,7 @@ pub(super) struct Moments<'a> {
     pub(super) dates: &'a Dates,
     pub(super) user: &'a Preferences,
     pub(super) rules: &'a Rules<'a>,
+    pub(super) actions: &'a Actions,
 }
 
 impl Moments<'_> {
@@ -96,17 +100,26 @@ impl Moments<'_> {
         let Some(after) = self.after_due(planned) else { return };
         // What is due within the second of the moment goes out by itself.
         let mut end = sooner(whole_second(planned.fire_at), after);
+        let mut without = 0;
         while let Some(last) = self.dates.until(end.minus(MOMENT)) {
             let one = self.of(planned, last, after);
-            if one.instant() <= planned.instant() {
+            if one.instant() <= planned.instant() || without == LOOK_AHEAD {
                 return;
             }
-            if !is_off_alone(self.id, &self.record.task, &one, one.birth) {
+            let is_called_for = self.is_called_for(&one);
+            if is_called_for && !is_off_alone(self.id, &self.record.task, &one, one.birth) {
                 *planned = Planned { fire_at: planned.fire_at, moved_from: Some(one.instant()), ..one };
                 return;
             }
+            without += usize::from(!is_called_for);
             end = self.dates.instant(last);
         }
+    }
+
+    /// Whether its rule makes one of its occurrence: there may be no time for a nag, or none be wished any more.
+    fn is_called_for(&self, one: &Planned) -> bool {
+        let is_nag = matches!(one.rule, Rule::Nag(_));
+        !is_nag || is_before_next(one, self.dates) && self.actions.holds(one, self.dates).is_none()
     }
 
     /// The same rule's one of another occurrence, where the rule names it.

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 
 /// Occurrences that are looked at for one which leaves time for a nag before the next: every week has such a one if
 /// any has.
-const LOOK_AHEAD: usize = 8;
+pub(super) const LOOK_AHEAD: usize = 8;
 
 /// What the task calls for after due: of each number the stated due date's, and the next that is not behind. Occurrences
 /// due up to `done_with` are done, and those that were acknowledged need no look ahead.
@@ -42,10 +42,9 @@ pub(super) fn after_due(
         let wait = Duration::from_secs(u64::from(nags.every_minutes) * u64::from(number) * 60);
         let of = |occurrence: Moment| {
             let due = dates.instant(occurrence);
-            let next = dates.after(due).map(|next| dates.instant(next));
             let birth = if occurrence == dates.first { dates.first_since.max(common) } else { birth };
             let nag = Planned::at(Some(occurrence), rule, due.plus(wait), birth);
-            (due > done_with && next.is_none_or(|next| nag.fire_at < next)).then_some(nag)
+            (due > done_with && is_before_next(&nag, dates)).then_some(nag)
         };
         let floor = birth
             .max(record.low_water(rule))
@@ -64,6 +63,12 @@ pub(super) fn after_due(
         }
     }
     planned
+}
+
+/// Whether a nag comes before the occurrence after its own is due.
+pub(super) fn is_before_next(nag: &Planned, dates: &Dates) -> bool {
+    let next = nag.occurrence.and_then(|occurrence| dates.after(dates.instant(occurrence)));
+    next.is_none_or(|next| nag.instant() < dates.instant(next))
 }
 
 /// The task's own reminders after due, else the configured default, and since when they have been so.

@@ -96,6 +96,17 @@ impl Rule {
         self
     }
 
+    /// A rule that comes wherever the parts of this one meet, whatever its interval is; of the seconds one stands for all,
+    /// since a block would have too many.
+    pub(super) fn without_interval(&self) -> Self {
+        let mut rule = Self { interval: 1, ..self.clone() };
+        if rule.freq == Freq::Secondly {
+            rule.freq = Freq::Minutely;
+            rule.seconds.truncate(1);
+        }
+        rule
+    }
+
     /// Names the day of the due date where the rule names none.
     pub(super) fn take_day(&mut self, began: Day) {
         let named = [&self.weeks, &self.year_days, &self.month_days].iter().any(|list| !list.is_empty());

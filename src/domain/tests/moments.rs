@@ -182,6 +182,38 @@ fn what_was_called_off_alone_is_not_told_of_and_the_one_next_to_it_is() {
 }
 
 #[test]
+fn of_nags_that_wait_for_one_moment_the_last_that_there_is_comes() {
+    let night = "2026-11-24T21:00:00Z";
+    let of_six = Target::Occurrence(Moment::new(wall("2026-11-25T06:00:00"), Zone::UTC));
+    let until = Until::At(at("2026-11-25T08:00:00Z"));
+    let snoozed = Statement::Snooze(Some(Snooze { until, of: of_six }));
+    let seen = Statement::Acknowledged(Some(of_six));
+    let daily = r#""FREQ=DAILY;BYHOUR=5,6;BYMINUTE=25,45""#;
+    for (says, due_at, rule, did, expected) in [
+        ("of every hour", night, HOURLY, None, &[("25 07:00", "25 06:30")][..]),
+        (
+            "of the last two there is time for one",
+            "2026-11-25T05:25:00Z",
+            daily,
+            None,
+            &[("25 07:00", "25 06:15")],
+        ),
+        ("the last was snoozed", night, HOURLY, Some((Kind::Snoozed, snoozed)), &[("25 07:00", "25 05:30")]),
+        ("the last was seen", night, HOURLY, Some((Kind::Acknowledged, seen)), &[]),
+    ] {
+        let mut series = Series::of(due_at, rule, &[], quiet(QuietMode::Defer));
+        let nags = Statement::Nags(Some(Nags { every_minutes: 30, max: 1 }));
+        series.apply(&updated(at("2026-11-23T11:00:00Z"), &[nags]));
+        series.fires_until("2026-11-25T06:59:00Z");
+        if let Some((kind, statement)) = did {
+            let at_six = at("2026-11-25T06:05:00Z");
+            series.apply(&Event { statements: vec![statement], ..event(kind, at_six) });
+        }
+        assert_eq!(series.fires_until("2026-11-25T07:00:59Z"), owned(expected), "{says}");
+    }
+}
+
+#[test]
 fn one_that_was_planned_and_is_passed_over_is_superseded() {
     let mut series = Series::of("2026-11-24T21:00:00Z", HOURLY, &[0], quiet(QuietMode::Defer));
     assert_eq!(series.fires_until("2026-11-24T21:00:00Z").len(), 1);

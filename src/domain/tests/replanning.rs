@@ -194,3 +194,48 @@ fn planning_again_changes_nothing() {
     replanned(&mut record, &policy(), minute(2));
     assert_eq!(record, once);
 }
+
+#[test]
+fn what_another_rule_reminded_of_at_its_instant_does_not_come_when_that_one_has_left() {
+    let explicit = Statement::RemindAt(Some(vec![Due::Instant(minute(60))]));
+    let task_at_60 = || {
+        let says = [due(minute(60)), offsets(&[0]), explicit.clone()];
+        let mut record = Record { task: merged(&[created(T0, &says)]), ..Record::default() };
+        replanned(&mut record, &policy(), T0);
+        assert_eq!(pending(&record), [("offset:0".to_owned(), 60)]);
+        record
+    };
+    let later = |at: i64| {
+        [
+            (vec![due(minute(at + 180))], vec![("offset:0".to_owned(), at + 180)]),
+            (vec![offsets(&[])], vec![]),
+            (vec![Statement::Due(None)], vec![]),
+        ]
+    };
+    for (says, end) in [
+        (
+            "it went out",
+            &(|r: &mut Reminder| r.settle(State::Published, minute(60), None)) as &dyn Fn(&mut Reminder),
+        ),
+        ("it may have gone out", &|r| decide::lose_attempt(r, minute(60))),
+        ("its user was muted", &|r| decide::release(r, Cause::Muted, minute(60))),
+        ("it was past at its import", &|r| {
+            r.settle_for(State::Expired, minute(60), Cause::PastAtImport, None);
+        }),
+    ] {
+        for (statements, expected) in later(120) {
+            let mut record = task_at_60();
+            end(&mut record.reminders[0]);
+            for at in [120, 121] {
+                tell(&mut record, &updated(minute(at), &statements), false);
+                assert_eq!(pending(&record), expected, "{says}, {statements:?}");
+            }
+        }
+    }
+    for (statements, mut expected) in later(30) {
+        let mut record = task_at_60();
+        tell(&mut record, &updated(minute(30), &statements), false);
+        expected.insert(0, ("at:2026-11-24T10:00:00.000Z".to_owned(), 60));
+        assert_eq!(pending(&record), expected, "nobody has reminded yet, {statements:?}");
+    }
+}

@@ -51,6 +51,27 @@ fn only_the_next_occurrence_is_planned_and_the_one_after_it_when_it_is_settled()
 }
 
 #[test]
+fn a_rule_whose_interval_begins_with_the_due_date_goes_on_from_there() {
+    for (began, rule, expected) in [
+        ("24T09:00", "FREQ=HOURLY;INTERVAL=2;BYHOUR=9,11,13,15,17", "2026-11-24T11:00:00Z"),
+        ("24T09:00", "FREQ=MONTHLY;INTERVAL=3;BYMONTH=2,5,8,11", "2027-02-24T09:00:00Z"),
+        ("24T09:00", "FREQ=MONTHLY;INTERVAL=12;BYMONTH=11", "2027-11-24T09:00:00Z"),
+        ("24T09:15", "FREQ=MINUTELY;INTERVAL=30;BYMINUTE=15,45", "2026-11-24T09:45:00Z"),
+        ("25T09:00", "FREQ=DAILY;INTERVAL=14;BYDAY=WE", "2026-12-09T09:00:00Z"),
+    ] {
+        let (told, began) = (minute(-60), at(&format!("2026-11-{began}:00Z")));
+        let says = [due(began), offsets(&[0]), recurs(&format!("\"{rule}\""))];
+        let mut record = Record { task: merged(&[created(told, &says)]), ..Record::default() };
+        replanned(&mut record, &policy(), told);
+        assert_eq!(fire_until(&mut record, began).len(), 1, "{rule}");
+        let next: Vec<_> = record.reminders.iter().filter(|r| r.state == State::Pending).collect();
+        assert_eq!(next.iter().map(|r| r.fire_at).collect::<Vec<_>>(), [at(expected)], "{rule}");
+        let rules = Rules { in_force: &policy(), user: None };
+        assert_eq!(series_end(&record.task, &rules, began), None, "{rule}");
+    }
+}
+
+#[test]
 fn every_rule_goes_on_by_itself_even_where_its_offset_is_longer_than_the_period() {
     let event = created(minute(0), &[due(minute(60)), offsets(&[0, 15, 3 * 24 * 60]), recurs(DAILY)]);
     let mut record = Record { task: merged(&[event]), ..Record::default() };

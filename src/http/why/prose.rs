@@ -258,9 +258,13 @@ impl Prose<'_> {
     }
 
     fn failed(&self, reminder: &Reminder) -> String {
-        let last = reminder.reason.as_deref().filter(|_| reminder.state == State::Pending);
+        let goes_on = reminder.state == State::Pending;
+        let last = reminder.reason.as_deref().filter(|_| goes_on);
         let last = last.map(|reason| format!(", the last one: {reason}")).unwrap_or_default();
-        let next = reminder.next_attempt.map(|at| format!("; the next is at {}", self.local(at)));
+        let next = reminder
+            .next_attempt
+            .filter(|_| goes_on)
+            .map(|at| format!("; the next is at {}", self.local(at)));
         let doubt = if reminder.maybe_out { "; it may have gone out" } else { "" };
         let attempts = if reminder.attempts == 1 { "attempt" } else { "attempts" };
         format!("{} {attempts} failed{last}{doubt}{}", reminder.attempts, next.unwrap_or_default())

@@ -71,6 +71,30 @@ fn tags_are_kept_in_order_up_to_their_bounds() {
 }
 
 #[test]
+fn a_recurrence_is_refused_where_its_parts_never_meet_and_not_for_where_its_interval_begins() {
+    for rule in [
+        "FREQ=HOURLY;INTERVAL=2;BYHOUR=9,11,13,15,17",
+        "FREQ=MONTHLY;INTERVAL=3;BYMONTH=2,5,8,11",
+        "FREQ=MONTHLY;INTERVAL=12;BYMONTH=11",
+        "FREQ=MINUTELY;INTERVAL=30;BYMINUTE=15,45",
+        "FREQ=DAILY;INTERVAL=14;BYDAY=WE",
+        "FREQ=SECONDLY;INTERVAL=3600;BYMINUTE=30;BYSECOND=10,20",
+        "FREQ=YEARLY;INTERVAL=4;BYMONTH=2;BYMONTHDAY=29",
+    ] {
+        assert_eq!(recurrence(&json!(rule)), Ok(Some(format!("\"{rule}\""))));
+    }
+    for rule in [
+        "FREQ=MONTHLY;INTERVAL=12;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=HOURLY;INTERVAL=2;BYHOUR=9;BYSETPOS=2",
+        "FREQ=SECONDLY;INTERVAL=60;BYSECOND=10,20;BYSETPOS=2",
+        "FREQ=MINUTELY;INTERVAL=30;BYYEARDAY=366;BYMONTH=1",
+    ] {
+        let refused = recurrence(&json!(rule)).expect_err(rule);
+        assert!(refused.contains("never comes"), "{refused}");
+    }
+}
+
+#[test]
 fn a_recurrence_is_compact_json_with_sorted_keys() {
     let expected = Ok(Some(r#"{"days_of_week":["MO"],"frequency":"weekly","interval":2}"#.to_owned()));
     let text = r#" { "interval": 2, "frequency": "weekly", "days_of_week": [ "MO" ] }"#;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::preferences::{owned, quiet};
 use super::*;
-use crate::domain::{Digest, Mute, Priority, Wish};
+use crate::domain::{Digest, Mute, Priority, Status, Wish};
 use crate::tick::{event_of, event_of_digest};
 
 const DAY: i64 = 24 * 60;
@@ -177,4 +177,72 @@ async fn what_is_handed_over_after_its_digest_was_tried_goes_alone_to_its_new_us
         assert_eq!(alone, [(a, "v".to_owned())]);
         assert_eq!(together, [(first.digests[0].id, "u".to_owned(), vec!["b".to_owned()])]);
     }
+}
+
+/// When a task ends and is taken up again.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Away {
+    WhileItWaits,
+    WhileUnderWay,
+    /// It ends while the attempt is under way, and is taken up again when that has had no answer.
+    AcrossTheAnswer,
+}
+
+async fn end(worker: &Worker, id: &str) {
+    worker.tell(of(id, event(Kind::Completed, worker.clock.now()))).await;
+}
+
+async fn take_up_again(worker: &Worker, id: &str) {
+    worker.advance(Duration::from_millis(1)).await;
+    worker.tell(of(id, updated(worker.clock.now(), &[Statement::Status(Some(Status::Todo))]))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_before_its_next_attempt_is_repeated_as_it_was() {
+    let alone = &[("a", NIGHT)][..];
+    let day = &[("a", 2 * DAY), ("b", 2 * DAY + 5), ("c", 2 * DAY + 9)][..];
+    for (says, wish, tasks) in [
+        ("alone", None, alone),
+        ("alone, at the end of quiet hours", Some(quiet()), alone),
+        ("in a digest", Some(listed("08:00")), day),
+    ] {
+        for away in [Away::WhileItWaits, Away::WhileUnderWay, Away::AcrossTheAnswer] {
+            let (worker, first) = tried(wish.clone(), tasks).await;
+            if away != Away::WhileItWaits {
+                end(&worker, "a").await;
+            }
+            if away == Away::WhileUnderWay {
+                take_up_again(&worker, "a").await;
+            }
+            worker.settle(&first, ambiguous()).await;
+            if away == Away::WhileItWaits {
+                end(&worker, "a").await;
+            }
+            if away != Away::WhileUnderWay {
+                take_up_again(&worker, "a").await;
+            }
+            for _ in 0..2 {
+                worker.advance_to_wake().await;
+                let again = worker.claim(10).await;
+                assert_eq!(events(&again), events(&first), "{says}, {away:?}");
+                worker.settle(&again, ambiguous()).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_when_its_digest_was_repeated_without_it_goes_out_alone() {
+    let (worker, first) =
+        tried(Some(listed("08:00")), &[("a", 2 * DAY), ("b", 2 * DAY), ("c", 2 * DAY)]).await;
+    worker.settle(&first, ambiguous()).await;
+    end(&worker, "a").await;
+    worker.advance_to_wake().await;
+    let without = worker.claim(10).await;
+    assert_eq!((without.digests[0].id, without.digests[0].members.len()), (first.digests[0].id, 2));
+    worker.settle(&without, Attempt::Confirmed).await;
+    take_up_again(&worker, "a").await;
+    let alone = worker.claim(10).await;
+    let a = worker.record("a").reminders.remove(0).id(&task("a"));
+    assert_eq!(events(&alone).into_keys().collect::<Vec<_>>(), [a], "its digest is known as what was in it");
 }
