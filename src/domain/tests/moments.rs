@@ -222,6 +222,25 @@ fn a_moment_that_was_missed_tells_of_the_last_occurrence_missed_and_passes_over_
 }
 
 #[test]
+fn of_a_series_whose_last_occurrences_wait_the_last_one_missed_before_them_is_told_of() {
+    for (now, expected) in [
+        ("2026-11-24T21:30:00Z", ("24 21:00", "24 21:00")),
+        ("2026-11-24T22:30:00Z", ("24 21:00", "24 21:00")),
+        ("2026-11-25T06:59:00Z", ("24 21:00", "24 21:00")),
+        ("2026-11-25T07:00:30Z", ("25 07:00", "25 06:00")),
+        ("2026-11-25T08:30:00Z", ("25 08:00", "25 08:00")),
+    ] {
+        let mut series = Series::of("2026-11-24T16:00:00Z", HOURLY, &[0], quiet(QuietMode::Defer));
+        series.plan(at(now));
+        assert_eq!(series.next(), owned(&[("24 16:00", "24 16:00")]), "{now}");
+        let rules = Rules { in_force: &policy(), user: Some(&series.user) };
+        assert!(decide::to_last_missed(&task("t"), &mut series.record, &rules, at(now), &|_| false), "{now}");
+        series.plan(at(now));
+        assert_eq!(series.next(), owned(&[expected]), "{now}");
+    }
+}
+
+#[test]
 fn moments_that_nobody_looked_at_for_days_are_passed_over_whole() {
     let mut series = Series::of("2026-11-24T09:00:00Z", HOURLY, &[0], digest());
     series.plan(at("2026-12-04T13:30:00Z"));
