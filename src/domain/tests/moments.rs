@@ -150,6 +150,18 @@ fn at_one_moment_the_occurrence_next_to_it_is_told_of() {
 }
 
 #[test]
+fn what_falls_into_quiet_hours_behind_one_of_the_last_minute_before_them_waits_for_their_end() {
+    let mut series = Series::of("2026-11-24T20:59:00Z", HOURLY, &[0], quiet(QuietMode::Earlier));
+    let expected = [
+        ("24 20:59", "24 20:59"),
+        ("24 21:59", "24 21:59"),
+        ("25 07:00", "25 06:59"),
+        ("25 07:59", "25 07:59"),
+    ];
+    assert_eq!(series.fires_until("2026-11-25T08:30:00Z"), owned(&expected));
+}
+
+#[test]
 fn each_rule_of_the_series_is_told_of_once() {
     let mut series = Series::of("2026-11-24T10:00:00Z", HOURLY, &[0, 30], digest());
     let fired = series.fires_until("2026-11-25T09:00:00Z");
