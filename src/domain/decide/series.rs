@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{begin_attempt, is_released, is_too_late};
 use crate::domain::catch_up::{MISSED_AFTER, is_missed};
+use crate::domain::due::Moment;
 use crate::domain::event::TaskId;
 use crate::domain::plan::dates::Dates;
 use crate::domain::plan::{Planned, Rules, occurrence, plan};
@@ -18,6 +19,8 @@ use crate::domain::time::Timestamp;
 /// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one;
 /// and room for some that are passed over one by one.
 pub(super) const ROUNDS_MAX: usize = 64;
+/// The finest difference between two instants.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Ends what has come too late and leaves behind what is settled and past.
 pub(super) fn advance(
@@ -110,9 +113,9 @@ pub(super) fn pass_over(record: &mut Record, planned: &[Planned], now: Timestamp
     changed
 }
 
-/// Takes each rule that has missed its reminder on to the last occurrence it has missed, if the plan then calls for that;
-/// true if it changed anything. What is planned of an earlier one is superseded by it, and those in between were never
-/// planned.
+/// Takes each rule that has missed its reminder on to the last occurrence that it has missed and whose reminder goes out
+/// by now; true if it changed anything. What is planned of an earlier one is superseded by it, and those in between were
+/// never planned.
 pub fn to_last_missed(
     task: &TaskId,
     record: &mut Record,
@@ -123,35 +126,70 @@ pub fn to_last_missed(
     let Some(dates) = Dates::of(&record.task, rules).filter(|dates| dates.later_since().is_some()) else {
         return false;
     };
-    let last_missed =
-        now.millis().saturating_sub(i64::try_from(MISSED_AFTER.as_millis()).unwrap_or(i64::MAX));
     let mut changed = false;
     for at in 0..record.reminders.len() {
         let reminder = &record.reminders[at];
-        let Some(occurrence) = reminder.occurrence.filter(|_| reminder.rule.comes_again()) else { continue };
-        if !is_missed(reminder, now) || in_flight(&reminder.id(task)) {
+        if !reminder.rule.comes_again() || !is_missed(reminder, now) || in_flight(&reminder.id(task)) {
             continue;
         }
-        // How long after due the rule reminds; negative before.
-        let after = reminder.instant().millis().saturating_sub(dates.instant(occurrence).millis());
-        let Some(last) = dates.until(Timestamp::from_millis(last_missed.saturating_sub(after))) else {
-            continue;
-        };
-        let instant = dates.instant(last).millis().saturating_add(after);
-        if last == occurrence || instant <= reminder.instant().millis() {
-            continue;
-        }
-        let (rule, former) = (reminder.rule, record.low_water.clone());
-        record.raise_low_water(rule, Timestamp::from_millis(instant - 1));
-        // It may have been called off, or have no such reminder.
-        if !plan(task, record, rules).iter().any(|p| p.rule == rule && p.occurrence == Some(last)) {
-            record.low_water = former;
-            continue;
-        }
-        let instead = ReminderId::of(task, Some(last), rule);
-        let reason = format!("missed; {instead} of the occurrence {last} comes instead");
+        let rule = reminder.rule;
+        let Some(last) = last_missed(task, record, at, &dates, rules, now) else { continue };
+        let Some(occurrence) = last.occurrence else { continue };
+        record.raise_low_water(rule, last.instant().minus(MOMENT));
+        let instead = ReminderId::of(task, last.occurrence, rule);
+        let reason = format!("missed; {instead} of the occurrence {occurrence} comes instead");
         record.reminders[at].settle(State::Superseded, now, Some(reason));
         changed = true;
     }
     changed
+}
+
+/// The last that the rule of a missed reminder has missed behind it, of those that the plan lets go out by now.
+///
+/// The last one due may wait for the end of quiet hours, as all others that fall into them do, or be called off: then
+/// what is in doubt is halved, since those that wait lie behind those that do not.
+fn last_missed(
+    task: &TaskId,
+    record: &mut Record,
+    missed: usize,
+    dates: &Dates,
+    rules: &Rules<'_>,
+    now: Timestamp,
+) -> Option<Planned> {
+    let reminder = &record.reminders[missed];
+    let (rule, mut below) = (reminder.rule, reminder.instant());
+    // How long after due the rule reminds; negative before.
+    let after = below.millis().saturating_sub(dates.instant(reminder.occurrence?).millis());
+    let sooner = |at: Timestamp| Timestamp::from_millis(at.millis().saturating_sub(after));
+    let instant = |of: Moment| Timestamp::from_millis(dates.instant(of).millis().saturating_add(after));
+    let mut goes_out = |instant: Timestamp| {
+        let former = record.low_water.clone();
+        record.raise_low_water(rule, instant.minus(MOMENT));
+        let planned = plan(task, record, rules);
+        record.low_water = former;
+        planned.into_iter().find(|p| p.rule == rule && !p.is_born_expired() && p.fire_at <= now)
+    };
+    let last = instant(dates.until(sooner(now.minus(MISSED_AFTER)))?);
+    if last <= below {
+        return None;
+    }
+    let mut found = goes_out(last);
+    if found.is_some() {
+        return found;
+    }
+    let mut above = last.minus(MOMENT);
+    while above > below {
+        let middle = below.plus(above.since(below) / 2);
+        match dates.after(sooner(middle)).map(instant).filter(|next| *next <= above) {
+            None => above = middle,
+            Some(next) => match goes_out(next) {
+                None => above = next.minus(MOMENT),
+                Some(planned) => {
+                    below = next.max(planned.instant());
+                    found = Some(planned);
+                }
+            },
+        }
+    }
+    found
 }

@@ -7,6 +7,11 @@
 //! follow it to a moment that is past: that it has been told is known by the low-water mark of its rule. Accepted: a
 //! wish that comes late, by its stamp from before the moment, finds the occurrence at the mark told at its own instant
 //! and takes that for the moment's.
+//!
+//! Only the next one is planned: where its moment lies before the instant of one that goes out by itself, in the last
+//! minute before quiet hours, that moment has passed when it comes to be, and it waits for their end. Accepted: what
+//! waits for the end of quiet hours with a digest within them is followed at once by what that digest would have listed:
+//! once, in the night in which it comes to be, and passing over either would lose it.
 
 use std::time::Duration;
 
@@ -26,6 +31,14 @@ use crate::domain::time::Timestamp;
 
 /// The finest difference between two instants.
 const MOMENT: Duration = Duration::from_millis(1);
+
+/// When one of a series was told of.
+enum Told {
+    /// At a moment that wishes moved it to.
+    At(Timestamp),
+    /// At the instant that its rule names.
+    ByItself(Timestamp),
+}
 
 /// The moments at which a user wishes the reminders of a task.
 pub(super) struct Moments<'a> {
@@ -47,11 +60,14 @@ impl Moments<'_> {
             if !planned.rule.comes_again() {
                 return true;
             }
-            if planned.fire_at < planned.instant() && self.is_told(planned) {
-                match self.behind(planned) {
+            let is_ahead = planned.fire_at < planned.instant();
+            match is_ahead.then(|| self.last_told(planned)).flatten() {
+                Some(Told::At(moment)) if moment == planned.fire_at => match self.behind(planned) {
                     Some(next) => *planned = next,
                     None => return false,
-                }
+                },
+                Some(Told::ByItself(at)) if at >= planned.fire_at => self.come_to_be(planned, at),
+                _ => {}
             }
             if planned.fire_at > planned.instant() {
                 self.go_on_to_the_last(planned);
@@ -60,22 +76,29 @@ impl Moments<'_> {
         });
     }
 
-    /// Whether the moment of one that goes out ahead of what its rule names has had its reminder already.
-    fn is_told(&self, planned: &Planned) -> bool {
+    /// When the one at the mark of its rule was told of.
+    fn last_told(&self, planned: &Planned) -> Option<Told> {
         let mark = self.record.low_water(planned.rule);
         if mark == Timestamp::MIN {
-            return false;
+            return None;
         }
         let at_mark = Planned { fire_at: mark, moved_from: None, ..*planned };
-        let at_its_moment = moved(&at_mark, &self.record.task, self.user, self.rules)
-            .is_some_and(|moved| moved.to == planned.fire_at);
+        let told = match moved(&at_mark, &self.record.task, self.user, self.rules) {
+            Some(moved) => Told::At(moved.to),
+            None => Told::ByItself(mark),
+        };
         // A mark that was raised to no occurrence tells of none.
-        at_its_moment
-            && self.after_due(planned).is_some_and(|after| {
-                let due = sooner(mark, after);
-                let next = self.dates.after(due.minus(MOMENT));
-                next.is_some_and(|next| self.dates.instant(next) == due)
-            })
+        let due = sooner(mark, self.after_due(planned)?);
+        let next = self.dates.after(due.minus(MOMENT))?;
+        (self.dates.instant(next) == due).then_some(told)
+    }
+
+    /// Moves what goes out ahead of what its rule names as if it came to be at `at`.
+    fn come_to_be(&self, planned: &mut Planned, at: Timestamp) {
+        let birth = planned.birth;
+        *planned = Planned { fire_at: planned.instant(), moved_from: None, birth: birth.max(at), ..*planned };
+        move_one(planned, &self.record.task, self.user, self.rules);
+        planned.birth = birth;
     }
 
     /// The first one of the same rule that goes out at a later moment.

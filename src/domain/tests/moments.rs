@@ -150,6 +150,18 @@ fn at_one_moment_the_occurrence_next_to_it_is_told_of() {
 }
 
 #[test]
+fn what_falls_into_quiet_hours_behind_one_of_the_last_minute_before_them_waits_for_their_end() {
+    let mut series = Series::of("2026-11-24T20:59:00Z", HOURLY, &[0], quiet(QuietMode::Earlier));
+    let expected = [
+        ("24 20:59", "24 20:59"),
+        ("24 21:59", "24 21:59"),
+        ("25 07:00", "25 06:59"),
+        ("25 07:59", "25 07:59"),
+    ];
+    assert_eq!(series.fires_until("2026-11-25T08:30:00Z"), owned(&expected));
+}
+
+#[test]
 fn each_rule_of_the_series_is_told_of_once() {
     let mut series = Series::of("2026-11-24T10:00:00Z", HOURLY, &[0, 30], digest());
     let fired = series.fires_until("2026-11-25T09:00:00Z");
@@ -251,6 +263,25 @@ fn a_moment_that_was_missed_tells_of_the_last_occurrence_missed_and_passes_over_
     );
     series.plan(now);
     assert_eq!(series.next(), owned(&[("25 08:00", "25 08:00")]));
+}
+
+#[test]
+fn of_a_series_whose_last_occurrences_wait_the_last_one_missed_before_them_is_told_of() {
+    for (now, expected) in [
+        ("2026-11-24T21:30:00Z", ("24 21:00", "24 21:00")),
+        ("2026-11-24T22:30:00Z", ("24 21:00", "24 21:00")),
+        ("2026-11-25T06:59:00Z", ("24 21:00", "24 21:00")),
+        ("2026-11-25T07:00:30Z", ("25 07:00", "25 06:00")),
+        ("2026-11-25T08:30:00Z", ("25 08:00", "25 08:00")),
+    ] {
+        let mut series = Series::of("2026-11-24T16:00:00Z", HOURLY, &[0], quiet(QuietMode::Defer));
+        series.plan(at(now));
+        assert_eq!(series.next(), owned(&[("24 16:00", "24 16:00")]), "{now}");
+        let rules = Rules { in_force: &policy(), user: Some(&series.user) };
+        assert!(decide::to_last_missed(&task("t"), &mut series.record, &rules, at(now), &|_| false), "{now}");
+        series.plan(at(now));
+        assert_eq!(series.next(), owned(&[expected]), "{now}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::catch_up::{catch_up, is_missed};
 use super::*;
 use crate::domain::tests::preferences::wishes;
 
@@ -18,6 +19,8 @@ enum Step {
     Fire(i64),
     /// So many minutes pass, and nobody looks.
     Miss(i64),
+    /// So many minutes pass, nobody looks, and of what was missed the latest goes out.
+    Down(i64),
     /// The title changes, which must change nothing.
     Retitle,
     /// It is completed and reopened.
@@ -30,18 +33,27 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..3 * DAY).prop_map(Step::Fire),
         1 => (1..3 * DAY).prop_map(Step::Miss),
+        2 => (0..DAY).prop_map(Step::Down),
         1 => Just(Step::Retitle),
         1 => Just(Step::Reopen),
         1 => Just(Step::Wish),
     ]
 }
 
-fn any_wishes() -> impl Strategy<Value = Option<Wish>> {
+/// Quiet hours, a digest that does not lie within them, both or none.
+fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
     let time = |hour: i64| TimeOfDay::from_minutes(u16::try_from(hour * 60).unwrap()).unwrap();
     let mode = prop_oneof![Just(QuietMode::Defer), Just(QuietMode::Earlier), Just(QuietMode::Drop)];
     let quiet = mode.prop_map(move |mode| Wish::Quiet(Quiet::new(time(22), time(7), mode).ok()));
-    let digest = Just(Wish::Digest(Some(Digest { at: time(7), below: Priority::High })));
-    prop_oneof![Just(None), quiet.prop_map(Some), digest.prop_map(Some)]
+    let digest = prop_oneof![Just(7), Just(18)]
+        .prop_map(move |at| Wish::Digest(Some(Digest { at: time(at), below: Priority::High })));
+    (proptest::option::of(quiet), proptest::option::of(digest))
+        .prop_map(|(quiet, digest)| quiet.into_iter().chain(digest).collect())
+}
+
+/// When the task is told of; often so that it comes again at the last minute of hours.
+fn any_minute() -> impl Strategy<Value = i64> {
+    prop_oneof![3 => -10 * DAY..0, 1 => (-10 * 24..0_i64).prop_map(|hour| hour * HOUR - 1)]
 }
 
 fn any_rule() -> impl Strategy<Value = &'static str> {
@@ -59,6 +71,27 @@ fn series(rule: &str, told: i64) -> Record {
     Record { task: merged(&[created(minute(told), &statements)]), ..Record::default() }
 }
 
+/// What was missed by `now` is caught up with, and what is due goes out; the rules of what is late. What a digest lists
+/// that is still ahead is not.
+fn come_back(record: &mut Record, rules: &Rules<'_>, now: Timestamp) -> Vec<Rule> {
+    let (id, expire_after) = (task("t"), rules.in_force.policy.expire_after);
+    let mut late = Vec::new();
+    decide::replan(&id, record, rules, now, &|_| false);
+    for _ in 0..400 {
+        if decide::to_last_missed(&id, record, rules, now, &|_| false) {
+            decide::replan(&id, record, rules, now, &|_| false);
+        }
+        catch_up(&id, record, CatchUp::Coalesce, expire_after, now, &|_| false);
+        let is_due = |r: &&mut Reminder| r.state == State::Pending && r.fire_at <= now;
+        let Some(due) = record.reminders.iter_mut().filter(is_due).min_by_key(|r| r.fire_at) else { break };
+        late.extend((is_missed(due, now) && due.instant() <= now).then_some(due.rule));
+        due.settle(State::Published, now, None);
+        decide::replan(&id, record, rules, now, &|_| false);
+        record.trim(now);
+    }
+    late
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -67,12 +100,12 @@ proptest! {
         rule in any_rule(),
         wish in any_wishes(),
         window in prop_oneof![Just(None), Just(Some(Duration::from_secs(300)))],
-        told in -10 * DAY..0,
+        told in any_minute(),
         steps in proptest::collection::vec(any_step(), 1..30),
     ) {
         let mut in_force = policy();
         in_force.policy.windows = window.map(|window| (0, window)).into_iter().collect();
-        let user = wishes(&wish.map(|wish| (minute(-30 * DAY), wish)).into_iter().collect::<Vec<_>>());
+        let user = wishes(&wish.into_iter().map(|wish| (minute(-30 * DAY), wish)).collect::<Vec<_>>());
         let rules = |wishes: bool| Rules { in_force: &in_force, user: wishes.then_some(&user) };
         let mut has_wishes = true;
         let mut record = series(rule, told);
@@ -87,15 +120,21 @@ proptest! {
             match step {
                 Step::Fire(minutes) => {
                     let from = minute(now);
+                    let mut clock = from;
                     now += minutes;
                     // A worker that looks all the time: what is due goes out before the next is.
                     for _ in 0..400 {
                         let due = record.reminders.iter_mut().filter(|r| r.state == State::Pending);
                         let Some(due) = due.filter(|r| r.fire_at <= minute(now)).min_by_key(|r| r.fire_at) else { break };
-                        let at = due.fire_at.max(from);
+                        let at = due.fire_at.max(clock);
+                        clock = at;
+                        // What was overdue before has its own moment; behind it one must not follow another.
+                        // One that is due by itself in the second of another's moment goes out by itself.
+                        let is_behind = at > from && at.since(due.fire_at) >= Duration::from_secs(1);
+                        let moment = if is_behind { at } else { due.fire_at };
                         if decide::begin_attempt(due, in_force.policy.expire_after, at) {
                             prop_assert!(sent.insert((due.occurrence, due.rule)), "twice: {} {:?}", due.rule, due.occurrence);
-                            prop_assert!(moments.insert((due.rule, due.fire_at)), "two at one moment: {} {:?}", due.rule, due.occurrence);
+                            prop_assert!(moments.insert((due.rule, moment)), "two at one moment: {} {:?}", due.rule, due.occurrence);
                             due.settle(State::Published, at, None);
                         }
                         decide::replan(&task("t"), &mut record, &rules(has_wishes), at, &|_| false);
@@ -106,6 +145,12 @@ proptest! {
                 Step::Miss(minutes) => {
                     now += minutes;
                     plan_at(&mut record, now, has_wishes);
+                }
+                Step::Down(minutes) => {
+                    now += minutes;
+                    let late = come_back(&mut record, &rules(has_wishes), minute(now));
+                    let each = late.iter().collect::<HashSet<_>>().len();
+                    prop_assert_eq!(late.len(), each, "more than one late after {:?} at {}", step, now);
                 }
                 Step::Retitle => {
                     record.task.apply(&updated(minute(now), &[title(&now.to_string())]), minute(now));
