@@ -116,8 +116,9 @@ pub async fn start(
         .unwrap_or_else(|panic| Err(StoreError::Corrupt(panic.to_string())))
         .map_err(AppError::Unusable)?;
     // Whatever can fail comes before the first task: a start that fails leaves nothing at work on the store.
-    let ops = Listener::bind(config.ops.address(), "ops.port (REMINDER_WORKER__OPS__PORT)").await?;
-    let app = Listener::bind(config.app.address(), "app.port (APP_PORT)").await?;
+    let ops =
+        Listener::bind(config.ops.address(), "ops.port (--ops-port, REMINDER_WORKER__OPS__PORT)").await?;
+    let app = Listener::bind(config.app.address(), "app.port (--app-port, APP_PORT)").await?;
     let (app_address, ops_address) = (app.address(), ops.address());
 
     let sidecar = Arc::new(Sidecar::new(&config.dapr)?);

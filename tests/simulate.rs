@@ -484,3 +484,14 @@ fn what_cannot_be_simulated_is_told_with_the_exit_code_of_its_kind() {
     }
     assert!(!Path::new(&none).exists() && !Path::new(&format!("{empty}.lock")).exists());
 }
+
+#[test]
+fn a_file_of_which_no_line_can_be_read_is_an_error_that_says_what_a_line_is() {
+    let files = Files::new();
+    let events = files.with("events", "{\"event_type\":\n\"task_created\"\n}\n");
+    let output = command(&day(&events, &[])).output().unwrap();
+    let told = err(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("no line of the file could be read") && told.contains("`jq -c .`"), "{told}");
+    assert!(told.starts_with("not read: line 1: ") && !told.contains("at line"), "{told}");
+}

@@ -9,6 +9,7 @@
 
 mod demo;
 mod lines;
+mod outcomes;
 mod show;
 
 use std::path::{Path, PathBuf};
@@ -99,7 +100,8 @@ async fn play(
     let (worker, stand_in) = set(args, settings, config, context, shutdown).await?;
     let app_id = args.worker_id(context.variable("USER"));
     let clock = Arc::clone(&context.clock);
-    let mut screen = Screen::new(context.colours.out, clock, &app_id, &config.topics.reminders);
+    let is_alone = args.apps.is_empty() && args.stand_in.kafka().is_none();
+    let mut screen = Screen::new(context.colours.out, clock, &app_id, &config.topics, is_alone);
     let played = if args.demo {
         let clock = context.clock.as_ref();
         demo::play(&worker, &stand_in.sidecar, config, clock, &mut screen, shutdown).await

@@ -70,7 +70,8 @@ pub(super) fn told<T: serde::de::DeserializeOwned>(config: &Config, answer: &Ans
 /// The store, opened by this process since no worker answers.
 pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
     let silence = format!("no worker answers at http://{}", config.ops.address());
-    let advice = "start one with `reminder-worker serve`, or say where it is with --ops-port";
+    let advice =
+        "start one with `reminder-worker serve` or `reminder-worker dev`, or say where it is with --ops-port";
     let path = &config.store.path;
     // Opening would create one.
     if !path.exists() {

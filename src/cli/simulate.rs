@@ -74,6 +74,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut screen = Screen::new(context, span, args.json);
     let (store, events) = input(args, &config.config)?;
     screen.tell_unread(&events);
+    if events.is_unreadable() {
+        return Err(Failure::failed(
+            "no line of the file could be read; an event stands on one line, with its `timestamp`: `jq -c .` puts each on \
+             one",
+        ));
+    }
     let open = |store: SledStore, config: &Config| {
         let world = World::open(Arc::new(store), config, Arc::clone(&events), span);
         world.map_err(|error| unusable(&error))

@@ -57,6 +57,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
 fn shown(id: &str, report: &Report) -> String {
     let Report { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable } =
         *report;
+    if [tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable]
+        .iter()
+        .all(|n| *n == 0)
+    {
+        return format!("nothing is kept of a user {}: nobody of that id was found\n", harmless(id));
+    }
     let mut text = format!(
         "erased user {}\n  tasks                {tasks}\n  reminders cancelled  {reminders_cancelled}\n  preferences          {preferences}\n  \
          quarantined events   {quarantined}\n  unpublished events   {outbox}\n",
@@ -71,4 +77,19 @@ fn shown(id: &str, report: &Report) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_nobody_is_not_told_as_erased() {
+        assert_eq!(
+            shown("carl", &Report::default()),
+            "nothing is kept of a user carl: nobody of that id was found\n"
+        );
+        let one = Report { preferences: 1, ..Report::default() };
+        assert!(shown("ann", &one).starts_with("erased user ann\n"));
+    }
 }

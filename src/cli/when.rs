@@ -34,6 +34,16 @@ pub(super) fn instant(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         })
 }
 
+/// `text` as whole minutes.
+pub(super) fn minutes(text: &str) -> Result<u32, String> {
+    let text = text.trim();
+    text.parse().map_err(|_| {
+        let meant = humantime::parse_duration(text).ok().map(|span| span.as_secs()).filter(|s| s % 60 == 0);
+        let example = meant.map_or(15, |seconds| seconds / 60);
+        format!("`{text}` is no whole number of minutes; write a number such as {example}")
+    })
+}
+
 /// Whether what `text` says depends on the time it is.
 pub(super) fn is_relative(text: &str) -> bool {
     relative(text.trim(), Timestamp::MIN).is_some()
@@ -83,6 +93,14 @@ mod tests {
         }
         assert!(instant("2026-11-25", NOW).is_err(), "a date alone is no instant");
         assert_eq!(instant("2025-11-24T17:00:01+01:00", NOW).unwrap().since(NOW).as_secs(), 1);
+    }
+
+    #[test]
+    fn minutes_are_a_number_and_a_span_is_told_as_one() {
+        assert_eq!(minutes(" 15 "), Ok(15));
+        for (typed, told) in [("1h", "such as 60"), ("90s", "such as 15"), ("abc", "such as 15")] {
+            assert!(minutes(typed).unwrap_err().ends_with(told), "{typed}");
+        }
     }
 
     #[test]

@@ -152,8 +152,12 @@ async fn task(State(api): State<Api>, PathText(task_id): PathText) -> Result<Jso
     api.task(TaskId::new(task_id).ok_or_else(unknown_task)?).await
 }
 
+/// What is said of a task that has no record. An event is accepted a moment before it is back through the broker.
+const UNKNOWN_TASK: &str = "no event of this task is kept; if it was published a moment ago ask again, and what could not \
+                            be read is in /api/v1/quarantine";
+
 pub(super) fn unknown_task() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no event of this task is kept")
+    Problem::new(StatusCode::NOT_FOUND, UNKNOWN_TASK)
 }
 
 async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Problem> {

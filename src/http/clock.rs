@@ -65,6 +65,9 @@ async fn advance(State(clock): State<ScaledClock>, request: Request) -> Result<J
 /// By how much a body asks to advance; there is no way back, so a span has no sign.
 fn span(body: &[u8]) -> Result<Duration, Problem> {
     let asked: Asked = serde_json::from_slice(body).map_err(wrong)?;
+    if asked.advance.trim_start().starts_with('-') {
+        return Err(wrong(format!("`{}`: the clock never goes back", asked.advance)));
+    }
     humantime::parse_duration(&asked.advance).map_err(|error| wrong(format!("`{}`: {error}", asked.advance)))
 }
 

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::{Api, ReminderShown};
+use super::api::{Api, ReminderShown, unknown_task};
 use super::problem::Problem;
 use super::query::PathText;
 use super::said::said;
@@ -45,7 +45,9 @@ pub(super) async fn cancel(
     let target = match cancel {
         Cancel { reminder_id: None, occurrence: None } => Target::Present,
         Cancel { reminder_id: Some(id), occurrence: None } => {
-            let id = uuid::Uuid::parse_str(&id).map_err(|why| wrong(format!("reminder_id: {why}")))?;
+            let id = uuid::Uuid::parse_str(&id).map_err(|_| {
+                wrong("`reminder_id` must be a UUID; GET /api/v1/tasks/{task_id} lists those of the task")
+            })?;
             Target::Reminder(ReminderId::from(id))
         }
         Cancel { reminder_id: None, occurrence: Some(text) } => {
@@ -76,10 +78,9 @@ fn wrong(detail: impl Into<String>) -> Problem {
 }
 
 async fn order(api: &Api, task_id: String, order: Order) -> Result<Json<Value>, Problem> {
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "no event of this task is kept");
-    let task_id = TaskId::new(task_id).ok_or_else(unknown)?;
+    let task_id = TaskId::new(task_id).ok_or_else(unknown_task)?;
     match api.writer.order(task_id.clone(), order, random_id().to_string()).await? {
-        Ordered::Unknown => Err(unknown()),
+        Ordered::Unknown => Err(unknown_task()),
         Ordered::NoSuchReminder => {
             let detail = "the task has no such reminder; GET /api/v1/tasks/{task_id} lists those it has";
             Err(Problem::new(StatusCode::NOT_FOUND, detail))

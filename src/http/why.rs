@@ -2,27 +2,25 @@
 //!
 //! Made from one record between two commits. A store that no worker holds is asked by the same function.
 
+mod called_off;
 mod prose;
 #[cfg(test)]
 mod tests;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 
 use self::prose::Prose;
-use super::api::Api;
+use super::api::{Api, unknown_task};
 use super::problem::Problem;
 use super::query::PathText;
-use crate::domain::why::{What, nothing, timeline};
+use crate::domain::history::Note;
+use crate::domain::why::{Entry, What, nothing, timeline};
 use crate::domain::{
     Moment, Planned, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end,
 };
 use crate::store::Paused;
-
-/// What is said of a task that has no record.
-const UNKNOWN: &str = "no event of this task is kept; what could not be read is in /api/v1/quarantine";
 
 /// Why a task's reminders fire or do not.
 #[derive(Serialize)]
@@ -63,8 +61,7 @@ pub(super) async fn show(
     State(api): State<Api>,
     PathText(task_id): PathText,
 ) -> Result<Json<WhyShown>, Problem> {
-    let unknown = Problem::new(StatusCode::NOT_FOUND, UNKNOWN);
-    let Some(task_id) = TaskId::new(task_id) else { return Err(unknown) };
+    let Some(task_id) = TaskId::new(task_id) else { return Err(unknown_task()) };
     let now = api.clock.now();
     let shown = api
         .read(move |view| {
@@ -74,7 +71,7 @@ pub(super) async fn show(
             Ok(Some(why(&task_id, &record, &rules, view.meta.paused.as_ref(), now)))
         })
         .await?;
-    shown.map(Json).ok_or(unknown)
+    shown.map(Json).ok_or_else(unknown_task)
 }
 
 /// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force and the pause that is.
@@ -126,7 +123,7 @@ pub fn why(
         state: None,
         sentence: format!("the task does not come again: {reason}"),
     }));
-    let entries = timeline(record).into_iter().map(|entry| EntryShown {
+    let entries = in_order(record, timeline(record)).into_iter().map(|entry| EntryShown {
         at: entry.at.to_rfc3339(),
         local: prose.local(entry.at),
         what: entry.what.name(),
@@ -147,4 +144,31 @@ pub fn why(
         answers,
         timeline: entries.collect(),
     }
+}
+
+/// `entries` with those of one instant in the order of what caused them: events that share a commit share its instant,
+/// and what the second ended the first had planned.
+fn in_order<'a>(record: &Record, mut entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
+    entries.sort_by_key(|entry| (entry.at, cause(record, &entry.what)));
+    entries
+}
+
+/// The place among the notes of the one that caused this; after all of them what no note did.
+fn cause(record: &Record, what: &What<'_>) -> usize {
+    let notes = &record.history.notes;
+    let place = |wanted: &Note| notes.iter().position(|note| std::ptr::eq(note, wanted));
+    let place = match what {
+        What::Forgotten(_) | What::Unnoted(..) => return 0,
+        What::Event(noted, _) => {
+            notes.iter().position(|note| matches!(note, Note::Event(n) if std::ptr::eq(n, *noted)))
+        }
+        What::Replanned(note) | What::Planned(_, Some(note), None) | What::Left(_, Some(note)) => place(note),
+        What::Planned(_, None, None) | What::Left(_, None) => None,
+        What::Planned(_, _, Some(_))
+        | What::Failed(_)
+        | What::Published(_)
+        | What::Received(_)
+        | What::Expired(_) => return usize::MAX,
+    };
+    place.unwrap_or(notes.len())
 }

@@ -52,7 +52,7 @@ pub(super) fn acknowledgement(told: &Told<'_>, refused: &mut Refused) -> Stateme
 type ReadUntil = fn(&Said<'_>, Option<Timestamp>) -> Result<Until, String>;
 
 fn until(said: &Said<'_>, now: Option<Timestamp>) -> Result<Until, String> {
-    let at = match stamp::due(said.value)? {
+    let at = match stamp::due_instant(said.value)? {
         Some(Due::Instant(at)) => at,
         Some(Due::Wall(_) | Due::Date(_)) => {
             return Err("a time without an offset; write RFC 3339 such as 2026-11-24T09:00:00Z".to_owned());

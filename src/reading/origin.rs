@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::domain::{CORRELATION_MAX_BYTES, Refusal, Stamps, Timestamp};
+use crate::domain::{CORRELATION_MAX_BYTES, PRODUCER, Refusal, Stamps, Timestamp};
 
 use super::Transport;
 use super::names::{Layer, Name};
@@ -66,10 +66,13 @@ pub(super) fn message_id(told: &Told<'_>, envelopes: &[Object]) -> Option<String
     super::task::id_text(id).ok().filter(|id| (1..=MESSAGE_ID_MAX_BYTES).contains(&id.len()))
 }
 
-/// Who made the event. A task's own `source` is where the task came from, not the event.
+/// Who made the event. A task's own `source` is where the task came from, not the event; and an envelope of the
+/// worker's own is around whatever apps had it publish, so it names nobody.
 pub(super) fn producer(told: &Told<'_>) -> Option<String> {
-    let mut layers = std::iter::once(&told.body).chain(&told.metadata).chain(&told.envelopes);
-    let name = layers.find_map(|layer| layer.text(Name::Producer))?;
+    let mut own = std::iter::once(&told.body).chain(&told.metadata);
+    let own = own.find_map(|layer| layer.text(Name::Producer));
+    let around = || told.envelopes.iter().find_map(|layer| layer.text(Name::Producer));
+    let name = own.or_else(|| around().filter(|name| *name != PRODUCER))?;
     (name.len() <= PRODUCER_MAX_BYTES).then(|| name.to_owned())
 }
 

@@ -96,7 +96,7 @@ pub enum Reason {
         key: String,
     },
     /// A snooze that does not say, or not in a way that counts, when the reminder comes again.
-    #[error("the snooze says nowhere when the reminder comes again: {why}")]
+    #[error("the snooze cannot be taken: {why}")]
     SnoozeUnreadable {
         /// What is wrong with it.
         why: String,

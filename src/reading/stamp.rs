@@ -13,6 +13,12 @@ use crate::domain::{Due, Stamp, Timestamp};
 use super::reason::excerpt;
 use super::wrapping::type_name;
 
+/// What a stamp may be.
+const STAMP_FORM: &str = "RFC 3339 such as 2026-11-24T09:00:00Z";
+/// What a due date may be.
+const DUE_FORMS: &str = "RFC 3339 such as 2026-11-24T09:00:00Z, a time without an offset such as 2026-11-24T09:00, or a \
+                         date such as 2026-11-24";
+
 /// A date, or a date and a time, as written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Written {
@@ -35,6 +41,15 @@ struct WrittenTime {
 /// The due date or reminder time that `value` states; `None` for null and for text that is empty, which forms
 /// send for "no date".
 pub(super) fn due(value: &Value) -> Result<Option<Due>, String> {
+    due_in(value, DUE_FORMS)
+}
+
+/// The instant that `value` states, with its offset; one that is another form of due date is told by that.
+pub(super) fn due_instant(value: &Value) -> Result<Option<Due>, String> {
+    due_in(value, STAMP_FORM)
+}
+
+fn due_in(value: &Value, forms: &str) -> Result<Option<Due>, String> {
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text.trim(),
@@ -44,10 +59,10 @@ pub(super) fn due(value: &Value) -> Result<Option<Due>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let written = written(text).ok_or_else(|| unreadable(text))?;
+    let written = written(text).ok_or_else(|| unreadable(text, forms))?;
     let Some(time) = written.time else { return Ok(Some(Due::date(written.date))) };
     let at = time.at.checked_add_signed(TimeDelta::milliseconds(i64::from(time.finer)));
-    let at = at.ok_or_else(|| unreadable(text))?;
+    let at = at.ok_or_else(|| unreadable(text, forms))?;
     Ok(Some(match time.offset {
         Some(offset) => Due::Instant(instant(at, offset)),
         None => Due::wall(at),
@@ -64,7 +79,7 @@ pub(super) fn stamp(value: &Value) -> Result<Option<Stamp>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    let time = written(text).and_then(|w| w.time).ok_or_else(|| unreadable(text))?;
+    let time = written(text).and_then(|w| w.time).ok_or_else(|| unreadable(text, STAMP_FORM))?;
     Ok(Some(Stamp { at: instant(time.at, time.offset.unwrap_or(0)), whole_second: !time.fraction }))
 }
 
@@ -73,8 +88,8 @@ pub(super) fn is_zone_aware(text: &str) -> bool {
     written(text).and_then(|w| w.time).is_some_and(|time| time.offset.is_some())
 }
 
-fn unreadable(text: &str) -> String {
-    format!("`{}` is no date; write RFC 3339 such as 2026-11-24T09:00:00Z", excerpt(text))
+fn unreadable(text: &str, forms: &str) -> String {
+    format!("`{}` is no date; write {forms}", excerpt(text))
 }
 
 fn instant(local: NaiveDateTime, offset_s: i32) -> Timestamp {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use super::reply::Verdict;
@@ -22,8 +23,8 @@ pub enum Observation {
         topic: Arc<str>,
         /// Its record key, if it has one.
         key: Option<Arc<str>>,
-        /// Its size as it lies there, envelope included.
-        bytes: usize,
+        /// The message as it lies there, envelope included.
+        value: Bytes,
         /// When the broker took it.
         at: Timestamp,
     },

@@ -208,7 +208,7 @@ impl Runtime {
             self.observers.tell(|| Observation::Published {
                 topic: Arc::clone(&record.topic),
                 key: record.key.as_deref().map(|key| String::from_utf8_lossy(key).into()),
-                bytes: record.message.value.len(),
+                value: record.message.value.clone(),
                 at: self.clock.now(),
             });
             Ok(record)

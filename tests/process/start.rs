@@ -100,8 +100,10 @@ async fn a_port_in_use_ends_the_start_with_1_and_names_port_and_setting_and_blam
     let sidecar = Sidecar::up();
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
-    let settings =
-        [("app.port", "app.port (APP_PORT)"), ("ops.port", "ops.port (REMINDER_WORKER__OPS__PORT)")];
+    let settings = [
+        ("app.port", "app.port (--app-port, APP_PORT)"),
+        ("ops.port", "ops.port (--ops-port, REMINDER_WORKER__OPS__PORT)"),
+    ];
     // Several times: what had begun already, and was ended with the process, used to complain now and then.
     for (setting, named) in settings.into_iter().cycle().take(12) {
         let output = Setup::beside(&sidecar).set(format!("{setting}={port}")).ends();

@@ -188,6 +188,39 @@ async fn a_terminal_that_nobody_reads_holds_up_neither_the_work_nor_the_end() {
 }
 
 #[tokio::test]
+async fn dev_shows_why_an_event_changed_nothing_or_not_all() {
+    let shown = tempfile::NamedTempFile::new().unwrap();
+    let dev = Dev::showing(shown.reopen().unwrap().into(), &[]).await;
+    let at = dev.now().await;
+    let event = |kind: &str, stamp: Timestamp, extra: Value| {
+        let mut payload = json!({"task_id": "t-why", "title": "Water"});
+        payload.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        json!({"event_type": kind, "timestamp": stamp.to_rfc3339(), "payload": payload})
+    };
+    for (topic, event, told) in [
+        ("task-events", event("task_created", at, json!({"due_date": "05.12.2026"})), "refused"),
+        ("task-events", event("task_creatd", at, json!({})), "ignored"),
+        ("task-events", event("task_created", at, json!({"priority": "hgh"})), "left out"),
+        ("task-events", event("task_deleted", at.plus(HOUR), json!({})), "event "),
+        ("task-events", event("task_updated", at, json!({"changes": {"title": {"new": "x"}}})), "stale"),
+        ("task-evnts", event("task_created", at, json!({})), "unheard"),
+    ] {
+        let url = format!("http://127.0.0.1:{}/v1.0/publish/kafka-pubsub/{topic}", dev.dapr);
+        let request = dev.worker.client.post(url).header("content-type", "application/json");
+        assert_eq!(answered(request.body(event.to_string())).await.0, StatusCode::NO_CONTENT);
+        let line = async || {
+            let text = std::fs::read_to_string(shown.path()).unwrap();
+            text.lines().any(|line| line.contains(&format!(" {told}"))).then_some(())
+        };
+        until(told, line).await;
+    }
+    let text = std::fs::read_to_string(shown.path()).unwrap();
+    for told in ["`05.12.2026` is no date; write", "/api/v1/quarantine/0", "`task_creatd`", "`hgh`"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn serve_has_no_clock_to_advance() {
     let worker = Setup::beside(&Sidecar::up()).start().await;
     assert_eq!(worker.ops("/dev/clock").await.0, StatusCode::NOT_FOUND);

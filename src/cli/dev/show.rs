@@ -8,10 +8,11 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
+use super::outcomes::{Outcomes, passed_over};
 use crate::app::Running;
 use crate::cli::terminal::{Paint, harmless};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Topics};
 use crate::domain::Timestamp;
 use crate::intake::LiveReminder;
 use crate::shutdown::Shutdown;
@@ -30,13 +31,17 @@ pub(super) struct Screen {
     started: Timestamp,
     /// The worker's.
     app_id: String,
-    reminders_topic: String,
+    topics: Topics,
+    /// Nobody else is delivered to.
+    is_alone: bool,
     /// When the broker took the last reminder of each task, and digest of each user, that is not back yet.
     at_broker: HashMap<Arc<str>, Timestamp>,
     seen: Vec<Seen>,
     counted: Counted,
     /// Whether events are printed as the broker takes them; the demonstration tells its own.
     tells_events: bool,
+    /// The worker has answered for events since it was asked what became of them.
+    answered: bool,
 }
 
 /// A reminder or a digest as it came back through the broker.
@@ -63,18 +68,30 @@ pub(super) struct Counted {
 pub(super) struct Happenings {
     live: broadcast::Receiver<Arc<LiveReminder>>,
     observed: broadcast::Receiver<Observation>,
+    outcomes: Outcomes,
     stop: CancellationToken,
 }
 
 impl Happenings {
     /// Everything from now on, until `shutdown`.
     pub(super) fn new(worker: &Running, sidecar: &Sidecar, shutdown: &Shutdown) -> Self {
-        Self { live: worker.live.subscribe(), observed: sidecar.observe(), stop: shutdown.soft().clone() }
+        Self {
+            live: worker.live.subscribe(),
+            observed: sidecar.observe(),
+            outcomes: Outcomes::new(worker),
+            stop: shutdown.soft().clone(),
+        }
     }
 }
 
 impl Screen {
-    pub(super) fn new(paint: Paint, clock: Arc<dyn Clock>, app_id: &str, reminders_topic: &str) -> Self {
+    pub(super) fn new(
+        paint: Paint,
+        clock: Arc<dyn Clock>,
+        app_id: &str,
+        topics: &Topics,
+        is_alone: bool,
+    ) -> Self {
         let started = clock.now();
         Self {
             paint,
@@ -82,11 +99,13 @@ impl Screen {
             clock,
             started,
             app_id: app_id.to_owned(),
-            reminders_topic: reminders_topic.to_owned(),
+            topics: topics.clone(),
+            is_alone,
             at_broker: HashMap::new(),
             seen: Vec::new(),
             counted: Counted::default(),
             tells_events: false,
+            answered: false,
         }
     }
 
@@ -171,6 +190,8 @@ impl Screen {
 
     /// Prints what happens until a signal.
     pub(super) async fn follow(&mut self, happenings: &mut Happenings) {
+        // What lies in the quarantine from before is no news.
+        happenings.outcomes.look().await;
         while !happenings.stop.is_cancelled() {
             let later = self.clock.now().plus(Duration::from_secs(3_600));
             self.follow_until(later, happenings).await;
@@ -201,6 +222,13 @@ impl Screen {
                 },
                 () = clock.sleep(left) => {}
             }
+            // Once for all answers that are here already.
+            if self.answered && happenings.observed.is_empty() {
+                self.answered = false;
+                for (word, text) in happenings.outcomes.look().await {
+                    self.happened(word, &text);
+                }
+            }
         }
     }
 
@@ -229,24 +257,28 @@ impl Screen {
 
     fn observe(&mut self, observation: &Observation) {
         match observation {
-            Observation::Published { topic, key, at, .. } if **topic == *self.reminders_topic => {
+            Observation::Published { topic, key, at, .. } if **topic == *self.topics.reminders => {
                 if self.at_broker.len() < REMEMBERED_MAX
                     && let Some(key) = key
                 {
                     self.at_broker.insert(Arc::clone(key), *at);
                 }
             }
-            Observation::Published { topic, key, bytes, .. } => {
+            Observation::Published { topic, key, value, .. } => {
                 self.counted.published += 1;
                 if self.tells_events {
                     let key = key.as_deref().map(|key| format!(" with key {key}")).unwrap_or_default();
-                    self.happened("event", &format!("{bytes} bytes on {topic}{key}"));
+                    self.happened("event", &format!("{} bytes on {topic}{key}", value.len()));
+                    if let Some((word, text)) = passed_over(&self.topics, self.is_alone, topic, value) {
+                        self.happened(word, &text);
+                    }
                 }
             }
             Observation::Delivered { app, topic, reply, .. } => {
                 let acknowledged = reply.word() == "SUCCESS";
-                let event_of_ours = **app == *self.app_id && **topic != *self.reminders_topic;
+                let event_of_ours = **app == *self.app_id && **topic != *self.topics.reminders;
                 self.counted.acknowledged += usize::from(event_of_ours && acknowledged);
+                self.answered |= event_of_ours && self.tells_events;
                 if !acknowledged {
                     self.happened(
                         "reply",

@@ -33,7 +33,7 @@ pub(super) struct Snoozed {
     #[arg(long, value_name = "WHEN", group = "end")]
     until: Option<String>,
     /// In how many minutes it comes again
-    #[arg(long, value_name = "MINUTES", group = "end")]
+    #[arg(long, value_name = "MINUTES", group = "end", value_parser = when::minutes)]
     minutes: Option<u32>,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Created {
     #[arg(long)]
     priority: Option<String>,
     /// Remind so many minutes before it is due; may be repeated
-    #[arg(long, value_name = "MINUTES")]
+    #[arg(long, value_name = "MINUTES", value_parser = when::minutes)]
     offset: Vec<u32>,
     /// Remind at this time; may be repeated
     #[arg(long, value_name = "WHEN")]
@@ -46,6 +46,7 @@ pub(super) struct Created {
 
 /// Fields that changed.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("change").required(true).multiple(true)))]
 pub(super) struct Updated {
     /// Id of the task
     #[arg(long, value_name = "ID")]
@@ -54,8 +55,14 @@ pub(super) struct Updated {
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// A field's new value, such as due_date="in 10m", priority=HIGH or due_date=null; may be repeated
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = assignment, required = true)]
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = assignment, group = "change")]
     set: Vec<(String, String)>,
+    /// Its new title, the same as --set title=…
+    #[arg(long, group = "change")]
+    title: Option<String>,
+    /// When it is due now, the same as --set due_date=…; `null` clears it
+    #[arg(long, value_name = "WHEN", group = "change")]
+    due: Option<String>,
 }
 
 /// A task that was completed or deleted.
@@ -138,14 +145,18 @@ impl Created {
 impl Updated {
     /// Whether a time of it may depend on what time it is: a title that reads like one does no harm.
     pub(super) fn is_relative(&self) -> bool {
-        self.set.iter().any(|(_, text)| text.split(',').any(when::is_relative))
+        let set = self.set.iter().map(|(_, text)| text);
+        set.chain(&self.due).any(|text| text.split(',').any(when::is_relative))
     }
 
     /// The event.
     pub(super) fn event(self, now: Timestamp) -> Result<Value, String> {
         let mut changes = Map::new();
-        for (field, text) in &self.set {
-            changes.insert(field.clone(), json!({ "new": value_of(field, text, now)? }));
+        let set = self.set.iter().map(|(field, text)| (field.as_str(), text));
+        let title = self.title.iter().map(|text| ("title", text));
+        let due = self.due.iter().map(|text| ("due_date", text));
+        for (field, text) in set.chain(title).chain(due) {
+            changes.insert(field.to_owned(), json!({ "new": value_of(field, text, now)? }));
         }
         let changed_fields: Vec<_> = changes.keys().cloned().collect();
         let mut payload =
@@ -198,11 +209,7 @@ fn value_of(field: &str, text: &str, now: Timestamp) -> Result<Value, String> {
         Form::Text => Ok(json!(text)),
         Form::Due => when::due(text, now).map(Value::String),
         Form::Dues => parts().map(|t| when::due(t, now).map(Value::String)).collect::<Result<_, _>>(),
-        Form::Minutes => parts()
-            .map(|n| {
-                n.parse::<u32>().map(Value::from).map_err(|_| format!("`{n}` is no whole number of minutes"))
-            })
-            .collect::<Result<_, _>>(),
+        Form::Minutes => parts().map(|n| when::minutes(n).map(Value::from)).collect::<Result<_, _>>(),
         Form::Tags => Ok(parts().collect()),
         Form::Rule if text.trim_start().starts_with('{') => {
             serde_json::from_str(text).map_err(|error| format!("recurrence is no JSON: {error}"))
@@ -255,7 +262,8 @@ mod tests {
     fn an_update_names_each_changed_field_once() {
         let set = [("title", "a"), ("title", "b"), ("due_date", "null")];
         let set = set.map(|(field, value)| (field.to_owned(), value.to_owned())).to_vec();
-        let event = Updated { task: "t".to_owned(), user: None, set }.event(NOW).unwrap();
+        let event = Updated { task: "t".to_owned(), user: None, set, title: None, due: None };
+        let event = event.event(NOW).unwrap();
         assert_eq!(event["payload"]["changed_fields"], json!(["due_date", "title"]));
         assert_eq!(event["payload"]["changes"], json!({"title": {"new": "b"}, "due_date": {"new": null}}));
     }
@@ -275,7 +283,13 @@ mod tests {
             recurrence: Some("FREQ=DAILY".to_owned()),
         };
         let set = FIELDS.map(|(field, _)| (field.to_owned(), "null".to_owned())).to_vec();
-        let updated = Updated { task: "t".to_owned(), user: Some("u".to_owned()), set };
+        let updated = Updated {
+            task: "t".to_owned(),
+            user: Some("u".to_owned()),
+            set,
+            title: Some("Tea".to_owned()),
+            due: Some("in 10m".to_owned()),
+        };
         let ended = || Ended { task: "t".to_owned(), user: Some("u".to_owned()) };
         for (event, schema) in [
             (created.event(NOW).unwrap(), include_str!("../schemas/task_created.json")),

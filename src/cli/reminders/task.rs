@@ -99,7 +99,8 @@ async fn order(
     let request = request.header("content-type", "application/json").body(body.to_string());
     let told = ask(&config, request).await?.ok_or_else(|| {
         Failure::failed(format!(
-            "no worker answers at http://{}; start one with `reminder-worker serve`, or say where it is with --ops-port",
+            "no worker answers at http://{}; start one with `reminder-worker serve` or `reminder-worker dev`, \
+             or say where it is with --ops-port",
             config.ops.address()
         ))
     })?;

@@ -125,6 +125,11 @@ impl Events {
         Ok(events)
     }
 
+    /// Whether there were lines and none of them could be read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.places.is_empty() && self.ignored.count == 0 && self.unread.count > 0
+    }
+
     /// When the event at `position` is played.
     pub(super) fn at(&self, position: usize) -> Option<Timestamp> {
         self.places.get(position).map(|place| place.at)
@@ -163,7 +168,10 @@ fn look(line: &[u8]) -> Line {
             Said::Now => played_at(Stamps::default(), change.refused),
         },
         Reading::Ignored(reason) => Line::Ignored(reason),
-        Reading::Refused(reason) => Line::Unread(reason.to_string()),
+        // The parser counts lines too, within the one that is told.
+        Reading::Refused(reason) => {
+            Line::Unread(reason.to_string().replacen(" at line 1 column ", " at column ", 1))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use chrono_tz::{IANA_TZDB_VERSION, Tz};
 
+use super::called_off::called_off;
 use crate::domain::digest::is_moved_by_wishes;
 use crate::domain::history::{Note, Noted};
 use crate::domain::task::Outcome;
@@ -180,7 +181,7 @@ impl Prose<'_> {
             _ => {}
         }
         let (sets, others): (Vec<_>, Vec<_>) =
-            wrote.iter().map(|wrote| self.wrote(wrote)).partition(|(is_set, _)| *is_set);
+            wrote.iter().map(|wrote| self.wrote(version, wrote)).partition(|(is_set, _)| *is_set);
         let text =
             |parts: Vec<(bool, String)>| parts.into_iter().map(|part| part.1).collect::<Vec<_>>().join(", ");
         let sets = if sets.is_empty() { String::new() } else { format!("set {}", text(sets)) };
@@ -193,11 +194,11 @@ impl Prose<'_> {
     }
 
     /// What was written of a field, and whether that is a value it was set to.
-    fn wrote(&self, wrote: &Wrote<'_>) -> (bool, String) {
+    fn wrote(&self, version: Version, wrote: &Wrote<'_>) -> (bool, String) {
         let name = field_name(wrote.field);
         let set = match wrote.value {
             None if wrote.field == Field::Cancelled => {
-                return (false, "changed what is called off".to_owned());
+                return (false, called_off(self.record, version).to_owned());
             }
             Some(Statement::Cancelled(Some(_))) => return (false, "called reminders off".to_owned()),
             Some(Statement::Cancelled(None)) => return (false, "took back what was called off".to_owned()),
@@ -324,7 +325,11 @@ impl Prose<'_> {
             Kind::Acknowledged => "it was acknowledged".to_owned(),
             _ if fields == [Field::Cancelled] => "it was called off".to_owned(),
             _ if stated.is_empty() => "the task was changed".to_owned(),
-            _ => format!("{} was changed", stated.join(" and ")),
+            _ => {
+                let is_plural = |field| matches!(field, Field::Offsets | Field::RemindAt | Field::Nags);
+                let one = stated.len() == 1 && !fields.iter().any(|field| is_plural(*field));
+                format!("{} {} changed", stated.join(" and "), if one { "was" } else { "were" })
+            }
         };
         format!("{what} by {}", named(noted))
     }

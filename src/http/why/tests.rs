@@ -226,3 +226,40 @@ fn a_task_without_reminders_says_why() {
     noted(&mut record, &created(T0, &[title("a")]), T0);
     assert_eq!(answers(&record, 0), ["no reminder: the task has no due date and no reminder times"]);
 }
+
+#[test]
+fn what_shares_an_instant_is_told_in_the_order_of_what_caused_it() {
+    let mut record = record();
+    for (id, to) in [("e-2", 90), ("e-3", 120)] {
+        noted(&mut record, &from("p", id, updated(minute(5 + to / 90), &[due(minute(to))])), minute(5));
+    }
+    let told = told(&record, 5);
+    let at = |e: &&Value| e["at"] == "2026-11-24T09:05:00.000Z";
+    let entries = told["timeline"].as_array().unwrap().iter().filter(at);
+    let what: Vec<_> = entries.map(|e| e["what"].as_str().unwrap()).collect();
+    let one = ["task_updated", "superseded", "planned"];
+    assert_eq!(what, [one, one].concat(), "{told:#}");
+}
+
+#[test]
+fn what_was_called_off_is_named_and_several_fields_were_changed() {
+    for (later, told) in [
+        (Target::Reminder(ReminderId::from_bytes([0; 16])), "called one reminder off"),
+        (Target::Present, "called reminders off"),
+    ] {
+        let mut record = record();
+        let id = record.reminders[0].id(&task("t"));
+        for (event, minutes, target) in [("e-2", 5, Target::Reminder(id)), ("e-3", 6, later)] {
+            let cancel = updated(minute(minutes), &[Statement::Cancelled(Some(target))]);
+            noted(&mut record, &from("p", event, cancel), minute(minutes));
+        }
+        let lines = timeline_of(&record);
+        let told = format!("(event e-2) {told}");
+        assert!(lines.iter().any(|line| line.ends_with(&told)), "{lines:?}");
+    }
+    let mut record = record();
+    let moved = [due(minute(90)), Statement::Zone(Some(zone("Europe/Paris")))];
+    noted(&mut record, &from("p", "e-2", updated(minute(5), &moved)), minute(5));
+    let answer = answers(&record, 6).remove(0);
+    assert!(answer.contains("the due date and the time zone were changed by"), "{answer}");
+}

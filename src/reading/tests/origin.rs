@@ -125,6 +125,10 @@ fn the_producer_is_the_events_own_word_or_the_innermost_source() {
     assert_eq!(read.producer.as_deref(), Some("app"));
     let read = event(&enveloped(&json!({"source": "app"}), &json!({"task": {"source": "email"}})));
     assert_eq!(read.producer.as_deref(), Some("app"));
+    let read = event(&enveloped(&json!({"source": "reminder-worker"}), &json!({})));
+    assert_eq!(read.producer, None, "what the worker only passes on is not its own");
+    let read = event(&enveloped(&json!({"source": "x"}), &json!({"producer": "reminder-worker"})));
+    assert_eq!(read.producer.as_deref(), Some("reminder-worker"));
     assert_eq!(event(&deleted(&json!({"producer": 7}))).producer, None);
     assert_eq!(event(&deleted(&json!({"producer": "p".repeat(128)}))).producer.map(|p| p.len()), Some(128));
     assert_eq!(event(&deleted(&json!({"producer": "p".repeat(129)}))).producer, None);
