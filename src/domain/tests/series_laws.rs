@@ -150,12 +150,8 @@ proptest! {
                         decide::replan(&task("t"), &mut record, &rules(has_wishes), at, &|_| false);
                         record.trim(at);
                     }
-                    plan_at(&mut record, now, has_wishes);
                 }
-                Step::Miss(minutes) => {
-                    now += minutes;
-                    plan_at(&mut record, now, has_wishes);
-                }
+                Step::Miss(minutes) => now += minutes,
                 Step::Down(minutes) => {
                     now += minutes;
                     let late = come_back(&mut record, &rules(has_wishes), minute(now));
@@ -163,20 +159,16 @@ proptest! {
                 }
                 Step::Retitle => {
                     record.task.apply(&updated(minute(now), &[title(&now.to_string())]), minute(now));
-                    plan_at(&mut record, now, has_wishes);
                 }
-                Step::Wish => {
-                    has_wishes = !has_wishes;
-                    plan_at(&mut record, now, has_wishes);
-                }
+                Step::Wish => has_wishes = !has_wishes,
                 Step::Reopen => {
                     record.task.apply(&event(Kind::Completed, minute(now)), minute(now));
                     plan_at(&mut record, now, has_wishes);
                     now += 1;
                     reopen(&mut record, now);
-                    plan_at(&mut record, now, has_wishes);
                 }
             }
+            plan_at(&mut record, now, has_wishes);
             prop_assert!(!is_silent(&task("t"), &record, &rules(has_wishes), minute(now)));
             let next: Vec<_> = record.reminders.iter().filter(|r| r.state == State::Pending).map(|r| r.rule).collect();
             prop_assert!(next.len() == 2 && is_each_once(&next), "{:?} after {:?} at {}", next, step, now);
