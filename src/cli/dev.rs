@@ -26,6 +26,7 @@ use crate::clock::{Clock, Scale, ScaledClock};
 use crate::config::{Config, Loaded, Source};
 use crate::shutdown::Shutdown;
 use crate::sidecar;
+use outcomes::Seen;
 use show::{Happenings, Screen};
 
 /// The topic of `publish snoozed` and `publish acknowledged`.
@@ -97,7 +98,7 @@ async fn play(
     context: &Context,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
-    let (worker, stand_in) = set(args, settings, config, context, shutdown).await?;
+    let (worker, stand_in, seen) = set(args, settings, config, context, shutdown).await?;
     let app_id = args.worker_id(context.variable("USER"));
     let clock = Arc::clone(&context.clock);
     let is_alone = args.apps.is_empty() && args.stand_in.kafka().is_none();
@@ -107,7 +108,7 @@ async fn play(
         demo::play(&worker, &stand_in.sidecar, config, clock, &mut screen, shutdown).await
     } else {
         screen.greet(&worker, &stand_in.sidecar, config, args.stand_in.kafka());
-        screen.follow(&mut Happenings::new(&worker, &stand_in.sidecar, shutdown)).await;
+        screen.follow(&mut Happenings::new(&worker, &stand_in.sidecar, shutdown, seen)).await;
         Ok(())
     };
     shutdown.stop();
@@ -125,13 +126,14 @@ async fn set(
     config: &Config,
     context: &Context,
     shutdown: &Shutdown,
-) -> Result<(Running, StandIn), Failure> {
+) -> Result<(Running, StandIn, Seen), Failure> {
     let worker = start(config.clone(), context, shutdown).await?;
+    let seen = Seen::now(&worker).await;
     let worker_at = worker.app_address.to_string();
     let apps = args.named(context.variable("USER"), worker_at);
     let apps = apps.into_iter().map(|(id, address)| stand_in::app(config, id, address)).collect();
     match args.stand_in.start(sidecar::Settings { apps, ..settings }, &context.clock).await {
-        Ok(stand_in) => Ok((worker, stand_in)),
+        Ok(stand_in) => Ok((worker, stand_in, seen)),
         Err(failure) => {
             shutdown.stop();
             // It never began: why is told already.

@@ -14,7 +14,7 @@ use crate::app::Running;
 use crate::config::Topics;
 use crate::reading::{Reading, Transport, read};
 use crate::store::StoreError;
-use crate::writer::Writer;
+use crate::writer::{View, Writer};
 
 /// Quarantined events that are told of one look: a screenful is no help.
 const TOLD_MAX: usize = 5;
@@ -23,31 +23,43 @@ const TOLD_MAX: usize = 5;
 pub(super) struct Outcomes {
     writer: Writer,
     ops: SocketAddr,
-    /// What has been told; nothing before the first look.
-    seen: Option<Seen>,
+    /// What has been told.
+    seen: Seen,
 }
 
 /// Up to where something was told.
-#[derive(Clone, Copy)]
-struct Seen {
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen {
     next_quarantined: u64,
     stale: u64,
+}
+
+impl Seen {
+    /// All that is there now: of before the first event can come.
+    pub(super) async fn now(worker: &Running) -> Self {
+        worker.writer.read(Self::of).await.unwrap_or_default()
+    }
+
+    fn of(view: &View<'_>) -> Self {
+        Self { next_quarantined: view.meta.next_quarantined, stale: view.meta.events.stale }
+    }
 }
 
 /// A line: the word that says of what kind it is, and the text.
 pub(super) type Line = (&'static str, String);
 
 impl Outcomes {
-    pub(super) fn new(worker: &Running) -> Self {
-        Self { writer: worker.writer.clone(), ops: worker.ops_address, seen: None }
+    /// Tells what comes after `seen`.
+    pub(super) fn new(worker: &Running, seen: Seen) -> Self {
+        Self { writer: worker.writer.clone(), ops: worker.ops_address, seen }
     }
 
-    /// What is to be told since the last look; nothing the first time, nor where the store can't be read.
+    /// What is to be told since the last look; nothing where the store can't be read.
     pub(super) async fn look(&mut self) -> Vec<Line> {
         let seen = self.seen;
         let looked = self.writer.read(move |view| {
-            let now = Seen { next_quarantined: view.meta.next_quarantined, stale: view.meta.events.stale };
-            let from = seen.map_or(now.next_quarantined, |seen| seen.next_quarantined);
+            let now = Seen::of(view);
+            let from = seen.next_quarantined;
             let new = match now.next_quarantined > from {
                 true => view.store.quarantined(from.checked_sub(1), TOLD_MAX)?,
                 false => Vec::new(),
@@ -55,7 +67,7 @@ impl Outcomes {
             Ok::<_, StoreError>((now, new))
         });
         let Ok(Ok((now, quarantined))) = looked.await else { return Vec::new() };
-        let before = self.seen.replace(now).unwrap_or(now);
+        let before = std::mem::replace(&mut self.seen, now);
         let mut lines = Vec::new();
         let more = now.next_quarantined.saturating_sub(before.next_quarantined);
         let more = more.saturating_sub(quarantined.len() as u64);

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
-use super::outcomes::{Outcomes, passed_over};
+use super::outcomes::{self, Outcomes, passed_over};
 use crate::app::Running;
 use crate::cli::terminal::{Paint, harmless};
 use crate::clock::Clock;
@@ -73,12 +73,17 @@ pub(super) struct Happenings {
 }
 
 impl Happenings {
-    /// Everything from now on, until `shutdown`.
-    pub(super) fn new(worker: &Running, sidecar: &Sidecar, shutdown: &Shutdown) -> Self {
+    /// Everything from now on, until `shutdown`; and what became of events since `seen`.
+    pub(super) fn new(
+        worker: &Running,
+        sidecar: &Sidecar,
+        shutdown: &Shutdown,
+        seen: outcomes::Seen,
+    ) -> Self {
         Self {
             live: worker.live.subscribe(),
             observed: sidecar.observe(),
-            outcomes: Outcomes::new(worker),
+            outcomes: Outcomes::new(worker, seen),
             stop: shutdown.soft().clone(),
         }
     }
@@ -190,8 +195,8 @@ impl Screen {
 
     /// Prints what happens until a signal.
     pub(super) async fn follow(&mut self, happenings: &mut Happenings) {
-        // What lies in the quarantine from before is no news.
-        happenings.outcomes.look().await;
+        // An event may have been answered for before anybody listened.
+        self.answered = true;
         while !happenings.stop.is_cancelled() {
             let later = self.clock.now().plus(Duration::from_secs(3_600));
             self.follow_until(later, happenings).await;
@@ -202,6 +207,13 @@ impl Screen {
     pub(super) async fn follow_until(&mut self, until: Timestamp, happenings: &mut Happenings) {
         let clock = Arc::clone(&self.clock);
         loop {
+            // Once for all answers that are here already.
+            if self.answered && happenings.observed.is_empty() {
+                self.answered = false;
+                for (word, text) in happenings.outcomes.look().await {
+                    self.happened(word, &text);
+                }
+            }
             let left = until.since(clock.now());
             if left.is_zero() {
                 return;
@@ -221,13 +233,6 @@ impl Screen {
                     Err(RecvError::Closed) => return,
                 },
                 () = clock.sleep(left) => {}
-            }
-            // Once for all answers that are here already.
-            if self.answered && happenings.observed.is_empty() {
-                self.answered = false;
-                for (word, text) in happenings.outcomes.look().await {
-                    self.happened(word, &text);
-                }
             }
         }
     }
