@@ -197,6 +197,7 @@ async fn dev_shows_why_an_event_changed_nothing_or_not_all() {
         payload.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         json!({"event_type": kind, "timestamp": stamp.to_rfc3339(), "payload": payload})
     };
+    let mut answered_before = Some(0);
     for (topic, event, told) in [
         ("task-events", event("task_created", at, json!({"due_date": "05.12.2026"})), "refused"),
         ("task-events", event("task_creatd", at, json!({})), "ignored"),
@@ -213,6 +214,13 @@ async fn dev_shows_why_an_event_changed_nothing_or_not_all() {
             text.lines().any(|line| line.contains(&format!(" {told}"))).then_some(())
         };
         until(told, line).await;
+        // Without a key nothing else keeps the events of a task in order.
+        let answers = async || {
+            let events = dev.worker.api("/api/v1/stats").await["events"]["received"].as_u64();
+            (topic != "task-events" || events > answered_before).then_some(())
+        };
+        until("an answer", answers).await;
+        answered_before = dev.worker.api("/api/v1/stats").await["events"]["received"].as_u64();
     }
     let text = std::fs::read_to_string(shown.path()).unwrap();
     for told in ["`05.12.2026` is no date; write", "/api/v1/quarantine/0", "`task_creatd`", "`hgh`"] {
