@@ -17,12 +17,13 @@ use crate::store::sled::SledStore;
 use crate::store::{OpenError, Store as _, StoreError};
 use crate::writer::{CommitLoop, Writer};
 
+/// What to do where no worker is.
+pub(super) const START_ONE: &str = "start one with `reminder-worker serve` or `reminder-worker dev`";
+const SAY_WHERE: &str = "or say where it is with --ops-port";
+
 /// Sends `request` to the worker's API, which must answer 200; `None` where no worker is.
 pub(super) async fn ask(config: &Config, request: RequestBuilder) -> Result<Option<Answer>, Failure> {
-    let request = match &config.ops.token {
-        Some(token) => request.header("authorization", format!("Bearer {}", token.expose())),
-        None => request,
-    };
+    let request = with_token(config, request);
     let base = format!("http://{}", config.ops.address());
     match http::ask(request).await {
         Ok(answer) if answer.status == 200 => Ok(Some(answer)),
@@ -36,14 +37,18 @@ pub(super) async fn ask(config: &Config, request: RequestBuilder) -> Result<Opti
     }
 }
 
+/// `request` with the token that the worker's API may demand.
+pub(super) fn with_token(config: &Config, request: RequestBuilder) -> RequestBuilder {
+    match &config.ops.token {
+        Some(token) => request.header("authorization", format!("Bearer {}", token.expose())),
+        None => request,
+    }
+}
+
 /// What time it is with the worker: a simulated clock's is another than the machine's.
 pub(super) async fn now(config: &Config, context: &Context) -> Result<Timestamp, Failure> {
     let url = http::url(config.ops.address(), "ops.port", &["dev", "clock"])?;
-    let request = http::client()?.get(url);
-    let request = match &config.ops.token {
-        Some(token) => request.header("authorization", format!("Bearer {}", token.expose())),
-        None => request,
-    };
+    let request = with_token(config, http::client()?.get(url));
     Ok(simulated(request).await.unwrap_or_else(|| context.clock.now()))
 }
 
@@ -67,15 +72,26 @@ pub(super) fn told<T: serde::de::DeserializeOwned>(config: &Config, answer: &Ans
     })
 }
 
+/// That no worker was reached.
+fn silence(config: &Config) -> String {
+    format!("no worker answers at http://{}", config.ops.address())
+}
+
+/// What is needed is a running worker, and none was reached.
+pub(super) fn nobody(config: &Config) -> Failure {
+    Failure::failed(format!("{}; {START_ONE}, {SAY_WHERE}", silence(config)))
+}
+
 /// The store, opened by this process since no worker answers.
 pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
-    let silence = format!("no worker answers at http://{}", config.ops.address());
-    let advice =
-        "start one with `reminder-worker serve` or `reminder-worker dev`, or say where it is with --ops-port";
+    let silence = silence(config);
     let path = &config.store.path;
     // Opening would create one.
     if !path.exists() {
-        return Err(Failure::failed(format!("{silence} and no store is at {}; {advice}", path.display())));
+        return Err(Failure::failed(format!(
+            "{silence} and no store is at {}; {START_ONE}, {SAY_WHERE}",
+            path.display()
+        )));
     }
     SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
         OpenError::Held { path, holder } => {

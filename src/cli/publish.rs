@@ -138,8 +138,8 @@ async fn send(app: &App, task: &str, event: &Value) -> Result<Answer, Failure> {
         let origin = url.origin().ascii_serialization();
         Failure::failed(match silence {
             Silence::Refused => format!(
-                "no worker answers at {origin}; start one with `reminder-worker serve` or `reminder-worker dev`, \
-                 or say where it is with --app-port or REMINDER_WORKER__APP__HOST"
+                "no worker answers at {origin}; {}, or say where it is with --app-port or REMINDER_WORKER__APP__HOST",
+                ops::START_ONE
             ),
             Silence::Broken(reason) => format!(
                 "{origin}: {reason}; it is not known whether the worker kept the event, sending it again does no harm"

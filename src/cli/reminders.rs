@@ -127,11 +127,7 @@ async fn online(config: &Config, query: &Query) -> Result<Option<(Vec<Reminder>,
     let mut after = None;
     loop {
         let url = query.page(base.clone(), query.limit - found.len(), after.as_deref());
-        let mut request = client.get(url);
-        if let Some(token) = &config.ops.token {
-            request = request.header("authorization", format!("Bearer {}", token.expose()));
-        }
-        let answer = match http::ask(request).await {
+        let answer = match http::ask(ops::with_token(config, client.get(url))).await {
             Ok(answer) => answer,
             Err(Silence::Refused) if found.is_empty() => return Ok(None),
             Err(Silence::Refused) => return Err(Failure::failed("the worker went away while it was asked")),

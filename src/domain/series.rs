@@ -170,7 +170,7 @@ impl Series {
     /// Whether `moment` is an occurrence of the series that began with `first`.
     #[must_use]
     pub fn is_occurrence(&self, first: Moment, zone: Zone, date_only: NaiveTime, moment: Moment) -> bool {
-        let before = moment.instant(date_only).minus(std::time::Duration::from_millis(1));
+        let before = moment.instant(date_only).minus(Timestamp::FINEST);
         moment == first || self.next_after(first, zone, date_only, before) == Next::At(moment)
     }
 

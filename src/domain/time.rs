@@ -18,6 +18,8 @@ impl Timestamp {
     pub const MIN: Self = Self(i64::MIN);
     /// The latest instant: what "never" is.
     pub const MAX: Self = Self(i64::MAX);
+    /// The finest difference between two instants.
+    pub const FINEST: Duration = Duration::from_millis(1);
 
     /// The instant `millis` after the epoch.
     #[must_use]

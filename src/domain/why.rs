@@ -73,7 +73,8 @@ pub enum Nothing {
     Forgotten,
 }
 
-/// What happened to the task, in causal order.
+/// What happened to the task, in causal order. Events that share a commit share its instant, and what the second ended
+/// the first had planned: so what one note caused stands together.
 #[must_use]
 pub fn timeline(record: &Record) -> Vec<Entry<'_>> {
     let mut entries: Vec<(u8, Entry<'_>)> = Vec::new();
@@ -119,8 +120,28 @@ pub fn timeline(record: &Record) -> Vec<Entry<'_>> {
         let first = record.history.notes.first().map_or(record.task.deleted_at(), Note::at);
         add(0, first, What::Forgotten(record.history.forgotten));
     }
-    entries.sort_by_key(|(rank, entry)| (entry.at, *rank));
+    entries.sort_by_key(|(rank, entry)| (entry.at, cause(record, &entry.what), *rank));
     entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// The place among the notes of the one that caused this; after all of them what no note did.
+fn cause(record: &Record, what: &What<'_>) -> usize {
+    let notes = &record.history.notes;
+    let place = |wanted: &Note| notes.iter().position(|note| std::ptr::eq(note, wanted));
+    let place = match what {
+        What::Forgotten(_) | What::Unnoted(..) => return 0,
+        What::Event(noted, _) => {
+            notes.iter().position(|note| matches!(note, Note::Event(n) if std::ptr::eq(n, *noted)))
+        }
+        What::Replanned(note) | What::Planned(_, Some(note), None) | What::Left(_, Some(note)) => place(note),
+        What::Planned(_, None, None) | What::Left(_, None) => None,
+        What::Planned(_, _, Some(_))
+        | What::Failed(_)
+        | What::Published(_)
+        | What::Received(_)
+        | What::Expired(_) => return usize::MAX,
+    };
+    place.unwrap_or(notes.len())
 }
 
 /// What an event wrote: what is still there of it, and what was written again.

@@ -15,8 +15,7 @@ use self::prose::Prose;
 use super::api::{Api, unknown_task};
 use super::problem::Problem;
 use super::query::PathText;
-use crate::domain::history::Note;
-use crate::domain::why::{Entry, What, nothing, timeline};
+use crate::domain::why::{What, nothing, timeline};
 use crate::domain::{
     Moment, Planned, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end,
 };
@@ -123,7 +122,7 @@ pub fn why(
         state: None,
         sentence: format!("the task does not come again: {reason}"),
     }));
-    let entries = in_order(record, timeline(record)).into_iter().map(|entry| EntryShown {
+    let entries = timeline(record).into_iter().map(|entry| EntryShown {
         at: entry.at.to_rfc3339(),
         local: prose.local(entry.at),
         what: entry.what.name(),
@@ -144,31 +143,4 @@ pub fn why(
         answers,
         timeline: entries.collect(),
     }
-}
-
-/// `entries` with those of one instant in the order of what caused them: events that share a commit share its instant,
-/// and what the second ended the first had planned.
-fn in_order<'a>(record: &Record, mut entries: Vec<Entry<'a>>) -> Vec<Entry<'a>> {
-    entries.sort_by_key(|entry| (entry.at, cause(record, &entry.what)));
-    entries
-}
-
-/// The place among the notes of the one that caused this; after all of them what no note did.
-fn cause(record: &Record, what: &What<'_>) -> usize {
-    let notes = &record.history.notes;
-    let place = |wanted: &Note| notes.iter().position(|note| std::ptr::eq(note, wanted));
-    let place = match what {
-        What::Forgotten(_) | What::Unnoted(..) => return 0,
-        What::Event(noted, _) => {
-            notes.iter().position(|note| matches!(note, Note::Event(n) if std::ptr::eq(n, *noted)))
-        }
-        What::Replanned(note) | What::Planned(_, Some(note), None) | What::Left(_, Some(note)) => place(note),
-        What::Planned(_, None, None) | What::Left(_, None) => None,
-        What::Planned(_, _, Some(_))
-        | What::Failed(_)
-        | What::Published(_)
-        | What::Received(_)
-        | What::Expired(_) => return usize::MAX,
-    };
-    place.unwrap_or(notes.len())
 }

@@ -21,7 +21,7 @@ const OLDER_THAN_HORIZON: &str = "older_than_horizon";
 /// The code of an event whose task's record can't be read.
 const RECORD_UNREADABLE: &str = "record_unreadable";
 /// The code of an event that was merged without what could not be read of it.
-const EXTRA_REFUSED: &str = "extra_refused";
+pub const EXTRA_REFUSED: &str = "extra_refused";
 /// Longest list of what was refused of an event, in bytes: all that one is likely to have.
 const REFUSED_REASON_MAX_BYTES: usize = 1024;
 

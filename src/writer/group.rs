@@ -101,26 +101,20 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Changes the record of `task`, making one if there is none. Step by step the change is counted, and only
-    /// then what the record need not keep is forgotten: it stays counted in the state it was in.
+    /// Changes the record of `task`, making one if there is none.
     pub(super) fn change<T>(
         &mut self,
         task: &TaskId,
         change: impl FnOnce(&mut Record) -> T,
     ) -> Result<T, StoreError> {
-        let now = self.now;
-        let staged = self.load(task)?;
-        staged.dirty = true;
-        let record = staged.after.get_or_insert_default();
-        let before = record.reminders.clone();
-        let changed = change(record);
-        let difference = Tally::difference(&before, &record.reminders);
-        record.trim(now);
-        self.meta.reminders.add(&difference);
+        let mut record = self.record(task)?.cloned().unwrap_or_default();
+        let changed = change(&mut record);
+        self.put(task, record)?;
         Ok(changed)
     }
 
-    /// Replaces the record of `task` with what the caller made of it; counted as in [`Self::change`].
+    /// Replaces the record of `task` with what the caller made of it. Step by step the change is counted, and only
+    /// then what the record need not keep is forgotten: it stays counted in the state it was in.
     pub(super) fn put(&mut self, task: &TaskId, mut record: Record) -> Result<(), StoreError> {
         let now = self.now;
         let staged = self.load(task)?;

@@ -49,6 +49,7 @@ use crate::domain::{
 use crate::store::OutboxEntry;
 
 pub use erase::{ERASED, ErasePart, Erased};
+pub use events::EXTRA_REFUSED;
 pub use foreign::{Foreign, ForeignReminder};
 pub use handle::Writer;
 pub use import::{ImportLine, Imported};

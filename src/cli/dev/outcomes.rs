@@ -14,7 +14,7 @@ use crate::app::Running;
 use crate::config::Topics;
 use crate::reading::{Reading, Transport, read};
 use crate::store::StoreError;
-use crate::writer::{View, Writer};
+use crate::writer::{EXTRA_REFUSED, View, Writer};
 
 /// Quarantined events that are told of one look: a screenful is no help.
 const TOLD_MAX: usize = 5;
@@ -73,7 +73,7 @@ impl Outcomes {
         let more = more.saturating_sub(quarantined.len() as u64);
         for (number, event) in quarantined {
             // The rest of such an event was taken.
-            let word = if event.code == "extra_refused" { "left out" } else { "refused" };
+            let word = if event.code == EXTRA_REFUSED { "left out" } else { "refused" };
             lines.push((
                 word,
                 format!(

@@ -97,13 +97,7 @@ async fn order(
     let url = url(&config, task, verb)?;
     let request = http::client()?.post(url);
     let request = request.header("content-type", "application/json").body(body.to_string());
-    let told = ask(&config, request).await?.ok_or_else(|| {
-        Failure::failed(format!(
-            "no worker answers at http://{}; start one with `reminder-worker serve` or `reminder-worker dev`, \
-             or say where it is with --ops-port",
-            config.ops.address()
-        ))
-    })?;
+    let told = ask(&config, request).await?.ok_or_else(|| ops::nobody(&config))?;
     Ok(if common.json { format!("{told:#}\n") } else { order_text(&told, context.colours.out) })
 }
 

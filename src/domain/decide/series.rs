@@ -19,8 +19,6 @@ use crate::domain::time::Timestamp;
 /// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one;
 /// and room for some that are passed over one by one.
 pub(super) const ROUNDS_MAX: usize = 64;
-/// The finest difference between two instants.
-const MOMENT: Duration = Duration::from_millis(1);
 
 /// Ends what has come too late and leaves behind what is settled and past.
 pub(super) fn advance(
@@ -135,7 +133,7 @@ pub fn to_last_missed(
         let rule = reminder.rule;
         let Some(last) = last_missed(task, record, at, &dates, rules, now) else { continue };
         let Some(occurrence) = last.occurrence else { continue };
-        record.raise_low_water(rule, last.instant().minus(MOMENT));
+        record.raise_low_water(rule, last.instant().minus(Timestamp::FINEST));
         let instead = ReminderId::of(task, last.occurrence, rule);
         let reason = format!("missed; {instead} of the occurrence {occurrence} comes instead");
         record.reminders[at].settle(State::Superseded, now, Some(reason));
@@ -164,7 +162,7 @@ fn last_missed(
     let instant = |of: Moment| Timestamp::from_millis(dates.instant(of).millis().saturating_add(after));
     let mut goes_out = |instant: Timestamp| {
         let former = record.low_water.clone();
-        record.raise_low_water(rule, instant.minus(MOMENT));
+        record.raise_low_water(rule, instant.minus(Timestamp::FINEST));
         let planned = plan(task, record, rules);
         record.low_water = former;
         planned.into_iter().find(|p| p.rule == rule && !p.is_born_expired() && p.fire_at <= now)
@@ -177,13 +175,13 @@ fn last_missed(
     if found.is_some() {
         return found;
     }
-    let mut above = last.minus(MOMENT);
+    let mut above = last.minus(Timestamp::FINEST);
     while above > below {
         let middle = below.plus(above.since(below) / 2);
         match dates.after(sooner(middle)).map(instant).filter(|next| *next <= above) {
             None => above = middle,
             Some(next) => match goes_out(next) {
-                None => above = next.minus(MOMENT),
+                None => above = next.minus(Timestamp::FINEST),
                 Some(planned) => {
                     below = next.max(planned.instant());
                     found = Some(planned);

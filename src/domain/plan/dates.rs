@@ -5,7 +5,6 @@
 //! is not to be followed, is as good as none.
 
 use std::cell::Cell;
-use std::time::Duration;
 
 use chrono::NaiveTime;
 
@@ -16,9 +15,6 @@ use crate::domain::preferences::WishField;
 use crate::domain::series::{Next, OnComplete, Series};
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
-
-/// The finest instant that there is.
-const MOMENT: Duration = Duration::from_millis(1);
 
 /// The occurrences of a task that has a due date.
 #[derive(Clone, Debug)]
@@ -89,9 +85,9 @@ impl Dates {
         }
         let is_before = |floor: Timestamp| self.after(floor).is_some_and(|o| self.instant(o) <= at);
         // From the first occurrence's own floor on there is one at or before `at`; halve what is in doubt.
-        let mut below = self.instant(self.first).minus(MOMENT);
+        let mut below = self.instant(self.first).minus(Timestamp::FINEST);
         let mut above = at;
-        while above.since(below) > MOMENT {
+        while above.since(below) > Timestamp::FINEST {
             let middle = below.plus(above.since(below) / 2);
             if is_before(middle) {
                 below = middle;

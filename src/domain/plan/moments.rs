@@ -13,8 +13,6 @@
 //! waits for the end of quiet hours with a digest within them is followed at once by what that digest would have listed:
 //! once, in the night in which it comes to be, and passing over either would lose it.
 
-use std::time::Duration;
-
 use super::actions::Actions;
 use super::cancelled::is_off_alone;
 use super::dates::Dates;
@@ -28,9 +26,6 @@ use crate::domain::preferences::Preferences;
 use crate::domain::record::Record;
 use crate::domain::reminder::Rule;
 use crate::domain::time::Timestamp;
-
-/// The finest difference between two instants.
-const MOMENT: Duration = Duration::from_millis(1);
 
 /// When one of a series was told of.
 enum Told {
@@ -89,7 +84,7 @@ impl Moments<'_> {
         };
         // A mark that was raised to no occurrence tells of none.
         let due = sooner(mark, self.after_due(planned)?);
-        let next = self.dates.after(due.minus(MOMENT))?;
+        let next = self.dates.after(due.minus(Timestamp::FINEST))?;
         (self.dates.instant(next) == due).then_some(told)
     }
 
@@ -106,7 +101,7 @@ impl Moments<'_> {
         let after = self.after_due(planned)?;
         let here = Planned { fire_at: planned.instant(), moved_from: None, ..*planned };
         let until = moved(&here, &self.record.task, self.user, self.rules)?.until;
-        let mut floor = sooner(until, after).minus(MOMENT);
+        let mut floor = sooner(until, after).minus(Timestamp::FINEST);
         loop {
             let next = self.dates.after(floor)?;
             let mut one = self.of(planned, next, after);
@@ -124,7 +119,7 @@ impl Moments<'_> {
         // What is due within the second of the moment goes out by itself.
         let mut end = sooner(whole_second(planned.fire_at), after);
         let mut without = 0;
-        while let Some(last) = self.dates.until(end.minus(MOMENT)) {
+        while let Some(last) = self.dates.until(end.minus(Timestamp::FINEST)) {
             let one = self.of(planned, last, after);
             if one.instant() <= planned.instant() || without == LOOK_AHEAD {
                 return;

@@ -105,13 +105,23 @@ fn as_many_single_reminders_as_the_bound_are_called_off_and_then_the_oldest_come
     assert_eq!(rules(&after(&events)), [("offset", 600)]);
 }
 
-#[test]
-fn a_series_goes_on_behind_an_occurrence_that_is_called_off_alone() {
-    const DAY: i64 = 24 * 60;
+const DAY: i64 = 24 * 60;
+
+/// A daily series, due at minute 60 and after that, with a nag ten minutes later.
+fn daily_with_a_nag() -> Event {
     let nags = Statement::Nags(Some(Nags { every_minutes: 10, max: 1 }));
     let daily = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
-    let series = created(T0, &[due(minute(60)), offsets(&[0]), daily, nags]);
-    let on = |day: i64| Target::Occurrence(Moment::new(Due::Instant(minute(60 + day * DAY)), Zone::UTC));
+    created(T0, &[due(minute(60)), offsets(&[0]), daily, nags])
+}
+
+/// The occurrence of that series so many days after the first.
+fn on(day: i64) -> Target {
+    Target::Occurrence(Moment::new(Due::Instant(minute(60 + day * DAY)), Zone::UTC))
+}
+
+#[test]
+fn a_series_goes_on_behind_an_occurrence_that_is_called_off_alone() {
+    let series = daily_with_a_nag();
     assert_eq!(rules(&after(std::slice::from_ref(&series))), [("nag", 70), ("offset", 60)]);
     for (cancels, first, nag) in [
         (vec![on(0)], 60 + DAY, 70 + DAY),
@@ -127,7 +137,6 @@ fn a_series_goes_on_behind_an_occurrence_that_is_called_off_alone() {
 
 #[test]
 fn a_series_that_is_stated_after_all_was_called_off_begins_with_its_second_occurrence() {
-    const DAY: i64 = 24 * 60;
     let series = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
     let nags = Statement::Nags(Some(Nags { every_minutes: 60, max: 1 }));
     let one = created(T0, &[due(minute(600)), offsets(&[0]), nags]);
@@ -141,11 +150,7 @@ fn a_series_that_is_stated_after_all_was_called_off_begins_with_its_second_occur
 
 #[test]
 fn a_series_that_is_called_off_whole_after_single_occurrences_ends_as_cancelled() {
-    const DAY: i64 = 24 * 60;
-    let nags = Statement::Nags(Some(Nags { every_minutes: 10, max: 1 }));
-    let daily = Statement::Recurrence(Some(r#"{"frequency":"daily"}"#.into()));
-    let series = created(T0, &[due(minute(60)), offsets(&[0]), daily, nags]);
-    let on = |day: i64| Target::Occurrence(Moment::new(Due::Instant(minute(60 + day * DAY)), Zone::UTC));
+    let series = daily_with_a_nag();
     let states_after = |events: &[Event]| {
         let mut record = Record::default();
         for event in events {

@@ -1,9 +1,8 @@
 //! The other values in bytes, each with the number of its encoding first: counters and marks, claims, and what
 //! is known of quarantined events and outbox entries. Bodies are kept as they are.
 
-use uuid::Uuid;
-
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
+use crate::domain::history::EventId;
 use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::{
     Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage, WishesPass,
@@ -196,10 +195,8 @@ pub(super) fn decode_claim(number: u64, bytes: &[u8]) -> Result<Claim, Malformed
 
 /// A task's id as the value of a reminder index. Most are UUIDs: in 16 bytes behind one that no text begins with.
 pub(super) fn encode_task(task: &TaskId) -> Vec<u8> {
-    match Uuid::try_parse(task.as_str()) {
-        Ok(uuid) if uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == task.as_str() => {
-            [&[TASK_UUID], uuid.as_bytes().as_slice()].concat()
-        }
+    match EventId::of(task.as_str()) {
+        EventId::Uuid(bytes) => [&[TASK_UUID], bytes.as_slice()].concat(),
         _ => task.as_str().as_bytes().to_vec(),
     }
 }
@@ -208,7 +205,7 @@ pub(super) fn encode_task(task: &TaskId) -> Vec<u8> {
 pub(super) fn decode_task(bytes: &[u8]) -> Result<TaskId, Malformed> {
     let text = match bytes.split_first() {
         Some((&TASK_UUID, uuid)) => {
-            Uuid::from_slice(uuid).ok().map(|uuid| TaskId::new(uuid.hyphenated().to_string()))
+            uuid.try_into().ok().map(|bytes| TaskId::new(EventId::Uuid(bytes).to_string()))
         }
         _ => std::str::from_utf8(bytes).ok().map(TaskId::new),
     };

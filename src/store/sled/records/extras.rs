@@ -34,28 +34,30 @@ pub(super) fn are_needed(record: &Record) -> bool {
     task.cells.iter().any(|cell| is_new(cell.statement.field()) || newer_kind(cell.version.kind))
         || task.past.iter().any(|past| is_new(past.field))
         || [task.created, task.deleted].into_iter().flatten().any(|version| newer_kind(version.kind))
-        || record.reminders.iter().any(|r| newer_rule(r.rule) || r.moved_from.is_some() || r.within.is_some())
-        || record.reminders.iter().any(|r| r.cause.is_some())
+        || record.reminders.iter().any(|r| newer_rule(r.rule))
         || record.low_water.iter().any(|(rule, _)| newer_rule(*rule))
-        || task.recurrence_producer.is_some()
-        || !task.called_off.is_empty()
-        || history::is_needed(record)
+        || parts(record).next().is_some()
+}
+
+/// The numbers of the parts that `record` has, in the order in which they are written.
+fn parts(record: &Record) -> impl Iterator<Item = u8> {
+    let any = |has: fn(&Reminder) -> bool| record.reminders.iter().any(has);
+    let has = [
+        (RECURRENCE_PRODUCER, record.task.recurrence_producer.is_some()),
+        (MOVED, any(|reminder| reminder.moved_from.is_some())),
+        (WITHIN, any(|reminder| reminder.within.is_some())),
+        (CAUSES, any(|reminder| reminder.cause.is_some())),
+        (CALLED_OFF, !record.task.called_off.is_empty()),
+        (HISTORY, history::is_needed(record)),
+    ];
+    has.into_iter().filter(|(_, has)| *has).map(|(number, _)| number)
 }
 
 /// Adds the parts that `record` has.
 pub(super) fn put(out: &mut Vec<u8>, versions: &[Version], record: &Record) {
-    let has = [
-        (RECURRENCE_PRODUCER, record.task.recurrence_producer.is_some()),
-        (MOVED, record.reminders.iter().any(|reminder| reminder.moved_from.is_some())),
-        (WITHIN, record.reminders.iter().any(|reminder| reminder.within.is_some())),
-        (CAUSES, record.reminders.iter().any(|reminder| reminder.cause.is_some())),
-        (CALLED_OFF, !record.task.called_off.is_empty()),
-        (HISTORY, history::is_needed(record)),
-    ];
-    let numbers = || has.iter().filter(|(_, has)| *has).map(|(number, _)| *number);
-    put_count(out, numbers().count());
+    put_count(out, parts(record).count());
     let mut part = Vec::new();
-    for number in numbers() {
+    for number in parts(record) {
         part.clear();
         put_part(&mut part, number, versions, record);
         out.push(number);
