@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const REDIS: &str = "apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {name: kafka-pubsub}
-spec: {type: pubsub.redis, version: v1, metadata: [{name: redisHost, value: 'redis:6379'}]}
+spec: {type: pubsub.redis, version: v1, metadata: [{name: concurrency, value: '1'}, {name: redisHost, value: 'redis:6379'}]}
 scopes: [reminder-worker]
 ";
 const RETRY: &str = "---
@@ -86,7 +86,9 @@ fn what_cannot_work_is_a_wrong_configuration_that_says_what_to_write() {
     }
     let output = command(&directory(&mistyped), &["dev", "--set", "ops.port=0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "{}", err(&output));
-    let rabbit = REDIS.replace("pubsub.redis", "pubsub.rabbitmq").replace("redisHost", "connectionString");
+    let rabbit = REDIS
+        .replace("pubsub.redis", "pubsub.rabbitmq")
+        .replace("{name: concurrency, value: '1'}, {name: redisHost", "{name: connectionString");
     let output = command(&directory(&rabbit), &["dev", "--set", "ops.port=0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     assert!(err(&output).contains("the stand-in behaves like"), "{}", err(&output));

@@ -38,7 +38,8 @@ impl Resources {
             );
             return vec![Finding { severity: Severity::Error, what }];
         }
-        let warnings = [self.of_kafka(component), self.of_retry(component, app)].concat();
+        let warnings =
+            [self.of_kafka(component), self.of_retry(component, app), at_a_time(component)].concat();
         warnings.into_iter().map(|what| Finding { severity: Severity::Warning, what }).collect()
     }
 
@@ -126,5 +127,30 @@ impl Resources {
             ));
         }
         found
+    }
+}
+
+/// Brokers that deliver singly, what bounds their deliveries at a time, and how many there are unless it says so.
+const AT_A_TIME: [(&str, &str, &str); 2] = [
+    ("pubsub.redis", "concurrency", "10"),
+    ("pubsub.azure.servicebus.topics", "maxConcurrentHandlers", "unbounded"),
+];
+
+/// daprd 1.18 builds the pipeline of its calls to the app anew for each and keeps it in one place, so that of two at a
+/// time one may run in the other's (`pkg/middleware/http/pipeline.go`): an error then reaches the wrong one, and the
+/// other passes for answered.
+fn at_a_time(component: &Component) -> Vec<String> {
+    let (place, name, kind) = (&component.place, &component.name, component.component_type.as_str());
+    let Some((_, key, unless)) = AT_A_TIME.iter().find(|(of, ..)| *of == kind) else { return Vec::new() };
+    match component.value(key) {
+        Some("1") => Vec::new(),
+        // It is in a secret: nothing is known.
+        None if component.metadata.contains_key(*key) => Vec::new(),
+        said => vec![format!(
+            "{place}: component `{name}` delivers several messages at a time ({key}: {}): while the app can't be reached \
+             daprd 1.18 takes about one failed try in a thousand of such for a success, and the message is lost; write {key}: \
+             \"1\"",
+            said.unwrap_or(unless)
+        )],
     }
 }

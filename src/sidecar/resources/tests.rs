@@ -18,7 +18,7 @@ spec:
 const REDIS: &str = "apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {name: kafka-pubsub}
-spec: {type: pubsub.redis, version: v1, metadata: [{name: redisHost, value: 'redis:6379'}]}
+spec: {type: pubsub.redis, version: v1, metadata: [{name: concurrency, value: '1'}, {name: redisHost, value: 'redis:6379'}]}
 ";
 const RETRY: &str = "apiVersion: dapr.io/v1alpha1
 kind: Resiliency
@@ -142,8 +142,10 @@ fn what_is_unwise_is_told_with_its_reason() {
         (format!("{KAFKA}  - {{name: consumerGroup, value: all}}\n"), "apps that share it split the messages"),
         (format!("{KAFKA}  - {{name: consumeRetryEnabled, value: \"false\"}}\n"), "skipped and lost"),
         (REDIS.to_owned(), "pubsub.redis loses a message that the app cannot take"),
-        (REDIS.replace("pubsub.redis", "pubsub.in-memory").replace("{name: redisHost, value: 'redis:6379'}", ""), "pubsub.in-memory loses"),
+        (REDIS.replace("pubsub.redis", "pubsub.in-memory").replace("{name: concurrency, value: '1'}, {name: redisHost, value: 'redis:6379'}", ""), "pubsub.in-memory loses"),
         (exponential.clone(), "gives up after 15 minutes whatever maxRetries says, and the message is lost"),
+        (redis.replace("{name: concurrency, value: '1'}, ", ""), "delivers several messages at a time (concurrency: 10)"),
+        (redis.replace("concurrency, value: '1'", "concurrency, value: '2'"), "(concurrency: 2)"),
         (redis.replace("maxRetries: -1", "maxRetries: 90"), "ends after 1m 30s, and pubsub.redis then loses"),
         (redis.replace("maxRetries: -1", "matching: {httpStatusCodes: '500-599'}"), "it gives up at once on every other status"),
     ] {
