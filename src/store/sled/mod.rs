@@ -7,6 +7,7 @@
 //! After a commit that failed, reads may show the batch though it is not durable, or a part of it. So nothing
 //! else is committed until that batch is: the same batch again, or a new process.
 
+mod backup;
 mod codes;
 mod disk;
 mod engine;
@@ -31,6 +32,8 @@ use disk::{Bytes, Disk, Writes};
 use parts::{Parts, Value};
 use wire::Malformed;
 
+pub use backup::{BackupError, Contents, FileError, Head, Kept, Shelf, check_file};
+
 use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Store, StoreError};
 use crate::domain::{Preferences, Record, TaskId};
 
@@ -50,6 +53,8 @@ struct Committing {
     failed: Option<(Batch, Writes)>,
     /// Why nothing can be committed any more.
     unsynced: Option<String>,
+    /// What a copy under way has yet to take.
+    behind: Option<backup::Behind>,
 }
 
 /// A store that lasts as long as the process and forces nothing: for tests and simulations.
@@ -246,6 +251,7 @@ impl Store for SledStore {
         match self.force(&writes) {
             Ok(()) => {
                 self.syncs.fetch_add(1, Ordering::Relaxed);
+                committing.keep(writes);
                 Ok(())
             }
             Err(StoreError::Unsynced(reason)) => {

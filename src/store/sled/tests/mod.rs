@@ -2,7 +2,7 @@
 
 mod causes;
 mod codec;
-mod disks;
+pub(super) mod disks;
 mod faults;
 mod formats;
 mod golden;
