@@ -19,6 +19,7 @@ mod serve;
 mod sidecar;
 mod simulate;
 mod stand_in;
+mod store;
 mod terminal;
 mod users;
 mod when;
@@ -62,6 +63,8 @@ enum Command {
     Import(import::Args),
     /// Erase what is kept of a user.
     Users(users::Args),
+    /// Export, import, verify, compact or measure a store that no worker holds.
+    Store(store::Args),
     /// Let no reminder go out until `resume`, whatever is started anew.
     Pause(pause::PauseArgs),
     /// Let reminders go out again.
@@ -137,6 +140,7 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
         Command::Import(args) => wait_for(import::run(args, context)),
         Command::Users(args) => wait_for(users::run(args, context)),
+        Command::Store(args) => store::run(args, context),
         Command::Pause(args) => wait_for(pause::pause(args, context)),
         Command::Resume(args) => wait_for(pause::resume(args, context)),
         Command::Check(args) => check::run(&args, context),

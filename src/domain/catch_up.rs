@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::event::TaskId;
+use super::expiry::Expiry;
 use super::record::Record;
 use super::reminder::{Reminder, ReminderId, State};
 use super::time::Timestamp;
@@ -59,18 +60,19 @@ pub fn catch_up(
     task: &TaskId,
     record: &mut Record,
     choice: CatchUp,
-    expire_after: Duration,
+    expiry: impl Into<Expiry>,
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) -> bool {
     if choice == CatchUp::Fire {
         return false;
     }
+    let expiry = expiry.into();
     let missed: Vec<usize> = (0..record.reminders.len())
         .filter(|at| {
             let reminder = &record.reminders[*at];
             is_missed(reminder, now)
-                && now.since(reminder.late_from()) <= expire_after
+                && !expiry.is_over(reminder.late_from(), now)
                 && !in_flight(&reminder.id(task))
         })
         .collect();

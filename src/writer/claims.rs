@@ -136,7 +136,7 @@ impl Group<'_> {
                 if let Some(cause) = unwanted {
                     decide::release(reminder, cause, now);
                     dirty = true;
-                } else if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
+                } else if decide::begin_attempt(reminder, self.core.policy.expiry(), now) {
                     claimed = Some(reminder.clone());
                 } else {
                     dirty = true;

@@ -242,5 +242,6 @@ fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -
             date_only: mark.date_only.since,
             recurrence: mark.recurrence.unwrap_or_default().since,
         },
+        missing: None,
     }
 }

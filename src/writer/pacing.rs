@@ -273,7 +273,6 @@ impl Group<'_> {
     /// Ends what the choice in force ends of the missed reminders of `task`; true if it ended any.
     pub(super) fn catch_up(&mut self, task: &TaskId, record: &mut Record) -> Result<bool, StoreError> {
         let choice = self.core.settings.firing.catch_up;
-        let expire_after = self.core.policy.policy.expire_after;
         let now = self.now;
         let mut changed = false;
         if choice != CatchUp::Fire && record.task.recurrence().is_some() {
@@ -285,7 +284,7 @@ impl Group<'_> {
             }
         }
         let in_flight = |id: &ReminderId| self.is_in_flight(id);
-        Ok(changed | catch_up::catch_up(task, record, choice, expire_after, now, &in_flight))
+        Ok(changed | catch_up::catch_up(task, record, choice, self.core.policy.expiry(), now, &in_flight))
     }
 }
 

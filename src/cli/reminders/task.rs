@@ -129,7 +129,7 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     };
     // Since when the settings have been as they are matters to births alone, and what was born is in the record.
     let since = PolicySince::all(Timestamp::MIN);
-    let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since };
+    let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since, missing: None };
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
     let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
     let told = why(&task, &record, &rules, paused.as_ref(), context.clock.now());

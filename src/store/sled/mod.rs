@@ -15,11 +15,13 @@ mod keys;
 mod memory;
 mod migrations;
 mod open;
+mod origin;
 mod panics;
 mod parts;
 mod preferences;
 mod records;
 mod values;
+mod verify;
 mod wire;
 
 #[cfg(test)]
@@ -32,9 +34,11 @@ use disk::{Bytes, Disk, Writes};
 use parts::{Parts, Value};
 use wire::Malformed;
 
+pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
+pub use verify::{FINDINGS_MAX, Findings, Space};
 pub use backup::{BackupError, Contents, FileError, Head, Kept, Shelf, check_file};
 
-use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Store, StoreError};
+use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store, StoreError};
 use crate::domain::{Preferences, Record, TaskId};
 
 /// A store whose entries are keys and values on a disk.
@@ -177,6 +181,9 @@ fn writes_of(batch: &Batch, disk: &dyn Disk, parts: &mut Parts) -> Result<Writes
             Op::PutMeta(meta) => {
                 parts.put(disk, out, keys::single(keys::META), &values::encode_meta(meta))?;
             }
+            Op::PutRestored(restored) => {
+                parts.put(disk, out, keys::single(keys::RESTORED), &origin::encode(restored))?;
+            }
             Op::PutRecord(task, record) => {
                 parts.put(disk, out, keys::record(task), &records::encode(record))?;
             }
@@ -268,6 +275,10 @@ impl Store for SledStore {
     fn meta(&self) -> Result<Meta, StoreError> {
         let meta = self.get(&keys::single(keys::META), "the counters", values::decode_meta)?;
         Ok(meta.unwrap_or_default())
+    }
+
+    fn restored(&self) -> Result<Option<Restored>, StoreError> {
+        self.get(&keys::single(keys::RESTORED), "where it was restored from", origin::decode)
     }
 
     fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {

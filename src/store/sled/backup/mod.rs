@@ -18,7 +18,9 @@ pub use frame::{FileError, Head};
 pub use hot::BackupError;
 pub(super) use hot::Behind;
 pub use read::Contents;
+pub(super) use read::read_file;
 pub use shelf::{Kept, Shelf, check_file};
+pub(super) use shelf::{stamp, write};
 
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,32 @@ impl Shelf {
     }
 }
 
+impl SledStore {
+    /// Writes all that it holds into the new file `to`, which appears whole or not at all; its bytes.
+    ///
+    /// # Errors
+    /// [`BackupError`]
+    pub fn export(&self, to: &Path, now: Timestamp) -> Result<u64, BackupError> {
+        let io = |error| BackupError::Io { path: to.to_owned(), error };
+        if to.try_exists().map_err(io)? {
+            return Err(io(io::ErrorKind::AlreadyExists.into()));
+        }
+        let mut partial = to.as_os_str().to_owned();
+        partial.push(PARTIAL);
+        let partial = PathBuf::from(partial);
+        let written = write(self, &partial, &|| now, &|| false).and_then(|bytes| {
+            std::fs::rename(&partial, to).map_err(io)?;
+            let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+            Ok(bytes)
+        });
+        if written.is_err() {
+            let _ = std::fs::remove_file(&partial);
+        }
+        written
+    }
+}
+
 /// Reads the file `path` to its end; nothing is kept of it.
 ///
 /// # Errors
