@@ -379,7 +379,8 @@ impl Config {
     #[must_use]
     pub fn backup_dir(&self) -> PathBuf {
         self.backup.dir.clone().unwrap_or_else(|| {
-            let mut beside = self.store.path.clone().into_os_string();
+            // Without a slash at its end: beside it and not in it.
+            let mut beside = self.store.path.components().as_path().as_os_str().to_owned();
             beside.push(".backups");
             beside.into()
         })

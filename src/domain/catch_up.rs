@@ -26,6 +26,10 @@ pub const MISSED_AFTER: Duration = Duration::from_secs(60);
 /// Why a reminder is expired that was missed.
 pub const REASON_SKIPPED: &str = "missed by more than a minute, and reminders.catch_up is skip";
 
+/// Why a reminder is expired that was held after a restore.
+pub const REASON_DROPPED: &str =
+    "due before the store was restored from a backup, and dropped by who confirmed that: it may have gone out";
+
 /// What becomes of missed reminders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +57,26 @@ pub fn is_caught_up(reminder: &Reminder, now: Timestamp) -> bool {
         && reminder.attempts == 0
         && !reminder.maybe_out
         && now.since(reminder.fire_at) > MISSED_AFTER
+}
+
+/// Expires the pending reminders of `task` that were due by then; true if there are any.
+pub fn drop_overdue(
+    task: &TaskId,
+    record: &mut Record,
+    due_by: Timestamp,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) -> bool {
+    let is_dropped = |r: &Reminder| r.state == State::Pending && r.fire_at <= due_by && !in_flight(&r.id(task));
+    let dropped: Vec<usize> =
+        (0..record.reminders.len()).filter(|at| is_dropped(&record.reminders[*at])).collect();
+    for at in &dropped {
+        record.reminders[*at].settle(State::Expired, now, Some(REASON_DROPPED.to_owned()));
+    }
+    for at in &dropped {
+        record.leave_behind(*at);
+    }
+    !dropped.is_empty()
 }
 
 /// Ends what `choice` ends of the missed reminders of `task`; true if it ended any. What it leaves may fire.

@@ -18,6 +18,7 @@ mod orders;
 mod preferences;
 mod problem;
 mod query;
+mod recovery;
 mod reminders;
 mod said;
 mod stream;

@@ -8,6 +8,7 @@
 //! meanwhile put between, and is exactly the store as it was at the end of the walk. A file is whole or it is nothing:
 //! one that was cut off or changed anywhere is refused, never half believed.
 
+mod erased;
 mod frame;
 mod hot;
 mod read;

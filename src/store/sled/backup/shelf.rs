@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDateTime;
 
@@ -27,6 +28,8 @@ const STAMP: &str = "%Y%m%dT%H%M%S%.3fZ";
 pub struct Shelf {
     dir: PathBuf,
     keep: usize,
+    /// Held while the file of erased users is read or written.
+    pub(super) notes: Arc<Mutex<()>>,
 }
 
 /// A backup that is kept.
@@ -46,7 +49,7 @@ impl Shelf {
     /// The backups in `dir`, of which the newest `keep` stay; the directory need not be there yet.
     #[must_use]
     pub fn new(dir: PathBuf, keep: usize) -> Self {
-        Self { dir, keep }
+        Self { dir, keep, notes: Arc::default() }
     }
 
     /// Where they are.
@@ -114,7 +117,13 @@ impl Shelf {
 
     /// Removes what is beyond what is to be kept, and what was left unfinished. What can't be removed is told and stays.
     fn make_room(&self) {
-        let beyond = self.list().unwrap_or_default().into_iter().skip(self.keep.max(1)).map(|kept| kept.path);
+        let kept = self.list().unwrap_or_default();
+        if let Some(oldest) = kept.iter().take(self.keep.max(1)).next_back()
+            && let Err(error) = self.forget_erased(oldest.created)
+        {
+            tracing::warn!(%error, "who was erased before the oldest backup can't be forgotten");
+        }
+        let beyond = kept.into_iter().skip(self.keep.max(1)).map(|kept| kept.path);
         let unfinished = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
             created(name.strip_suffix(PARTIAL)?).map(|_| entry.path())
