@@ -77,8 +77,8 @@ mod tests {
             (fired, 130, 154),
             // It had been late for ten hours when the backup was made.
             (fired, 90, 144),
-            // It had been given up by then.
-            (fired, 75, 129),
+            // It would have been given up an hour after the backup's.
+            (fired, 76, 130),
             // Due after that it is like any other.
             (fired, 131, 155),
             (held, 110, 164),

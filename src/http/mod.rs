@@ -32,4 +32,4 @@ pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, 
 pub use ops::ops_router;
 pub use problem::Problem;
 pub use reminders::{ListedReminder, Wanted, list_reminders};
-pub use why::{WhyShown, why};
+pub use why::{Halts, WhyShown, why};

@@ -9,3 +9,4 @@ mod golden;
 mod limits;
 mod preferences;
 mod strategies;
+mod verify;
