@@ -129,7 +129,12 @@ impl Backups {
             }
             match self.make().await {
                 Ok(Made { kept, took }) => {
-                    tracing::info!(name = kept.name, bytes = kept.bytes, took_ms = took.as_millis(), "a backup was made");
+                    tracing::info!(
+                        name = kept.name,
+                        bytes = kept.bytes,
+                        took_ms = took.as_millis(),
+                        "a backup was made"
+                    );
                     health.backup(None);
                     last = Some(kept.created);
                     due = self.due(last, self.clock.now());

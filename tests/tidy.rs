@@ -72,10 +72,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("axum",                        &["app", "cli", "http", "sidecar"]),
     ("clap",                        &["cli"]),
+    ("crc32fast",                   &["store"]),
     ("croner",                      &["domain"]),
     ("rdkafka",                     &["sidecar"]),
     ("metrics",                     &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
+    ("miniz_oxide",                 &["store"]),
     ("prost",                       &["sidecar"]),
     ("reqwest",                     &["cli", "config", "dapr"]),
     ("sled",                        &["store"]),

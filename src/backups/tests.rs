@@ -78,7 +78,10 @@ async fn one_that_fails_is_warned_of_and_tried_again_before_the_next_is_due() {
         assert!(stage.warning().unwrap().contains("no backup could be made"));
         std::fs::remove_file(&blocked).unwrap();
     };
-    tokio::join!(run_for(&stage, stage.backups(HOUR), FIRST_AFTER + AGAIN_AFTER + Duration::from_secs(200)), mends);
+    tokio::join!(
+        run_for(&stage, stage.backups(HOUR), FIRST_AFTER + AGAIN_AFTER + Duration::from_secs(200)),
+        mends
+    );
     assert_eq!((stage.kept(), stage.warning()), (1, None));
 }
 

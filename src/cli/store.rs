@@ -128,7 +128,13 @@ mod tests {
 
     #[test]
     fn bytes_are_told_in_the_unit_that_fits() {
-        for (count, told) in [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (25_449_000, "25.4 MB"), (u64::MAX, "18446744073.7 GB")] {
+        for (count, told) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (25_449_000, "25.4 MB"),
+            (u64::MAX, "18446744073.7 GB"),
+        ] {
             assert_eq!(bytes(count), told);
         }
     }

@@ -27,8 +27,7 @@ pub const MISSED_AFTER: Duration = Duration::from_secs(60);
 pub const REASON_SKIPPED: &str = "missed by more than a minute, and reminders.catch_up is skip";
 
 /// Why a reminder is expired that was held after a restore.
-pub const REASON_DROPPED: &str =
-    "due before the store was restored from a backup, and dropped by who confirmed that: it may have gone out";
+pub const REASON_DROPPED: &str = "due before the store was restored from a backup, and dropped by who confirmed that: it may have gone out";
 
 /// What becomes of missed reminders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -67,7 +66,8 @@ pub fn drop_overdue(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) -> bool {
-    let is_dropped = |r: &Reminder| r.state == State::Pending && r.fire_at <= due_by && !in_flight(&r.id(task));
+    let is_dropped =
+        |r: &Reminder| r.state == State::Pending && r.fire_at <= due_by && !in_flight(&r.id(task));
     let dropped: Vec<usize> =
         (0..record.reminders.len()).filter(|at| is_dropped(&record.reminders[*at])).collect();
     for at in &dropped {

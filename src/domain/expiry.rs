@@ -32,9 +32,10 @@ impl Expiry {
     /// Whether a reminder that is late from then on is given up at `now`.
     #[must_use]
     pub fn is_over(&self, late_from: Timestamp, now: Timestamp) -> bool {
-        let excused = self.missing.filter(|missing| late_from <= missing.at).map_or(Duration::ZERO, |missing| {
-            now.min(missing.until).since(late_from.max(missing.from))
-        });
+        let excused = self
+            .missing
+            .filter(|missing| late_from <= missing.at)
+            .map_or(Duration::ZERO, |missing| now.min(missing.until).since(late_from.max(missing.from)));
         now.since(late_from).saturating_sub(excused) > self.after
     }
 
@@ -62,7 +63,11 @@ mod tests {
     }
 
     fn expiry(missing: Option<(i64, i64, i64)>) -> Expiry {
-        let missing = missing.map(|(from, restored, until)| Missing { from: at(from), at: at(restored), until: at(until) });
+        let missing = missing.map(|(from, restored, until)| Missing {
+            from: at(from),
+            at: at(restored),
+            until: at(until),
+        });
         Expiry { after: Duration::from_secs(24 * 3600), missing }
     }
 
@@ -86,7 +91,10 @@ mod tests {
         ] {
             let expiry = expiry(missing);
             assert!(!expiry.is_over(at(late_from), at(last)), "{missing:?} {late_from}");
-            assert!(expiry.is_over(at(late_from), at(last).plus(Timestamp::FINEST)), "{missing:?} {late_from}");
+            assert!(
+                expiry.is_over(at(late_from), at(last).plus(Timestamp::FINEST)),
+                "{missing:?} {late_from}"
+            );
         }
     }
 

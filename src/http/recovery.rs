@@ -72,7 +72,9 @@ async fn make(State(api): State<Api>, request: Request) -> Result<Json<BackupSho
 }
 
 fn of(api: &Api) -> Result<&Backups, Problem> {
-    api.backups.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "this worker's store has no backups"))
+    api.backups
+        .as_ref()
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "this worker's store has no backups"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]

@@ -14,8 +14,8 @@ pub mod sled;
 use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
-pub use restored::{AfterRestore, Restored};
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
+pub use restored::{AfterRestore, Restored};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);

@@ -138,7 +138,12 @@ pub const METRICS: &[Metric] = &[
     gauge(STREAM_CLIENTS, &[], Unit::Count, "Readers of the live stream of reminders."),
     counter(STREAM_DROPPED, &[], "Readers of the live stream dropped for being slow."),
     counter(SUBSCRIPTIONS_ASKED, &[], "Times the sidecar asked for the subscriptions."),
-    gauge(BACKUP_LAST, &[], Unit::Seconds, "When the newest backup of the store was begun, in seconds since 1970."),
+    gauge(
+        BACKUP_LAST,
+        &[],
+        Unit::Seconds,
+        "When the newest backup of the store was begun, in seconds since 1970.",
+    ),
     gauge(BACKUP_EVERY, &[], Unit::Seconds, "How often a backup is made; 0 for never by itself."),
     gauge(BACKUP_BYTES, &[], Unit::Bytes, "Bytes of the newest backup made in this life."),
     gauge(BACKUP_SECONDS, &[], Unit::Seconds, "How long the newest backup made in this life took."),

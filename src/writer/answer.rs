@@ -4,8 +4,8 @@ use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
 use super::{
-    Acceptance, ClaimedBatch, Command, Confirmed, Delivery, Erased, Imported, NotCommitted, Ordered, OutboxItem, ReadFn,
-    Reply, Switched,
+    Acceptance, ClaimedBatch, Command, Confirmed, Delivery, Erased, Imported, NotCommitted, Ordered,
+    OutboxItem, ReadFn, Reply, Switched,
 };
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{AfterRestore, Op, StoreError};

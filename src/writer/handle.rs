@@ -3,8 +3,9 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX, ImportLine, Imported,
-    NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement, Switch, Switched, View,
+    Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX,
+    ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement,
+    Switch, Switched, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;

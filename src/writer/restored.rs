@@ -95,7 +95,9 @@ impl Group<'_> {
         self.effects.dropped_to = Some(page.last().map(|entry| entry.key).filter(|_| !is_last));
         if is_last {
             let now: Timestamp = self.now;
-            tracing::warn!("what was held since the restore has been dropped; other reminders are not concerned");
+            tracing::warn!(
+                "what was held since the restore has been dropped; other reminders are not concerned"
+            );
             self.put_restored(Restored { overdue: AfterRestore::Fires, let_go: Some(now), ..restored });
             self.effects.judge_anew = true;
         }

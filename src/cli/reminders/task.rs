@@ -129,7 +129,12 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     };
     // Since when the settings have been as they are matters to births alone, and what was born is in the record.
     let since = PolicySince::all(Timestamp::MIN);
-    let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since, missing: None };
+    let in_force = PolicyInForce {
+        policy: crate::app::policy(config),
+        generation: record.generation,
+        since,
+        missing: None,
+    };
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
     let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
     let restored = store.restored().map_err(|error| unreadable(&error))?;

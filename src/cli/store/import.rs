@@ -20,8 +20,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
     let holds = config.restore.overdue == OverdueThen::Hold;
     let origin = Origin { now: context.clock.now(), holds, aside: None, reason: None };
-    let contents =
-        SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin).map_err(of_restore)?;
+    let contents = SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin)
+        .map_err(of_restore)?;
     let overdue = if holds {
         "what was due by now waits until `reminder-worker restore confirm`"
     } else {

@@ -1,8 +1,8 @@
 //! `store stats`: how much of what a store, a backup or an export holds.
 
 use super::{Context, Exit, Failure, Looked, bytes};
-use crate::store::sled::size;
 use crate::domain::State;
+use crate::store::sled::size;
 use crate::store::{Store as _, StoreError};
 
 /// Arguments of `store stats`.
@@ -14,8 +14,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     args.looked.at(context, |store, path| {
-        let failed =
-            |error: StoreError| Failure::new(Exit::Store, format!("{}: {error}", path.display()));
+        let failed = |error: StoreError| Failure::new(Exit::Store, format!("{}: {error}", path.display()));
         let (meta, findings) = (store.meta().map_err(failed)?, store.verify().map_err(failed)?);
         let on_disk = if path.is_file() { path.metadata().map(|found| found.len()) } else { size(path) };
         let on_disk = on_disk.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
@@ -35,7 +34,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
         }
         text.push_str(&format!("\nevents received: {}\n", meta.events.received()));
         if let Some(restored) = store.restored().map_err(failed)? {
-            text.push_str(&format!("restored at {} from {}, of {}\n", restored.at, restored.backup, restored.from));
+            text.push_str(&format!(
+                "restored at {} from {}, of {}\n",
+                restored.at, restored.backup, restored.from
+            ));
         }
         if findings.count > 0 {
             text.push_str(&format!("{} findings: run `reminder-worker store verify`\n", findings.count));

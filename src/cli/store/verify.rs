@@ -18,7 +18,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
             .map_err(|error| Failure::new(Exit::Store, format!("{}: {error}", path.display())))?;
         if findings.count == 0 {
             let entries: u64 = findings.spaces.values().map(|space| space.entries).sum();
-            return Ok(format!("{} is whole: {entries} entries, all of them read and compared\n", path.display()));
+            return Ok(format!(
+                "{} is whole: {entries} entries, all of them read and compared\n",
+                path.display()
+            ));
         }
         Err(Failure::failed(told(&path.display().to_string(), &findings)))
     })

@@ -33,7 +33,17 @@ pub(super) const PART: u8 = 0xf0;
 
 /// Spaces whose values may come in parts.
 pub(super) const SPACES: [u8; 11] = [
-    META, RESTORED, RECORD, PENDING, SETTLED, USER, CLAIM, QUARANTINED, QUARANTINED_BODY, OUTBOX, OUTBOX_BODY,
+    META,
+    RESTORED,
+    RECORD,
+    PENDING,
+    SETTLED,
+    USER,
+    CLAIM,
+    QUARANTINED,
+    QUARANTINED_BODY,
+    OUTBOX,
+    OUTBOX_BODY,
 ];
 
 /// The only key of `space`.

@@ -34,11 +34,13 @@ use disk::{Bytes, Disk, Writes};
 use parts::{Parts, Value};
 use wire::Malformed;
 
+pub use backup::{BackupError, Contents, FileError, Head, Kept, Shelf, check_file};
 pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
-pub use backup::{BackupError, Contents, FileError, Head, Kept, Shelf, check_file};
 
-use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store, StoreError};
+use super::{
+    Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store, StoreError,
+};
 use crate::domain::{Preferences, Record, TaskId};
 
 /// A store whose entries are keys and values on a disk.

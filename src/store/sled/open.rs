@@ -39,10 +39,10 @@ mod swap;
 #[cfg(test)]
 mod tests;
 
-pub use recover::Recovery;
-pub use restore::{Origin, RestoreError};
 pub use compact::{Compacted, size};
 pub use copy::Copied;
+pub use recover::Recovery;
+pub use restore::{Origin, RestoreError};
 
 use advice::{damaged, unreachable};
 

@@ -154,7 +154,9 @@ impl SledStore {
             keys::OUTBOX => {
                 counted.number(space, number()?);
                 let entry = values::decode_outbox(&value).map_err(unread)?;
-                for usage in [Some(&mut counted.outbox), entry.dead.then_some(&mut counted.dead)].into_iter().flatten() {
+                for usage in
+                    [Some(&mut counted.outbox), entry.dead.then_some(&mut counted.dead)].into_iter().flatten()
+                {
                     usage.entries += 1;
                     usage.bytes += entry.length;
                 }

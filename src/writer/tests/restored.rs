@@ -74,15 +74,21 @@ async fn what_is_held_waits_however_long_and_others_do_not_wait_for_it() {
 
     let seen = worker.writer.confirm_restore(Confirm::Seen).await.unwrap();
     assert!(matches!(seen, Confirmed::Undecided(_)));
-    let Confirmed::Done(fires) = worker.writer.confirm_restore(Confirm::Fire).await.unwrap() else { panic!() };
-    assert_eq!((fires.overdue, fires.let_go, fires.confirmed), (AfterRestore::Fires, Some(minute(2_000)), Some(minute(2_000))));
+    let Confirmed::Done(fires) = worker.writer.confirm_restore(Confirm::Fire).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (fires.overdue, fires.let_go, fires.confirmed),
+        (AfterRestore::Fires, Some(minute(2_000)), Some(minute(2_000)))
+    );
     assert_eq!(ids(&worker.claim_all().await), ["a", "on the instant"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_held_outlasts_a_restart_and_a_later_one_of_its_task_that_is_missed() {
     let twice = of("t", created(T0, &[due(minute(650)), offsets(&[640, 0])]));
-    let settings = Settings { firing: Firing { catch_up: CatchUp::Coalesce, ..Firing::default() }, ..settings() };
+    let settings =
+        Settings { firing: Firing { catch_up: CatchUp::Coalesce, ..Firing::default() }, ..settings() };
     let worker = after_restore(vec![twice], AfterRestore::Held, settings.clone()).await;
     worker.advance_to(700).await;
     let worker = worker.restart_with(settings).await;
@@ -99,7 +105,9 @@ async fn what_is_dropped_expires_with_its_reason_and_does_not_come_back() {
     let mut events: Vec<Event> = (0..many).map(|n| due_at(&format!("t{n}"), 10)).collect();
     events.extend([due_at("t", 10), due_at("later", 610)]);
     let worker = after_restore(events, AfterRestore::Held, settings()).await;
-    let Confirmed::Done(dropping) = worker.writer.confirm_restore(Confirm::Drop).await.unwrap() else { panic!() };
+    let Confirmed::Done(dropping) = worker.writer.confirm_restore(Confirm::Drop).await.unwrap() else {
+        panic!()
+    };
     assert_eq!(dropping.overdue, AfterRestore::Dropping);
     // Between other commands, one step each.
     for _ in 0..4 {
@@ -128,10 +136,14 @@ async fn a_store_that_was_never_restored_has_nothing_to_confirm() {
 #[tokio::test(start_paused = true)]
 async fn a_restore_is_confirmed_once_and_stays_so() {
     let worker = after_restore(vec![due_at("t", 10)], AfterRestore::Fires, settings()).await;
-    let Confirmed::Done(first) = worker.writer.confirm_restore(Confirm::Seen).await.unwrap() else { panic!() };
+    let Confirmed::Done(first) = worker.writer.confirm_restore(Confirm::Seen).await.unwrap() else {
+        panic!()
+    };
     assert_eq!(first.confirmed, Some(minute(600)));
     worker.advance_to(700).await;
-    let Confirmed::Done(again) = worker.writer.confirm_restore(Confirm::Drop).await.unwrap() else { panic!() };
+    let Confirmed::Done(again) = worker.writer.confirm_restore(Confirm::Drop).await.unwrap() else {
+        panic!()
+    };
     assert_eq!(again, first, "nothing is held that could be dropped");
     let worker = worker.restart().await;
     assert_eq!(worker.writer.read(|view| view.restored.cloned()).await.unwrap(), Some(first));

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
-use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError};
+use crate::store::{
+    Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
+};
 
 /// See the module.
 pub(super) struct TestStore {

@@ -50,7 +50,9 @@ pub enum BackupError {
     #[error("it was broken off, since the worker stops")]
     Stopped,
     /// The disk that it is written to is too slow.
-    #[error("what is committed comes faster than it can be written to the backup's disk; try again when there is less")]
+    #[error(
+        "what is committed comes faster than it can be written to the backup's disk; try again when there is less"
+    )]
     Behind,
     /// The store can't be read.
     #[error(transparent)]
@@ -181,7 +183,8 @@ impl Committing {
     /// Keeps what was committed for a copy under way.
     pub(in crate::store::sled) fn keep(&mut self, writes: Writes) {
         let Some(behind) = &mut self.behind else { return };
-        behind.bytes += writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
+        behind.bytes +=
+            writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum::<usize>();
         if behind.bytes > BEHIND_MAX {
             behind.given_up = true;
             behind.commits = Vec::new();

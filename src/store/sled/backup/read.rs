@@ -2,11 +2,14 @@
 
 use std::io::{self, Read};
 
+use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use sha2::{Digest, Sha256};
 
 use super::super::migrations::FORMAT;
 use super::super::wire::{Malformed, Reader};
-use super::frame::{ENTRIES, FileError, HEAD, Head, MAGIC, PAYLOAD_MAX, PUT, REMOVE, TRAILER, Trailer, checksum};
+use super::frame::{
+    ENTRIES, FRAME_MAX, FileError, HEAD, Head, MAGIC, PAYLOAD_MAX, PUT, REMOVE, TRAILER, Trailer, checksum,
+};
 use crate::domain::Timestamp;
 use crate::store::StoreError;
 
@@ -51,7 +54,10 @@ pub(in crate::store::sled) fn read_file(from: impl Read, see: &mut See<'_>) -> R
                 let trailer = Trailer::decode(&file.payload).map_err(|why| damaged(at, why))?;
                 let told = (trailer.frames, trailer.puts, trailer.removals);
                 if told != (file.frames - 1, puts, removals) || trailer.hash != hash {
-                    return Err(damaged(at, Malformed("it is not what was written: a part is missing or changed")));
+                    return Err(damaged(
+                        at,
+                        Malformed("it is not what was written: a part is missing or changed"),
+                    ));
                 }
                 file.end()?;
                 return Ok(Contents { head, finished: trailer.finished, bytes: file.at });
@@ -76,8 +82,10 @@ impl From<Malformed> for Unshown {
     }
 }
 
-fn show(payload: &[u8], see: &mut See<'_>, puts: &mut u64, removals: &mut u64) -> Result<(), Unshown> {
-    let mut reader = Reader::new(payload);
+fn show(deflated: &[u8], see: &mut See<'_>, puts: &mut u64, removals: &mut u64) -> Result<(), Unshown> {
+    let entries = decompress_to_vec_with_limit(deflated, FRAME_MAX)
+        .map_err(|_| Malformed("the entries of a frame cannot be inflated"))?;
+    let mut reader = Reader::new(&entries);
     while reader.end().is_err() {
         let mark = reader.byte()?;
         let key = reader.bytes()?;

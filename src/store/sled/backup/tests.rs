@@ -72,7 +72,10 @@ fn a_file_with_any_bit_flipped_is_refused() {
             let mut bytes = bytes.clone();
             bytes[place] ^= 1 << bit;
             let error = read(&bytes).unwrap_err();
-            assert!(matches!(error, FileError::Damaged { .. } | FileError::Foreign), "{place}.{bit}: {error}");
+            assert!(
+                matches!(error, FileError::Damaged { .. } | FileError::Foreign),
+                "{place}.{bit}: {error}"
+            );
         }
     }
 }
@@ -80,8 +83,9 @@ fn a_file_with_any_bit_flipped_is_refused() {
 #[test]
 fn frames_left_out_repeated_or_moved_are_refused() {
     let large = vec![7; FRAME_FILL / 2];
-    let entries: Vec<(&[u8], Option<&[u8]>)> =
-        (b'a'..b'i').map(|key| (std::slice::from_ref(Box::leak(Box::new(key))), Some(large.as_slice()))).collect();
+    let entries: Vec<(&[u8], Option<&[u8]>)> = (b'a'..b'i')
+        .map(|key| (std::slice::from_ref(Box::leak(Box::new(key))), Some(large.as_slice())))
+        .collect();
     let bytes = file(&head(), &entries);
     let frames = frames(&bytes);
     assert!(frames.len() > 4);
@@ -118,12 +122,15 @@ fn frames(bytes: &[u8]) -> Vec<&[u8]> {
 #[test]
 fn a_newer_file_is_refused_with_what_to_do_whatever_follows() {
     let newer = |version: u32, format: u32| {
-        let payload = [version.to_be_bytes().as_slice(), &format.to_be_bytes(), b"what nobody knows"].concat();
+        let payload =
+            [version.to_be_bytes().as_slice(), &format.to_be_bytes(), b"what nobody knows"].concat();
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let sum = checksum(length, HEAD, &payload);
         [b"\x89RMB\r\n\x1a\n".as_slice(), &length, &[HEAD], &payload, &sum, b"and more"].concat()
     };
-    for (version, format, what) in [(2, 3, "file version 2"), (1, 99, "store format 99"), (2, 99, "file version 2")] {
+    for (version, format, what) in
+        [(2, 3, "file version 2"), (1, 99, "store format 99"), (2, 99, "file version 2")]
+    {
         let error = read(&newer(version, format)).unwrap_err();
         assert!(matches!(error, FileError::Newer { .. }), "{error}");
         assert!(error.to_string().contains(what) && error.to_string().contains("use the release"), "{error}");
@@ -228,7 +235,8 @@ fn a_copy_under_a_committing_thread_is_a_state_that_was() {
             let disk = MemoryDisk::default();
             disk.apply(&restored(&bytes)).unwrap();
             let copy = SledStore::on(Box::new(disk)).unwrap();
-            let generation = |name: &str| copy.record(&TaskId::new(name).unwrap()).unwrap().unwrap().generation;
+            let generation =
+                |name: &str| copy.record(&TaskId::new(name).unwrap()).unwrap().unwrap().generation;
             assert_eq!(generation("task 00000"), generation("task 01023"));
         }
         done.store(true, Ordering::Relaxed);

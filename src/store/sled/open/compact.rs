@@ -45,9 +45,9 @@ impl SledStore {
         let file = place.beside(".compacting");
         let written = write(&store, &file, &|| now, &|| false);
         store.close();
-        let filled = written.map_err(|error| RestoreError::Open(of_backup(&place, error))).and_then(|_| {
-            place.fill(&lock, &file, cache_mb, None)
-        });
+        let filled = written
+            .map_err(|error| RestoreError::Open(of_backup(&place, error)))
+            .and_then(|_| place.fill(&lock, &file, cache_mb, None));
         // It has served, or never will.
         let _ = std::fs::remove_file(&file);
         filled?;
@@ -57,7 +57,8 @@ impl SledStore {
         is_same(&place, &was, &coming)?;
         coming.close();
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
-        let note = Note { stage: Stage::Ready, aside: aside.clone(), reason: "it was being compacted".to_owned() };
+        let note =
+            Note { stage: Stage::Ready, aside: aside.clone(), reason: "it was being compacted".to_owned() };
         place.write_note(&note).map_err(io)?;
         if let Some(why) = place.carry_out(&note)? {
             return Err(damaged(&place.dir, &why).into());

@@ -33,7 +33,11 @@ impl SledStore {
     ///
     /// # Errors
     /// [`OpenError`]; nothing was deleted then.
-    pub fn open_or_restore(dir: &std::path::Path, cache_mb: u64, recovery: &Recovery) -> Result<Self, OpenError> {
+    pub fn open_or_restore(
+        dir: &std::path::Path,
+        cache_mb: u64,
+        recovery: &Recovery,
+    ) -> Result<Self, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
         place.create_parents().map_err(io)?;
@@ -65,11 +69,20 @@ impl Place {
     ) -> Result<(), OpenError> {
         let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
         let shelf = recovery.shelf.dir().display();
-        let mut kept = recovery.shelf.list().map_err(|error| match error {
-            BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
-            other => unreachable(recovery.shelf.dir(), &other.to_string()),
-        })?.into_iter();
-        let none = || damaged(&self.dir, &format!("{reason}; and no good backup is in {shelf}, so it was left as it is"));
+        let mut kept = recovery
+            .shelf
+            .list()
+            .map_err(|error| match error {
+                BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
+                other => unreachable(recovery.shelf.dir(), &other.to_string()),
+            })?
+            .into_iter();
+        let none = || {
+            damaged(
+                &self.dir,
+                &format!("{reason}; and no good backup is in {shelf}, so it was left as it is"),
+            )
+        };
         let mut backup = next_good(&mut kept)?.ok_or_else(none)?;
         let aside = match self.note()? {
             Some(note) => note.aside,
@@ -116,7 +129,9 @@ fn next_good(kept: &mut impl Iterator<Item = Kept>) -> Result<Option<Kept>, Open
                     advice: "or move it away to restore the one before it, which misses more",
                 });
             }
-            Err(error) => tracing::error!(path = %kept.path.display(), %error, "a backup is no good; the one before it is tried"),
+            Err(error) => {
+                tracing::error!(path = %kept.path.display(), %error, "a backup is no good; the one before it is tried")
+            }
         }
     }
     Ok(None)

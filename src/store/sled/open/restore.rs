@@ -195,7 +195,8 @@ fn has_format(disk: &dyn Disk, said: u32) -> Result<(), FileError> {
         Ok(Some(found)) if found == said => Ok(()),
         _ => {
             let key = keys::single(keys::FORMAT);
-            Err(StoreError::Corrupt(format!("the format at the key {key:?} is not that of its file, {said}")).into())
+            Err(StoreError::Corrupt(format!("the format at the key {key:?} is not that of its file, {said}"))
+                .into())
         }
     }
 }

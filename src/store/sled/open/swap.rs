@@ -93,7 +93,10 @@ impl Place {
                 if there(&aside)? {
                     return Err(OpenError::Unreachable {
                         path: self.dir.display().to_string(),
-                        reason: format!("it is to be set aside as {}, which is there already", aside.display()),
+                        reason: format!(
+                            "it is to be set aside as {}, which is there already",
+                            aside.display()
+                        ),
                         advice: "move that elsewhere, then start again",
                     });
                 }

@@ -28,14 +28,17 @@ fn fill(store: &SledStore, tasks: usize) {
     let mut batch = Batch::default();
     for number in 0..tasks {
         let due = at(BACKUP + i64::try_from(number).unwrap());
-        let record = Record { reminders: vec![Reminder::pending(None, Rule::Offset(0), due)], ..Record::default() };
+        let record =
+            Record { reminders: vec![Reminder::pending(None, Rule::Offset(0), due)], ..Record::default() };
         batch.replace(&task(number), None, Some(Box::new(record)));
     }
     let event = Quarantined { at: at(1), topic: "t".into(), code: "c".into(), reason: "r".into(), length: 1 };
     batch.push(Op::PutQuarantined(0, event, vec![7; 100_000]));
     let pending = i64::try_from(tasks).unwrap();
     batch.push(Op::PutMeta(Box::new(Meta {
-        reminders: Tally::from_counts(State::ALL.map(|state| if state == State::Pending { pending } else { 0 })),
+        reminders: Tally::from_counts(
+            State::ALL.map(|state| if state == State::Pending { pending } else { 0 }),
+        ),
         quarantine: Usage { entries: 1, bytes: 100_000 },
         next_quarantined: 1,
         ..Meta::default()
@@ -136,7 +139,10 @@ fn whatever_the_damage_the_newest_backup_takes_its_place_and_what_was_there_is_k
         let store = stage.open().unwrap();
         stage.is_restored(&store);
         let restored = store.restored().unwrap().unwrap();
-        assert_eq!((restored.from, restored.at, restored.overdue), (at(BACKUP), at(NOW), AfterRestore::Fires));
+        assert_eq!(
+            (restored.from, restored.at, restored.overdue),
+            (at(BACKUP), at(NOW), AfterRestore::Fires)
+        );
         assert_eq!(restored.backup, stage.shelf.list().unwrap()[0].name);
         assert!(restored.erases && restored.confirmed.is_none() && restored.reason.is_some());
         assert_eq!(stage.aside().exists(), was.is_some(), "{number}");
@@ -227,7 +233,9 @@ fn a_note_that_is_cut_off_or_changed_is_told_or_means_what_it_did_and_never_rena
     let is_harmless = |bytes: &[u8]| {
         fs::write(&place.swap, bytes).unwrap();
         match place.note() {
-            Ok(Some(read)) => assert!(read.aside.starts_with("store.") && !read.aside.contains('/'), "{read:?}"),
+            Ok(Some(read)) => {
+                assert!(read.aside.starts_with("store.") && !read.aside.contains('/'), "{read:?}")
+            }
             Ok(None) => panic!("a note that is there"),
             Err(error) => assert!(error.to_string().contains("store.swap"), "{error}"),
         }
@@ -283,7 +291,10 @@ fn with_auto_off_nothing_is_moved() {
     let before = stage.files();
     let recovery = Recovery { auto: false, ..stage.recovery() };
     let error = SledStore::open_or_restore(&stage.path, CACHE_MB, &recovery).err().unwrap();
-    assert!(error.to_string().contains("restore.auto") && error.to_string().contains("store import"), "{error}");
+    assert!(
+        error.to_string().contains("restore.auto") && error.to_string().contains("store import"),
+        "{error}"
+    );
     assert_eq!(stage.files(), before);
 }
 
@@ -372,7 +383,11 @@ fn an_import_of_a_file_that_is_no_good_leaves_no_store() {
     let dir = stage.room.path().join("new");
     let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
     assert!(matches!(SledStore::import(&dir, CACHE_MB, &file, origin), Err(RestoreError::File { .. })));
-    assert!(!dir.exists() && !Place::new(&dir).unwrap().coming.exists() && !Place::new(&dir).unwrap().marker.exists());
+    assert!(
+        !dir.exists()
+            && !Place::new(&dir).unwrap().coming.exists()
+            && !Place::new(&dir).unwrap().marker.exists()
+    );
 }
 
 #[test]
@@ -380,7 +395,8 @@ fn a_compacted_store_holds_the_same_in_less_room() {
     let stage = backed_up();
     let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
     for number in 1..=120u8 {
-        let event = Quarantined { at: at(1), topic: "t".into(), code: "c".into(), reason: "r".into(), length: 1 };
+        let event =
+            Quarantined { at: at(1), topic: "t".into(), code: "c".into(), reason: "r".into(), length: 1 };
         let mut batch = Batch::default();
         batch.push(Op::PutQuarantined(0, event, vec![number; 100_000]));
         store.commit(&batch).unwrap();
@@ -471,7 +487,11 @@ fn a_store_with_a_byte_flipped_or_cut_off_opens_or_is_restored_and_never_panics(
                     }
                     None if store.fingerprint().is_ok_and(|is| is == was) => same += 1,
                     None => {
-                        println!("{name} at {place} of {}, cut {cut}: {:?}", bytes.len(), store.verify().map(|f| f.count));
+                        println!(
+                            "{name} at {place} of {}, cut {cut}: {:?}",
+                            bytes.len(),
+                            store.verify().map(|f| f.count)
+                        );
                         silent += 1;
                     }
                 }
