@@ -170,7 +170,7 @@ async fn confirm(State(api): State<Api>, request: Request) -> Result<Json<Shown>
         Some(Overdue::Drop) => Confirm::Drop,
     };
     match api.writer.confirm_restore(said).await? {
-        Confirmed::Done(restored) => Ok(Json(Shown { restored: Some(RestoredShown::of(restored)) })),
+        Confirmed::Done(restored) => Ok(Json(Shown { restored: Some(RestoredShown::of(*restored)) })),
         Confirmed::Never => {
             Err(wrong(StatusCode::NOT_FOUND, "the store was never restored from a backup".to_owned()))
         }

@@ -225,11 +225,7 @@ impl Core {
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
         self.meta = folded.meta;
-        if self.restored != folded.restored {
-            self.restored = folded.restored;
-            Arc::make_mut(&mut self.policy).missing = self.restored.as_ref().map(Restored::missing);
-        }
-        self.dropped_to = dropped_to.unwrap_or(self.dropped_to);
+        self.take_over_origin(folded.restored, dropped_to);
         for number in settled {
             for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
                 self.in_flight.remove(&reminder);

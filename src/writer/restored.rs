@@ -6,7 +6,10 @@
 //!
 //! Accepted: a change of its task may move a held reminder or call it off, as it may any other.
 
+use std::sync::Arc;
+
 use super::STEP_MAX;
+use super::core::Core;
 use super::group::Group;
 use crate::domain::catch_up::drop_overdue;
 use crate::domain::{Reminder, ReminderId, Timestamp};
@@ -31,9 +34,9 @@ pub enum Confirmed {
     /// The store was never restored.
     Never,
     /// Reminders are held, and whether they fire must be said.
-    Undecided(Restored),
+    Undecided(Box<Restored>),
     /// It is so.
-    Done(Restored),
+    Done(Box<Restored>),
 }
 
 /// Above every other id of its instant.
@@ -51,6 +54,21 @@ pub(super) fn holds(restored: Option<&Restored>, reminder: &Reminder) -> bool {
     restored.and_then(Restored::holds_to).is_some_and(|at| reminder.fire_at <= at)
 }
 
+impl Core {
+    /// Takes over what a committed group has made of the store's origin.
+    pub(super) fn take_over_origin(
+        &mut self,
+        restored: Option<Restored>,
+        dropped_to: Option<Option<IndexKey>>,
+    ) {
+        if self.restored != restored {
+            self.restored = restored;
+            Arc::make_mut(&mut self.policy).missing = self.restored.as_ref().map(Restored::missing);
+        }
+        self.dropped_to = dropped_to.unwrap_or(self.dropped_to);
+    }
+}
+
 impl Group<'_> {
     /// Takes what a person says.
     pub(super) fn confirm(&mut self, confirm: Confirm) -> Confirmed {
@@ -58,7 +76,7 @@ impl Group<'_> {
         let is_held = restored.overdue == AfterRestore::Held;
         match confirm {
             Confirm::ErasedAgain => restored.erases = false,
-            Confirm::Seen if is_held => return Confirmed::Undecided(restored),
+            Confirm::Seen if is_held => return Confirmed::Undecided(restored.into()),
             Confirm::Seen => {}
             Confirm::Fire if is_held => {
                 restored.overdue = AfterRestore::Fires;
@@ -73,7 +91,7 @@ impl Group<'_> {
             restored.confirmed.get_or_insert(self.now);
         }
         self.put_restored(restored.clone());
-        Confirmed::Done(restored)
+        Confirmed::Done(restored.into())
     }
 
     /// Drops the next of the held reminders, if they are being dropped.

@@ -146,5 +146,5 @@ async fn a_restore_is_confirmed_once_and_stays_so() {
     };
     assert_eq!(again, first, "nothing is held that could be dropped");
     let worker = worker.restart().await;
-    assert_eq!(worker.writer.read(|view| view.restored.cloned()).await.unwrap(), Some(first));
+    assert_eq!(worker.writer.read(|view| view.restored.cloned()).await.unwrap(), Some(*first));
 }

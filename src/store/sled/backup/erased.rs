@@ -87,7 +87,7 @@ impl Shelf {
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<Line>(line) {
                 Ok(Line { user, at, ended }) => {
-                    drop(noted.insert(user, if ended { at } else { Timestamp::MAX }))
+                    noted.insert(user, if ended { at } else { Timestamp::MAX });
                 }
                 Err(error) => {
                     tracing::error!(path = %path.display(), %error, "a line that names an erased user can't be read");

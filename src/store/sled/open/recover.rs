@@ -130,7 +130,7 @@ fn next_good(kept: &mut impl Iterator<Item = Kept>) -> Result<Option<Kept>, Open
                 });
             }
             Err(error) => {
-                tracing::error!(path = %kept.path.display(), %error, "a backup is no good; the one before it is tried")
+                tracing::error!(path = %kept.path.display(), %error, "a backup is no good; the one before it is tried");
             }
         }
     }

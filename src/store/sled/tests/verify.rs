@@ -88,7 +88,8 @@ fn each_disagreement_is_found_and_named() {
     let body = keys::numbered(keys::QUARANTINED_BODY, 2);
     let part = |number| keys::part(&keys::parts(&body), number);
     let text = |text: &str| Some([&[0], text.as_bytes()].concat());
-    let table: [(Vec<u8>, Option<Vec<u8>>, &str); 16] = [
+    type Case = (Vec<u8>, Option<Vec<u8>>, &'static str);
+    let table: [Case; 16] = [
         (pending.clone(), None, "is not in the index of pending"),
         (settled.clone(), None, "is not in the index of settled"),
         (settled, text("b"), "is not in the index of settled"),
