@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::backups::Backups;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
 use crate::domain::{Backoff, ByPriority, Nags, Policy};
+use crate::erasing::{EraseError, erase_user};
 use crate::gauges;
 use crate::health::{Health, Heart};
 use crate::housekeeping;
@@ -28,7 +30,7 @@ use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::tick::Tick;
-use crate::writer::{CommitLoop, Firing, Settings, Writer};
+use crate::writer::{CommitLoop, Confirm, Firing, Settings, Writer};
 
 /// How often a loop that waits for the sidecar shows that it lives.
 const WAIT_TURN: Duration = Duration::from_secs(1);
@@ -45,6 +47,9 @@ pub enum AppError {
     /// The store has been failing.
     #[error(transparent)]
     Failing(StoreError),
+    /// Users erased since the backup that was restored could not be erased again.
+    #[error("users who were erased after the backup was made could not be erased again: {0}; start again")]
+    Erasing(String),
     /// No HTTP client can be made.
     #[error(transparent)]
     Client(#[from] NoClient),
@@ -95,13 +100,14 @@ impl Running {
     }
 }
 
-/// Starts every part on `store`.
+/// Starts every part on `store`, of which `backups` are made.
 ///
 /// # Errors
 /// [`AppError`]; then nothing runs that `shutdown` does not stop.
 pub async fn start(
     config: Config,
     store: Arc<dyn Store>,
+    backups: Option<Backups>,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     shutdown: Shutdown,
@@ -125,13 +131,18 @@ pub async fn start(
     let publisher: Arc<dyn Publish> = Arc::new(Publisher::new(&config.dapr, Arc::clone(&clock))?);
 
     let failed = spawn_commit_loop(commits, &health, &shutdown);
+    after_restore(&writer, backups.as_ref()).await?;
     let live = Live::new();
-    let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone());
+    let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone())
+        .with_backups(backups.clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
     let up = spawn_sidecar_watch(&config, &sidecar, &clock, &health, &shutdown);
     spawn_subscription_watch(&config, &sidecar, &clock, &health, &shutdown);
     let sent = spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
     spawn_background(&writer, &clock, &health, &metrics, &shutdown);
+    if let Some(backups) = backups {
+        shutdown.spawn("backups", backups.run(health.clone()));
+    }
 
     let ops_router = ops_router(api.clone(), health.clone(), metrics, config.ops.token.clone());
     let app_router = app_router(App { config, intake, sidecar, health, api, clock: Arc::clone(&clock) });
@@ -145,6 +156,29 @@ pub async fn start(
     });
     tracing::info!(app = %app_address, ops = %ops_address, "the worker listens");
     Ok(Running { app_address, ops_address, live, writer, shutdown, failed })
+}
+
+/// Tells that the store was restored, until somebody confirms that, and erases again who was erased after the backup was
+/// made: before anything is sent or shown.
+async fn after_restore(writer: &Writer, backups: Option<&Backups>) -> Result<(), AppError> {
+    let failed = |error: EraseError| AppError::Erasing(error.to_string());
+    let restored = writer.read(|view| view.restored.cloned()).await.map_err(|error| failed(error.into()))?;
+    let Some(restored) = restored else { return Ok(()) };
+    if restored.confirmed.is_none() {
+        tracing::error!("{}", gauges::what_is_missing(&restored));
+    }
+    if !restored.erases {
+        return Ok(());
+    }
+    let shelf = backups.map(|backups| backups.shelf().clone());
+    let erased = tokio::task::spawn_blocking(move || shelf.map(|shelf| shelf.erased_since(restored.from)));
+    let erased = erased.await.map_err(|error| AppError::Erasing(error.to_string()))?.transpose();
+    for user in erased.map_err(|error| AppError::Erasing(error.to_string()))?.unwrap_or_default() {
+        erase_user(writer, &user).await.map_err(failed)?;
+        tracing::warn!("a user who was erased after the backup was made is erased again");
+    }
+    writer.confirm_restore(Confirm::ErasedAgain).await.map_err(|error| failed(error.into()))?;
+    Ok(())
 }
 
 /// What the commit loop needs of the configuration.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::{State, Timestamp};
 use crate::health::Health;
-use crate::store::{Meta, Paused, StoreError};
+use crate::store::{AfterRestore, Meta, Paused, Restored, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
 use crate::writer::{ForeignReminder, HeldBack, Overdue, View, Writer};
 
@@ -31,6 +31,7 @@ struct Look {
     held_back: Option<HeldBack>,
     silent: u64,
     foreign: Option<ForeignReminder>,
+    restored: Option<Restored>,
 }
 
 /// Looks until `stop`.
@@ -77,7 +78,8 @@ fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
     let foreign = view.foreign.last.clone();
     let (overdue, held_back) = (view.overdue(now)?, view.held_back());
     let (meta, syncs, silent) = (view.meta.clone(), view.store.syncs(), view.silent);
-    Ok(Look { meta, syncs, overdue, held_back, silent, foreign })
+    let restored = view.restored.filter(|restored| restored.confirmed.is_none()).cloned();
+    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, restored })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -106,6 +108,8 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
         )
     }));
     telemetry::firing(paused.is_some(), look.held_back.map_or(0, |held| held.count));
+    telemetry::restored(look.restored.is_some());
+    health.restored(look.restored.as_ref().map(what_is_missing));
     health.foreign_worker(look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
 }
 
@@ -115,6 +119,24 @@ fn why_paused(paused: &Paused) -> String {
     format!(
         "reminders are paused since {}{why}; `reminder-worker resume` or POST /api/v1/resume lets them go on",
         paused.since
+    )
+}
+
+/// What is said of a store that was restored, until a person has seen it.
+pub fn what_is_missing(restored: &Restored) -> String {
+    let Restored { at, from, backup, aside, reason, overdue, .. } = restored;
+    let damage = match (reason, aside) {
+        (Some(reason), Some(aside)) => format!(" ({reason}; what was there is kept as {aside})"),
+        _ => String::new(),
+    };
+    let overdue = match overdue {
+        AfterRestore::Fires => "what was due by then goes out, perhaps a second time",
+        AfterRestore::Held => "what was due by then waits for you to say whether it fires or is dropped",
+        AfterRestore::Dropping => "what was due by then is being dropped",
+    };
+    format!(
+        "the store was restored at {at} from the backup {backup}{damage}: what was committed from {from} to {at} is missing; \
+         {overdue}; see docs/recovery.md, then `reminder-worker restore confirm`"
     )
 }
 

@@ -67,6 +67,10 @@ struct Inner {
     paused: Mutex<Option<String>>,
     /// What the rates hold back.
     held_back: Mutex<Option<String>>,
+    /// What is missing since the store was restored from a backup.
+    restored: Mutex<Option<String>>,
+    /// Why there is no new backup.
+    backup: Mutex<Option<String>>,
     /// [`Timestamp::MAX`] where none is overdue.
     oldest_overdue: AtomicI64,
     /// The same of those that have not failed yet.
@@ -133,6 +137,8 @@ impl Health {
                 foreign: Mutex::default(),
                 paused: Mutex::default(),
                 held_back: Mutex::default(),
+                restored: Mutex::default(),
+                backup: Mutex::default(),
                 oldest_overdue: AtomicI64::new(Timestamp::MAX.millis()),
                 oldest_untried: AtomicI64::new(Timestamp::MAX.millis()),
             }),
@@ -202,6 +208,16 @@ impl Health {
     /// What the worker's own rates hold back, if they do.
     pub fn held_back(&self, what: Option<String>) {
         put(&self.inner.held_back, what);
+    }
+
+    /// What is missing since the store was restored from a backup, until that is confirmed.
+    pub fn restored(&self, what: Option<String>) {
+        put(&self.inner.restored, what);
+    }
+
+    /// Why the last backup could not be made, if it could not.
+    pub fn backup(&self, why_none: Option<String>) {
+        put(&self.inner.backup, why_none);
     }
 
     /// Whether the sidecar is known to have the subscriptions.
@@ -277,6 +293,8 @@ impl Health {
             ("foreign_worker", get(&inner.foreign)),
             ("paused", get(&inner.paused)),
             ("held_back", get(&inner.held_back).filter(|_| is_late)),
+            ("restored", get(&inner.restored)),
+            ("backup", get(&inner.backup)),
         ];
         report.warnings.extend(warnings.into_iter().filter_map(|(name, what)| Some((name, what?))));
         report

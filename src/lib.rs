@@ -54,9 +54,12 @@
 //! | note | what a record keeps of an event that changed it |
 //! | fate | what is answered of a reminder to who calls it off |
 //! | outbox | events that apps asked the worker to publish |
+//! | backup | all that the store held at an instant, in one file, made while the worker runs |
+//! | missing hours | what was committed between a backup and its restore: nobody knows what went out then |
 //! | dead letter | an outbox entry that the sidecar refused for good |
 
 pub mod app;
+pub mod backups;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -24,6 +24,8 @@ mod outage;
 mod outbox;
 #[path = "process/ports.rs"]
 mod ports;
+#[path = "process/recovery.rs"]
+mod recovery;
 #[path = "process/settings.rs"]
 mod settings;
 #[path = "process/sidecar.rs"]

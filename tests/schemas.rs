@@ -137,7 +137,12 @@ fn each_schema_refuses_an_event_that_lacks_any_field_it_must_have() {
 /// The data of the CloudEvent that is published for `task`.
 fn published(task: &Task, reminder: &Reminder) -> Value {
     let policy = reminder_worker::app::policy(&Config::default());
-    let policy = PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
+    let policy = PolicyInForce {
+        policy,
+        generation: 1,
+        since: PolicySince::all(Timestamp::from_millis(0)),
+        missing: None,
+    };
     let bytes =
         reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &Rules { in_force: &policy, user: None });
     let mut event: Value = serde_json::from_slice(&bytes).unwrap();
@@ -180,8 +185,12 @@ fn what_the_worker_publishes_keeps_its_schema_whether_it_knows_all_or_nothing() 
 #[test]
 fn a_digest_that_the_worker_publishes_keeps_its_schema() {
     let policy = reminder_worker::app::policy(&Config::default());
-    let in_force =
-        PolicyInForce { policy, generation: 1, since: PolicySince::all(Timestamp::from_millis(0)) };
+    let in_force = PolicyInForce {
+        policy,
+        generation: 1,
+        since: PolicySince::all(Timestamp::from_millis(0)),
+        missing: None,
+    };
     let (at, task_id, task) = (Timestamp::from_millis(0), TaskId::new("t-1").unwrap(), Task::default());
     let due = Moment::new(Due::Date(20_000), "Europe/Berlin".parse().unwrap());
     let reminder = Reminder::pending(Some(due), Rule::Offset(15), at);

@@ -40,6 +40,7 @@ const TOP_LEVEL: [&str; 16] = [
 #[rustfmt::skip]
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app",          &["*"]),
+    ("backups",      &["clock", "domain", "health", "store", "telemetry"]),
     ("cli",          &["*"]),
     ("clock",        &["domain"]),
     ("config",       &["domain"]),
@@ -50,7 +51,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gauges",       &["clock", "domain", "health", "store", "telemetry", "writer"]),
     ("health",       &["clock", "config", "domain", "telemetry"]),
     ("housekeeping", &["writer"]),
-    ("http",         &["clock", "config", "dapr", "domain", "erasing", "health", "intake", "reading", "shutdown",
+    ("http",         &["backups", "clock", "config", "dapr", "domain", "erasing", "health", "intake", "reading", "shutdown",
                        "store", "telemetry", "writer"]),
     ("intake",       &["clock", "domain", "reading", "telemetry", "writer"]),
     ("lib",          &[]),
@@ -71,10 +72,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("axum",                        &["app", "cli", "http", "sidecar"]),
     ("clap",                        &["cli"]),
+    ("crc32fast",                   &["store"]),
     ("croner",                      &["domain"]),
     ("rdkafka",                     &["sidecar"]),
     ("metrics",                     &["telemetry"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
+    ("miniz_oxide",                 &["store"]),
     ("prost",                       &["sidecar"]),
     ("reqwest",                     &["cli", "config", "dapr"]),
     ("sled",                        &["store"]),

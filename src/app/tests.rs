@@ -39,7 +39,8 @@ impl Parts {
     }
 
     async fn start(&self, config: Config) -> Result<Running, AppError> {
-        start(config, self.store.clone(), METRICS.clone(), self.clock.clone(), self.shutdown.clone()).await
+        start(config, self.store.clone(), None, METRICS.clone(), self.clock.clone(), self.shutdown.clone())
+            .await
     }
 
     async fn tell(&self, running: &Running, millis: i64) -> Verdict {

@@ -3,6 +3,7 @@
 //! Owns arguments, exit codes and what is printed. Commands return text; it is written here, once, so that a
 //! reader who goes away (`| head`) is no error anywhere; daemons and `simulate` write as they go. Environment and arguments are handed in.
 
+mod backup;
 mod check;
 mod dev;
 mod exit;
@@ -14,11 +15,13 @@ mod pause;
 mod publish;
 mod reminders;
 mod resources;
+mod restore;
 mod schema;
 mod serve;
 mod sidecar;
 mod simulate;
 mod stand_in;
+mod store;
 mod terminal;
 mod users;
 mod when;
@@ -62,6 +65,12 @@ enum Command {
     Import(import::Args),
     /// Erase what is kept of a user.
     Users(users::Args),
+    /// Make a backup of the store now.
+    Backup(backup::Args),
+    /// See what a restore from a backup has left to decide, and decide it.
+    Restore(restore::Args),
+    /// Export, import, verify, compact or measure a store that no worker holds.
+    Store(store::Args),
     /// Let no reminder go out until `resume`, whatever is started anew.
     Pause(pause::PauseArgs),
     /// Let reminders go out again.
@@ -137,6 +146,9 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
         Command::Import(args) => wait_for(import::run(args, context)),
         Command::Users(args) => wait_for(users::run(args, context)),
+        Command::Backup(args) => wait_for(backup::run(args, context)),
+        Command::Restore(args) => wait_for(restore::run(args, context)),
+        Command::Store(args) => store::run(args, context),
         Command::Pause(args) => wait_for(pause::pause(args, context)),
         Command::Resume(args) => wait_for(pause::resume(args, context)),
         Command::Check(args) => check::run(&args, context),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::options::ConfigOptions;
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, backup};
 use crate::app::{self, AppError, Running};
-use crate::config::{Config, Loaded};
+use crate::backups::Backups;
+use crate::config::{Config, Loaded, OverdueThen};
 use crate::http::{APP_CONNECTIONS_MAX, OPS_CONNECTIONS_MAX};
 use crate::shutdown::{ProcessSignals, Shutdown};
-use crate::store::sled::SledStore;
+use crate::store::sled::{Recovery, SledStore};
 use crate::telemetry;
 
 /// Arguments of `serve`.
@@ -55,14 +56,23 @@ pub(super) async fn start(
 ) -> Result<Running, Failure> {
     raise_descriptors();
     let (path, cache_mb) = (config.store.path.clone(), config.store.cache_mb);
+    let shelf = backup::shelf(&config);
+    let recovery = Recovery {
+        shelf: shelf.clone(),
+        auto: config.restore.auto,
+        holds: config.restore.overdue == OverdueThen::Hold,
+        now: context.clock.now(),
+    };
     // Blocks on the disk.
-    let store = tokio::task::spawn_blocking(move || SledStore::open(&path, cache_mb))
+    let store = tokio::task::spawn_blocking(move || SledStore::open_or_restore(&path, cache_mb, &recovery))
         .await
         .map_err(|panic| Failure::new(Exit::Store, format!("opening the store broke off: {panic}")))??;
     let metrics = telemetry::start_metrics()
         .map_err(|error| Failure::failed(format!("metrics cannot be started: {error}")))?;
-    let clock = Arc::clone(&context.clock);
-    Ok(app::start(config, Arc::new(store), metrics, clock, shutdown.clone()).await?)
+    let (clock, store) = (Arc::clone(&context.clock), Arc::new(store));
+    let stop = shutdown.soft().clone();
+    let backups = Backups::new(Arc::clone(&store), shelf, config.backup.every, Arc::clone(&clock), stop);
+    Ok(app::start(config, store, Some(backups), metrics, clock, shutdown.clone()).await?)
 }
 
 /// Runs `work` to its end while signals stop `shutdown`. Listening is none of the drain's tasks: it must be

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::options::ConfigOptions;
 use super::terminal::harmless;
-use super::{Context, Failure, http, ops};
+use super::{Context, Failure, backup, http, ops};
 use crate::erasing::{Report, erase_user};
 
 /// How long an erasing may take: it walks through every task, step by step between other commands.
@@ -46,7 +46,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
         Some(answer) => ops::told(&config, &answer)?,
         None => {
             let erase = async |writer| {
-                erase_user(&writer, &id).await.map_err(|error| Failure::failed(error.to_string()))
+                let shelf = backup::shelf(&config);
+                shelf.note_erasing(&id, context.clock.now(), false)?;
+                let report =
+                    erase_user(&writer, &id).await.map_err(|error| Failure::failed(error.to_string()))?;
+                shelf.note_erasing(&id, context.clock.now(), true)?;
+                Ok(report)
             };
             ops::with_writer(&config, context, erase).await?
         }

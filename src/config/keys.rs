@@ -19,6 +19,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Below 1 MiB the store thrashes; above 16 GiB somebody meant another unit.
 const CACHE_MB: RangeInclusive<i64> = 1..=16 * 1024;
+/// Whole minutes; a backup of more than a week ago misses more than a topic keeps.
+const BACKUP_EVERY: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(7 * 24 * 60 * 60);
+/// One at least, to be restored; thousands would only fill a disk.
+const BACKUP_KEEP: RangeInclusive<i64> = 1..=1_000;
 /// What Kubernetes gives; that all but 0 are refused is said with its reason.
 const ORDINAL: RangeInclusive<i64> = 0..=i32::MAX as i64;
 /// 0 lets the system choose.
@@ -75,6 +79,8 @@ pub(super) struct Key {
 #[derive(Debug)]
 pub(super) enum Allowed {
     Path,
+    /// Or nothing, for the place that is usual.
+    OptionalPath,
     Secret,
     Switch,
     OneOf(&'static [&'static str]),
@@ -102,6 +108,11 @@ const fn key(name: &'static str, allowed: Allowed) -> Key {
 pub(super) const KEYS: &[Key] = &[
     key("store.path", Allowed::Path),
     key("store.cache_mb", Allowed::Whole(CACHE_MB)),
+    key("backup.dir", Allowed::OptionalPath),
+    key("backup.every", Allowed::MinutesOrNever(BACKUP_EVERY)),
+    key("backup.keep", Allowed::Whole(BACKUP_KEEP)),
+    key("restore.auto", Allowed::Switch),
+    key("restore.overdue", Allowed::OneOf(&["fire", "hold"])),
     key("app.host", Allowed::Address),
     key("app.port", Allowed::Whole(PORT)),
     key("app.api_token", Allowed::Secret),
@@ -225,6 +236,7 @@ impl Allowed {
     fn accepts_text(&self, text: &str) -> bool {
         match self {
             Self::Path => !text.is_empty(),
+            Self::OptionalPath => true,
             // A header carries it, and a header takes printable ASCII.
             Self::Secret => text.bytes().all(|b| b.is_ascii_graphic()),
             Self::OneOf(words) => words.contains(&text),
@@ -269,6 +281,7 @@ impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path => f.write_str("the path of a directory"),
+            Self::OptionalPath => f.write_str("the path of a directory, or nothing for the usual one"),
             Self::Secret => f.write_str("printable ASCII without spaces, or nothing for none"),
             Self::Switch => f.write_str("true or false"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),

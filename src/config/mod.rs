@@ -32,6 +32,10 @@ pub const DEFAULTS: &str = include_str!("../../config/default.toml");
 pub struct Config {
     /// The embedded store.
     pub store: Store,
+    /// Backups of the store.
+    pub backup: Backup,
+    /// Restoring one.
+    pub restore: Restore,
     /// The listener Dapr calls.
     pub app: App,
     /// The listener people and probes call.
@@ -68,6 +72,40 @@ pub struct Store {
     pub path: PathBuf,
     /// Page cache, in MiB.
     pub cache_mb: u64,
+}
+
+/// Backups of the store.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backup {
+    /// Their directory; `None` for the one beside the store.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub dir: Option<PathBuf>,
+    /// How often one is made; zero for never by itself.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub every: Duration,
+    /// How many are kept.
+    pub keep: usize,
+}
+
+/// Restoring a backup.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    /// Whether the newest good backup takes the place of a store that is proven damaged.
+    pub auto: bool,
+    /// What becomes of the reminders that are overdue then.
+    pub overdue: OverdueThen,
+}
+
+/// What becomes of the reminders that are overdue when a backup is restored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverdueThen {
+    /// They fire.
+    Fire,
+    /// They wait until a person says what becomes of them.
+    Hold,
 }
 
 /// The listener Dapr calls.
@@ -335,6 +373,17 @@ impl Config {
     /// [`Invalid`], as [`Config::load`].
     pub fn load_over(inputs: &Inputs, over: &Path) -> Result<Loaded, Invalid> {
         layers::load(inputs, Some(over))
+    }
+
+    /// Where backups are.
+    #[must_use]
+    pub fn backup_dir(&self) -> PathBuf {
+        self.backup.dir.clone().unwrap_or_else(|| {
+            // Without a slash at its end: beside it and not in it.
+            let mut beside = self.store.path.components().as_path().as_os_str().to_owned();
+            beside.push(".backups");
+            beside.into()
+        })
     }
 }
 

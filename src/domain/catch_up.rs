@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::event::TaskId;
+use super::expiry::Expiry;
 use super::record::Record;
 use super::reminder::{Reminder, ReminderId, State};
 use super::time::Timestamp;
@@ -24,6 +25,9 @@ pub const MISSED_AFTER: Duration = Duration::from_secs(60);
 
 /// Why a reminder is expired that was missed.
 pub const REASON_SKIPPED: &str = "missed by more than a minute, and reminders.catch_up is skip";
+
+/// Why a reminder is expired that was held after a restore.
+pub const REASON_DROPPED: &str = "due before the store was restored from a backup, and dropped by who confirmed that: it may have gone out";
 
 /// What becomes of missed reminders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -54,23 +58,45 @@ pub fn is_caught_up(reminder: &Reminder, now: Timestamp) -> bool {
         && now.since(reminder.fire_at) > MISSED_AFTER
 }
 
+/// Expires the pending reminders of `task` that were due by then; true if there are any.
+pub fn drop_overdue(
+    task: &TaskId,
+    record: &mut Record,
+    due_by: Timestamp,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) -> bool {
+    let is_dropped =
+        |r: &Reminder| r.state == State::Pending && r.fire_at <= due_by && !in_flight(&r.id(task));
+    let dropped: Vec<usize> =
+        (0..record.reminders.len()).filter(|at| is_dropped(&record.reminders[*at])).collect();
+    for at in &dropped {
+        record.reminders[*at].settle(State::Expired, now, Some(REASON_DROPPED.to_owned()));
+    }
+    for at in &dropped {
+        record.leave_behind(*at);
+    }
+    !dropped.is_empty()
+}
+
 /// Ends what `choice` ends of the missed reminders of `task`; true if it ended any. What it leaves may fire.
 pub fn catch_up(
     task: &TaskId,
     record: &mut Record,
     choice: CatchUp,
-    expire_after: Duration,
+    expiry: impl Into<Expiry>,
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) -> bool {
     if choice == CatchUp::Fire {
         return false;
     }
+    let expiry = expiry.into();
     let missed: Vec<usize> = (0..record.reminders.len())
         .filter(|at| {
             let reminder = &record.reminders[*at];
             is_missed(reminder, now)
-                && now.since(reminder.late_from()) <= expire_after
+                && !expiry.is_over(reminder.late_from(), now)
                 && !in_flight(&reminder.id(task))
         })
         .collect();

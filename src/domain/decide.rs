@@ -15,9 +15,8 @@
 //! Where the plan puts it elsewhere (other wishes of its user, another priority), it moves there unless it may have
 //! gone out: then, and while an attempt is under way, it stays where it was tried, so that its repeat is the same event.
 
-use std::time::Duration;
-
 use super::event::TaskId;
+use super::expiry::Expiry;
 use super::import::was_past;
 use super::plan::{LeftOut, Planned, Rules, left_out, plan};
 use super::record::Record;
@@ -64,7 +63,7 @@ pub fn replan(
         return carry_out(task, record, &planned, rules, now, in_flight);
     }
     for _ in 0..series::ROUNDS_MAX {
-        series::advance(task, record, rules.in_force.policy.expire_after, now, in_flight);
+        series::advance(task, record, rules.in_force.expiry(), now, in_flight);
         let planned = series::without_stale(task, record, rules, now);
         carry_out(task, record, &planned, rules, now, in_flight);
         if !series::pass_over(record, &planned, now) {
@@ -81,7 +80,7 @@ fn carry_out(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
-    let expire_after = rules.in_force.policy.expire_after;
+    let expiry = rules.in_force.expiry();
     let called_off =
         if record.task.called_off.is_empty() { Vec::new() } else { left_out(task, record, rules) };
     let by = record.history.latest();
@@ -109,7 +108,7 @@ fn carry_out(
         match known {
             Some(reminder) => {
                 let may_be_out = |reminder: &Reminder| reminder.maybe_out || in_flight(&reminder.id(task));
-                call_for(reminder, planned, by, expire_after, now, &may_be_out);
+                call_for(reminder, planned, by, expiry, now, &may_be_out);
             }
             None => {
                 let mut reminder = Reminder {
@@ -119,7 +118,7 @@ fn carry_out(
                 };
                 if planned.is_born_expired() {
                     reminder.settle(State::Expired, now, Some(REASON_BORN_EXPIRED.into()));
-                } else if is_too_late(planned.late_from(), expire_after, now) {
+                } else if expiry.is_over(planned.late_from(), now) {
                     reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
                 }
                 record.reminders.push(reminder);
@@ -149,8 +148,8 @@ fn not_gone_back(planned: &Planned, known: Option<&Reminder>, now: Timestamp) ->
 
 /// Whether a pending reminder may be attempted now; otherwise it ends as expired, and this says so.
 #[must_use]
-pub fn begin_attempt(reminder: &mut Reminder, expire_after: Duration, now: Timestamp) -> bool {
-    if !is_too_late(reminder.late_from(), expire_after, now) {
+pub fn begin_attempt(reminder: &mut Reminder, expiry: impl Into<Expiry>, now: Timestamp) -> bool {
+    if !expiry.into().is_over(reminder.late_from(), now) {
         return true;
     }
     let sent = if reminder.maybe_out { REASON_UNCONFIRMED } else { REASON_TOO_LATE };
@@ -250,11 +249,11 @@ fn call_for(
     reminder: &mut Reminder,
     planned: &Planned,
     by: Option<u32>,
-    expire_after: Duration,
+    expiry: Expiry,
     now: Timestamp,
     may_be_out: &dyn Fn(&Reminder) -> bool,
 ) {
-    let too_late = is_too_late(planned.late_from(), expire_after, now);
+    let too_late = expiry.is_over(planned.late_from(), now);
     match reminder.state {
         State::Pending => {
             // A birth that rises later never expires what is pending: in doubt it fires.
@@ -287,7 +286,7 @@ fn call_for(
                 planned_by: by,
                 ..Reminder::pending(reminder.occurrence, reminder.rule, planned.fire_at)
             };
-            let is_repeat = reminder.maybe_out && !is_too_late(reminder.fire_at, expire_after, now);
+            let is_repeat = reminder.maybe_out && !expiry.is_over(reminder.fire_at, now);
             *reminder = if is_repeat { as_it_was(reminder, again, now) } else { again };
         }
     }
@@ -304,8 +303,4 @@ fn as_it_was(was: &Reminder, again: Reminder, now: Timestamp) -> Reminder {
         within: was.within.filter(|_| with_others.is_some()),
         ..again
     }
-}
-
-fn is_too_late(late_from: Timestamp, expire_after: Duration, now: Timestamp) -> bool {
-    now.since(late_from) > expire_after
 }

@@ -9,6 +9,7 @@ use chrono::NaiveTime;
 
 use super::due::Zone;
 use super::event::{Nags, Priority};
+use super::expiry::{Expiry, Missing};
 use super::time::Timestamp;
 use super::version::short_digest;
 
@@ -148,6 +149,16 @@ pub struct PolicyInForce {
     pub generation: u32,
     /// When its settings were first committed as they are.
     pub since: PolicySince,
+    /// The hours that the store knows nothing of, where it was restored from a backup.
+    pub missing: Option<Missing>,
+}
+
+impl PolicyInForce {
+    /// When a reminder that was not sent is given up.
+    #[must_use]
+    pub fn expiry(&self) -> Expiry {
+        Expiry { after: self.policy.expire_after, missing: self.missing }
+    }
 }
 
 /// When each setting was first committed as it is, or [`Timestamp::MIN`] where the store has had no other: nothing

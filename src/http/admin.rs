@@ -128,7 +128,13 @@ fn compressed() -> Problem {
 async fn erase(State(admin): State<Admin>, PathText(user): PathText) -> Result<Json<Report>, Problem> {
     // The semaphore is never closed.
     let _place = admin.erasings.acquire().await.ok();
-    Ok(Json(erase_user(&admin.api.writer, &user).await?))
+    // First, so that a restore of what was before can't bring them back whatever becomes of this.
+    admin.api.note_erasing(&user, false).await?;
+    let report = erase_user(&admin.api.writer, &user).await?;
+    if admin.api.note_erasing(&user, true).await.is_err() {
+        tracing::warn!("that an erasing has ended can't be noted; a restore does it again");
+    }
+    Ok(Json(report))
 }
 
 impl From<EraseError> for Problem {

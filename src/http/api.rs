@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
 use super::{actions, orders, preferences, reminders, stream, why};
+use crate::backups::Backups;
 use crate::clock::Clock;
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
@@ -31,6 +32,8 @@ pub struct Api {
     pub(super) streams: Streams,
     /// Walks through the list of reminders that may be under way.
     pub(super) walks: Arc<Semaphore>,
+    /// Backups of the store, where it has any.
+    pub(super) backups: Option<Backups>,
 }
 
 impl Api {
@@ -43,7 +46,21 @@ impl Api {
         stop: tokio_util::sync::CancellationToken,
     ) -> Self {
         let walks = Arc::new(Semaphore::new(reminders::WALKS_MAX));
-        Self { writer, clock, streams: Streams::new(live, stop), walks }
+        Self { writer, clock, streams: Streams::new(live, stop), walks, backups: None }
+    }
+
+    /// The same with `backups` of the store.
+    #[must_use]
+    pub fn with_backups(self, backups: Option<Backups>) -> Self {
+        Self { backups, ..self }
+    }
+
+    /// Notes beside the backups that the erasing of `user` begins, or has ended.
+    pub(super) async fn note_erasing(&self, user: &str, ended: bool) -> Result<(), Problem> {
+        match &self.backups {
+            Some(backups) => Ok(backups.note_erasing(user, ended).await?),
+            None => Ok(()),
+        }
     }
 
     /// Reads between two commits.

@@ -18,6 +18,7 @@ mod orders;
 mod preferences;
 mod problem;
 mod query;
+mod recovery;
 mod reminders;
 mod said;
 mod stream;
@@ -31,4 +32,4 @@ pub use listen::{APP_CONNECTIONS_MAX, BindError, Listener, OPS_CONNECTIONS_MAX, 
 pub use ops::ops_router;
 pub use problem::Problem;
 pub use reminders::{ListedReminder, Wanted, list_reminders};
-pub use why::{WhyShown, why};
+pub use why::{Halts, WhyShown, why};

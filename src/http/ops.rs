@@ -13,6 +13,7 @@ use super::api::{Api, api_routes};
 use super::clock::clock_routes;
 use super::firing::firing_routes;
 use super::problem::{method_not_allowed, not_found};
+use super::recovery::recovery_routes;
 use super::token::{Demand, guard};
 use crate::config::Secret;
 use crate::health::{Health, Report};
@@ -36,7 +37,8 @@ pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secr
     let clock = clock_routes(api.clock.as_ref());
     api_routes(api.clone())
         .merge(admin_routes(api.clone()))
-        .merge(firing_routes(api))
+        .merge(firing_routes(api.clone()))
+        .merge(recovery_routes(api))
         .merge(clock)
         .route_layer(from_fn_with_state(demand, guard))
         .merge(probes)

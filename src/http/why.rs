@@ -3,6 +3,7 @@
 //! Made from one record between two commits. A store that no worker holds is asked by the same function.
 
 mod called_off;
+mod held;
 mod prose;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use crate::domain::why::{What, nothing, timeline};
 use crate::domain::{
     Moment, Planned, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end,
 };
-use crate::store::Paused;
+use crate::store::{Paused, Restored};
 
 /// Why a task's reminders fire or do not.
 #[derive(Serialize)]
@@ -67,19 +68,29 @@ pub(super) async fn show(
             let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
             let user = view.preferences_of(&record.task)?;
             let rules = Rules { in_force: view.policy, user: user.as_ref() };
-            Ok(Some(why(&task_id, &record, &rules, view.meta.paused.as_ref(), now)))
+            let halts = Halts { paused: view.meta.paused.as_ref(), restored: view.restored };
+            Ok(Some(why(&task_id, &record, &rules, halts, now)))
         })
         .await?;
     shown.map(Json).ok_or_else(unknown_task)
 }
 
-/// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force and the pause that is.
+/// What keeps reminders from going out, whichever task they are of.
+#[derive(Clone, Copy, Default)]
+pub struct Halts<'a> {
+    /// The pause in force.
+    pub paused: Option<&'a Paused>,
+    /// Where the store was restored from: what was due then may be held.
+    pub restored: Option<&'a Restored>,
+}
+
+/// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force and what halts all.
 #[must_use]
 pub fn why(
     task_id: &TaskId,
     record: &Record,
     rules: &Rules<'_>,
-    paused: Option<&Paused>,
+    halts: Halts<'_>,
     now: Timestamp,
 ) -> WhyShown {
     let task = &record.task;
@@ -88,7 +99,8 @@ pub fn why(
     let wished = || rules.user.and_then(Preferences::zone);
     let policy = &rules.in_force.policy;
     let zone = task.zone().or_else(former).or_else(wished).unwrap_or(policy.default_zone);
-    let prose = Prose { record, rules, paused, zone, now };
+    let Halts { paused, restored } = halts;
+    let prose = Prose { record, rules, paused, restored, zone, now };
     let mut answers: Vec<AnswerShown> = record
         .reminders
         .iter()

@@ -3,7 +3,7 @@
 //! Owns how a change of a record moves its reminders between the indexes, so that no caller can change one
 //! without the other.
 
-use super::{Claim, IndexKey, Meta, OutboxEntry, Quarantined};
+use super::{Claim, IndexKey, Meta, OutboxEntry, Quarantined, Restored};
 use crate::domain::{Preferences, Record, Reminder, State, TaskId};
 
 /// One write.
@@ -11,6 +11,8 @@ use crate::domain::{Preferences, Record, Reminder, State, TaskId};
 pub enum Op {
     /// Counters, marks and numbers.
     PutMeta(Box<Meta>),
+    /// Where a restored store comes from.
+    PutRestored(Box<Restored>),
     /// A record.
     PutRecord(TaskId, Box<Record>),
     /// A record goes.
@@ -93,7 +95,7 @@ impl Batch {
 }
 
 /// Where a record's reminders stand in the indexes, and whether that is the index of pending ones; sorted.
-fn places(task: &TaskId, record: Option<&Record>) -> Vec<(IndexKey, bool)> {
+pub(super) fn places(task: &TaskId, record: Option<&Record>) -> Vec<(IndexKey, bool)> {
     let reminders = record.map(|record| record.reminders.as_slice()).unwrap_or_default();
     let place = |reminder: &Reminder| {
         let pending = reminder.state == State::Pending;

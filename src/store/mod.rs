@@ -8,12 +8,14 @@
 
 mod batch;
 mod meta;
+mod restored;
 pub mod sled;
 
 use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
+pub use restored::{AfterRestore, Restored};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);
@@ -91,6 +93,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]
     fn meta(&self) -> Result<Meta, StoreError>;
+
+    /// Its origin, if it was restored from a backup.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    fn restored(&self) -> Result<Option<Restored>, StoreError>;
 
     /// The record of `task`.
     ///
@@ -175,11 +183,14 @@ pub enum StoreError {
     )]
     Unsynced(String),
     /// A value cannot be read.
-    #[error("the store holds a value that cannot be read ({0}); restore a backup or set the directory aside")]
+    #[error(
+        "the store holds a value that cannot be read ({0}); `reminder-worker store verify` tells what else, and \
+         docs/recovery.md how to restore a backup"
+    )]
     Corrupt(String),
 }
 
-/// A store that did not open: exit code 74. Nothing was moved or deleted.
+/// A store that did not open: exit code 74. Nothing was deleted, and what was there is still there.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process holds it.
@@ -202,7 +213,8 @@ pub enum OpenError {
     },
     /// What is in it is not what was put there.
     #[error(
-        "the store {path} is damaged: {reason}; set the directory aside and restore a backup, or start with an empty one"
+        "the store {path} is damaged: {reason}; to restore a backup, move the directory away and run \
+         `reminder-worker store import BACKUP --store-path {path}` (docs/recovery.md)"
     )]
     Damaged {
         /// The directory.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use super::names;
-use crate::domain::{Kind, Outcome, State};
+use crate::domain::{Kind, Outcome, State, Timestamp};
 
 /// Most producers told apart in a metric; those beyond share the label `other`. A label costs memory for the
 /// life of the process here and in the scraper, and producers choose their names freely.
@@ -194,6 +194,33 @@ pub fn stream_dropped() {
 /// The sidecar asked for the subscriptions.
 pub fn subscriptions_asked() {
     counter!(names::SUBSCRIPTIONS_ASKED).increment(1);
+}
+
+/// A backup is made every `every`; zero for never by itself.
+pub fn backup_every(every: Duration) {
+    gauge!(names::BACKUP_EVERY).set(every.as_secs_f64());
+}
+
+/// The newest backup was begun at `at`.
+pub fn backup_last(at: Timestamp) {
+    gauge!(names::BACKUP_LAST).set(at.millis() as f64 / 1000.0);
+}
+
+/// A backup of so many bytes was made in `took`.
+pub fn backup_made(at: Timestamp, bytes: u64, took: Duration) {
+    backup_last(at);
+    gauge!(names::BACKUP_BYTES).set(bytes as f64);
+    gauge!(names::BACKUP_SECONDS).set(took.as_secs_f64());
+}
+
+/// A backup could not be made.
+pub fn backup_failed() {
+    counter!(names::BACKUP_FAILURES).increment(1);
+}
+
+/// Whether the store was restored from a backup and nobody has confirmed that yet.
+pub fn restored(unconfirmed: bool) {
+    gauge!(names::RESTORED).set(f64::from(u8::from(unconfirmed)));
 }
 
 /// The loop called `name` showed its last sign of life `age` ago.

@@ -71,6 +71,12 @@ pub(super) const QUARANTINE_BYTES: &str = "reminder_worker_quarantine_bytes";
 pub(super) const STREAM_CLIENTS: &str = "reminder_worker_stream_clients";
 pub(super) const STREAM_DROPPED: &str = "reminder_worker_stream_dropped_total";
 pub(super) const SUBSCRIPTIONS_ASKED: &str = "reminder_worker_subscriptions_asked_total";
+pub(super) const BACKUP_LAST: &str = "reminder_worker_backup_last_timestamp_seconds";
+pub(super) const BACKUP_EVERY: &str = "reminder_worker_backup_every_seconds";
+pub(super) const BACKUP_BYTES: &str = "reminder_worker_backup_bytes";
+pub(super) const BACKUP_SECONDS: &str = "reminder_worker_backup_seconds";
+pub(super) const BACKUP_FAILURES: &str = "reminder_worker_backup_failures_total";
+pub(super) const RESTORED: &str = "reminder_worker_restored_unconfirmed";
 pub(super) const HEARTBEAT_AGE: &str = "reminder_worker_heartbeat_age_seconds";
 pub(super) const BUILD_INFO: &str = "reminder_worker_build_info";
 
@@ -132,6 +138,22 @@ pub const METRICS: &[Metric] = &[
     gauge(STREAM_CLIENTS, &[], Unit::Count, "Readers of the live stream of reminders."),
     counter(STREAM_DROPPED, &[], "Readers of the live stream dropped for being slow."),
     counter(SUBSCRIPTIONS_ASKED, &[], "Times the sidecar asked for the subscriptions."),
+    gauge(
+        BACKUP_LAST,
+        &[],
+        Unit::Seconds,
+        "When the newest backup of the store was begun, in seconds since 1970.",
+    ),
+    gauge(BACKUP_EVERY, &[], Unit::Seconds, "How often a backup is made; 0 for never by itself."),
+    gauge(BACKUP_BYTES, &[], Unit::Bytes, "Bytes of the newest backup made in this life."),
+    gauge(BACKUP_SECONDS, &[], Unit::Seconds, "How long the newest backup made in this life took."),
+    counter(BACKUP_FAILURES, &[], "Backups that could not be made."),
+    gauge(
+        RESTORED,
+        &[],
+        Unit::Count,
+        "1 from the moment the store was restored from a backup until that is confirmed, else 0.",
+    ),
     gauge(HEARTBEAT_AGE, &["loop"], Unit::Seconds, "Time since a loop last showed a sign of life."),
     gauge(BUILD_INFO, &["version"], Unit::Count, "Always 1; its label tells the version that runs."),
 ];

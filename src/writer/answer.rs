@@ -4,11 +4,11 @@ use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
 use super::{
-    Acceptance, ClaimedBatch, Command, Delivery, Erased, Imported, NotCommitted, Ordered, OutboxItem, ReadFn,
-    Reply, Switched,
+    Acceptance, ClaimedBatch, Command, Confirmed, Delivery, Erased, Imported, NotCommitted, Ordered,
+    OutboxItem, ReadFn, Reply, Switched,
 };
 use crate::domain::{Timestamp, Verdict};
-use crate::store::{Op, StoreError};
+use crate::store::{AfterRestore, Op, StoreError};
 
 /// What a command is told once its group is on the disk.
 pub(super) enum Answer {
@@ -22,6 +22,7 @@ pub(super) enum Answer {
     Import(Reply<Result<Imported, NotCommitted>>, Imported),
     Erase(Reply<Result<Erased, NotCommitted>>, Erased),
     Switch(Reply<Result<Switched, NotCommitted>>, Switched),
+    Confirm(Reply<Result<Confirmed, NotCommitted>>, Confirmed),
     Read(ReadFn),
 }
 
@@ -65,6 +66,7 @@ impl Core {
     pub(super) fn has_work_put_off(&self) -> bool {
         self.meta.replanning_after.is_some()
             || self.meta.wishes_pass.is_some()
+            || self.restored.as_ref().is_some_and(|restored| restored.overdue == AfterRestore::Dropping)
             || (self.is_quiet() && self.receipts.len() >= RECEIPTS_A_COMMIT)
     }
 
@@ -127,6 +129,7 @@ impl Group<'_> {
                 Err(error) => Err((error, Answer::Erase(reply, Erased::default()))),
             },
             Command::Switch { switch, reply } => Ok(Answer::Switch(reply, self.switch(switch))),
+            Command::Confirm { confirm, reply } => Ok(Answer::Confirm(reply, self.confirm(confirm))),
             Command::Read(read) => Ok(Answer::Read(read)),
             // Noted before the group began.
             Command::Receipts { .. } => Ok(Answer::Read(Box::new(|_| ()))),
@@ -142,6 +145,7 @@ impl Group<'_> {
         }
         self.replan_step()?;
         self.wishes_step()?;
+        self.drop_step()?;
         if long_ago && self.core.counters_unwritten {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
@@ -164,6 +168,7 @@ impl Command {
             | Self::Purge { .. }
             | Self::Erase { .. }
             | Self::Switch { .. }
+            | Self::Confirm { .. }
             | Self::Read(_) => 1,
         }
     }
@@ -177,6 +182,7 @@ impl Command {
             | Self::Import { .. }
             | Self::Erase { .. }
             | Self::Switch { .. }
+            | Self::Confirm { .. }
             | Self::Read(_) => {
                 refuse(self);
                 None
@@ -203,6 +209,7 @@ impl Answer {
             Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Erase(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Switch(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Confirm(reply, _) => drop(reply.send(Err(NotCommitted))),
             // Dropping the closure drops its reply, which its asker reads as a refusal.
             Self::Read(_) => {}
         }
@@ -217,6 +224,7 @@ impl Answer {
             | Self::Import(..)
             | Self::Erase(..)
             | Self::Switch(..)
+            | Self::Confirm(..)
             | Self::Read(_) => {
                 self.refuse();
                 None
@@ -238,6 +246,7 @@ impl Answer {
             Self::Import(reply, imported) => drop(reply.send(Ok(imported))),
             Self::Erase(reply, erased) => drop(reply.send(Ok(erased))),
             Self::Switch(reply, switched) => drop(reply.send(Ok(switched))),
+            Self::Confirm(reply, confirmed) => drop(reply.send(Ok(confirmed))),
             Self::Read(read) => read(&core.view()),
         }
     }
@@ -265,6 +274,7 @@ pub(super) fn refuse(command: Command) {
         Command::Import { reply, .. } => Answer::Import(reply, Imported::default()),
         Command::Erase { reply, .. } => Answer::Erase(reply, Erased::default()),
         Command::Switch { reply, .. } => Answer::Switch(reply, Switched { before: None, after: None }),
+        Command::Confirm { reply, .. } => Answer::Confirm(reply, Confirmed::Never),
         Command::Read(read) => Answer::Read(read),
         Command::Receipts { .. } => return,
     };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::group::{Group, claim_record};
 use super::queue::Lane;
+use super::restored::holds;
 use super::{Claimed, ClaimedBatch, STEP_MAX, Settlement};
 use crate::domain::catch_up::MISSED_AFTER;
 use crate::domain::decide::{self, Attempt};
@@ -132,17 +133,21 @@ impl Group<'_> {
             let_go(&record.task, reminder, &rules)
         });
         match pending(&mut record, task, &id) {
-            Some(reminder) if reminder.wakes_at() <= now && reminder.fire_at <= now => {
+            Some(reminder)
+                if reminder.wakes_at() <= now
+                    && reminder.fire_at <= now
+                    && !holds(self.restored.as_ref(), reminder) =>
+            {
                 if let Some(cause) = unwanted {
                     decide::release(reminder, cause, now);
                     dirty = true;
-                } else if decide::begin_attempt(reminder, self.core.policy.policy.expire_after, now) {
+                } else if decide::begin_attempt(reminder, self.core.policy.expiry(), now) {
                     claimed = Some(reminder.clone());
                 } else {
                     dirty = true;
                 }
             }
-            // It moved or left earlier in this very group, or under the new policy.
+            // It moved or left earlier in this very group, or under the new policy; or it is held since a restore.
             Some(_) => {}
             None if dirty || was_in.is_some() || self.is_dirty(task) => {}
             None => {

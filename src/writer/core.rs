@@ -15,11 +15,12 @@ use super::group::Group;
 use super::outbox::OutboxPass;
 use super::pacing::Pacing;
 use super::refused::RefusedShown;
+use super::restored::held_to;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::domain::decide::lose_attempt;
 use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
 use crate::store::{
-    Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Store, StoreError,
+    Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Restored, Store, StoreError,
 };
 
 /// State of the loop.
@@ -30,6 +31,7 @@ pub(super) struct Core {
     pub(super) policy: Arc<PolicyInForce>,
     // Copies of what is on the disk.
     pub(super) meta: Meta,
+    pub(super) restored: Option<Restored>,
     pub(super) claims: HashMap<u64, Vec<(ReminderId, TaskId)>>,
     pub(super) in_flight: HashSet<ReminderId>,
     /// Every pending reminder at or before this place of the index is in flight.
@@ -46,6 +48,7 @@ pub(super) struct Core {
     /// Reminders that this life's settings or tz database moved.
     pub(super) moved: u64,
     pub(super) purged_to: Option<TaskId>,
+    pub(super) dropped_to: Option<IndexKey>,
     /// Series that the purge under way has found silent, and those that the last whole one found.
     pub(super) silent_so_far: u64,
     pub(super) silent: u64,
@@ -64,13 +67,16 @@ impl Core {
     ) -> Result<Self, StoreError> {
         let mut meta = store.meta()?;
         let empty = store.tasks(None, 1)?.is_empty();
-        let policy = put_in_force(&mut meta, &settings.policy, now, empty);
+        let restored = store.restored()?;
+        let mut policy = put_in_force(&mut meta, &settings.policy, now, empty);
+        policy.missing = restored.as_ref().map(Restored::missing);
         let mut core = Self {
             store,
             pacing: RefCell::new(Pacing::new(&settings.firing, now)),
             settings,
             policy: Arc::new(policy),
             meta,
+            restored,
             claims: HashMap::new(),
             in_flight: HashSet::new(),
             scanned_to: None,
@@ -82,6 +88,7 @@ impl Core {
             refused: RefusedShown::default(),
             moved: 0,
             purged_to: None,
+            dropped_to: None,
             silent_so_far: 0,
             silent: 0,
             counters_unwritten: false,
@@ -101,6 +108,7 @@ impl Core {
         View {
             store: self.store.as_ref(),
             meta: &self.meta,
+            restored: self.restored.as_ref(),
             policy: &self.policy,
             in_flight: self.in_flight.len(),
             silent: self.silent,
@@ -132,7 +140,7 @@ impl Core {
         }
         let pacing = self.pacing.borrow();
         let next = pacing.next_at();
-        let mut after = self.scanned_to;
+        let mut after = self.scanned_to.max(held_to(self.restored.as_ref()));
         // Rarely more than one is read: those in flight or held back lie at or before `scanned_to`. Where the index is
         // to be read again there may be many of them, and a claim is what gets past them.
         for _ in 0..STEP_MAX / PAGE {
@@ -242,5 +250,6 @@ fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -
             date_only: mark.date_only.since,
             recurrence: mark.recurrence.unwrap_or_default().since,
         },
+        missing: None,
     }
 }

@@ -10,7 +10,7 @@ use super::core::Core;
 use super::foreign::ForeignReminder;
 use super::outbox::OutboxPass;
 use crate::domain::{Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
-use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, StoreError};
+use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, Restored, StoreError};
 
 /// A record as the group found it and as it will leave it.
 struct Staged {
@@ -28,6 +28,8 @@ pub(super) struct Group<'a> {
     pub(super) effects: Effects,
     /// Preferences of users as the group has them so far; `None` where a user has none.
     pub(super) users: HashMap<String, Option<Arc<Preferences>>>,
+    /// Where the store was restored from, as the group has it so far.
+    pub(super) restored: Option<Restored>,
     records: HashMap<TaskId, Staged>,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct Effects {
     /// Reminders were forgotten that may yet come back.
     pub(super) forgot_planned: bool,
     pub(super) judge_anew: bool,
+    /// How far dropping what was held has come.
+    pub(super) dropped_to: Option<Option<IndexKey>>,
 }
 
 /// A folded group, ready to commit.
@@ -63,6 +67,7 @@ pub(super) struct Folded {
     pub(super) batch: Batch,
     pub(super) meta: Meta,
     pub(super) effects: Effects,
+    pub(super) restored: Option<Restored>,
     /// Where the pending reminders of every changed record stand.
     pub(super) pending: Vec<IndexKey>,
     /// When it was folded.
@@ -79,6 +84,7 @@ impl<'a> Group<'a> {
             batch: Batch::default(),
             effects: Effects::default(),
             users: HashMap::new(),
+            restored: core.restored.clone(),
             records: HashMap::new(),
         }
     }
@@ -179,7 +185,8 @@ impl<'a> Group<'a> {
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
-        Folded { batch: self.batch, meta: self.meta, effects: self.effects, pending, at: self.now }
+        let Self { batch, meta, effects, restored, now: at, .. } = self;
+        Folded { batch, meta, effects, restored, pending, at }
     }
 
     fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
@@ -213,10 +220,12 @@ impl Core {
             moved,
             forgot_planned,
             judge_anew,
+            dropped_to,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
         self.meta = folded.meta;
+        self.take_over_origin(folded.restored, dropped_to);
         for number in settled {
             for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
                 self.in_flight.remove(&reminder);

@@ -3,8 +3,9 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Acceptance, ClaimedBatch, Command, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX, ImportLine, Imported,
-    NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement, Switch, Switched, View,
+    Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX,
+    ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement,
+    Switch, Switched, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
@@ -129,6 +130,14 @@ impl Writer {
     /// [`NotCommitted`]
     pub async fn switch(&self, switch: Switch) -> Result<Switched, NotCommitted> {
         self.ask(|reply| Command::Switch { switch, reply }).await?
+    }
+
+    /// Takes what a person says of a store that was restored from a backup.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]
+    pub async fn confirm_restore(&self, confirm: Confirm) -> Result<Confirmed, NotCommitted> {
+        self.ask(|reply| Command::Confirm { confirm, reply }).await?
     }
 
     /// Reads between two commits, so that only what is durable is seen. `read` holds up every command behind

@@ -31,6 +31,7 @@ mod receipts;
 mod refused;
 mod rehearsal;
 mod replan;
+mod restored;
 mod run;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -57,6 +58,7 @@ pub use orders::{Order, Ordered, ReminderFate};
 pub use pacing::{Firing, HeldBack};
 pub use pause::{Switch, Switched};
 pub use rehearsal::{Claiming, Rehearsal};
+pub use restored::{Confirm, Confirmed};
 pub use run::CommitLoop;
 pub use view::{Overdue, View};
 
@@ -253,5 +255,6 @@ enum Command {
     Order { task: TaskId, order: Order, id: String, reply: Reply<Result<Ordered, NotCommitted>> },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
     Switch { switch: Switch, reply: Reply<Result<Switched, NotCommitted>> },
+    Confirm { confirm: Confirm, reply: Reply<Result<Confirmed, NotCommitted>> },
     Read(ReadFn),
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::digests::together;
 use super::group::Group;
 use super::queue::{Lane, NOBODY, Queue, Turn};
+use super::restored::{held_to, holds};
 use super::{Claimed, STEP_MAX};
 use crate::domain::catch_up::{self, is_caught_up};
 use crate::domain::{
@@ -242,7 +243,9 @@ impl Group<'_> {
         let again = self.core.pacing.borrow_mut().queue.look_again_from();
         // Keys after the mark are read, so the mark lies before that place.
         let before = again.map(|(at, _)| (Timestamp::from_millis(at.millis().saturating_sub(1)), LAST_ID));
-        before.map_or(mark, |before| mark.min(Some(before)))
+        let mark = before.map_or(mark, |before| mark.min(Some(before)));
+        // What is held since a restore is not looked at.
+        mark.max(held_to(self.restored.as_ref()))
     }
 
     /// Claims those whose turn it is, until there are `limit`; those that go out together whole, beyond it. When
@@ -273,19 +276,26 @@ impl Group<'_> {
     /// Ends what the choice in force ends of the missed reminders of `task`; true if it ended any.
     pub(super) fn catch_up(&mut self, task: &TaskId, record: &mut Record) -> Result<bool, StoreError> {
         let choice = self.core.settings.firing.catch_up;
-        let expire_after = self.core.policy.policy.expire_after;
         let now = self.now;
+        // What is held since a restore is not missed: it waits for a person.
+        let held: Vec<ReminderId> = record
+            .reminders
+            .iter()
+            .filter(|reminder| holds(self.restored.as_ref(), reminder))
+            .map(|reminder| reminder.id(task))
+            .collect();
+        let is_spared = |group: &Self, id: &ReminderId| group.is_in_flight(id) || held.contains(id);
         let mut changed = false;
         if choice != CatchUp::Fire && record.task.recurrence().is_some() {
             let user = self.preferences_of(&record.task)?;
             let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
-            changed = decide::to_last_missed(task, record, &rules, now, &|id| self.is_in_flight(id));
+            changed = decide::to_last_missed(task, record, &rules, now, &|id| is_spared(self, id));
             if changed {
                 self.replan(task, record)?;
             }
         }
-        let in_flight = |id: &ReminderId| self.is_in_flight(id);
-        Ok(changed | catch_up::catch_up(task, record, choice, expire_after, now, &in_flight))
+        let in_flight = |id: &ReminderId| is_spared(self, id);
+        Ok(changed | catch_up::catch_up(task, record, choice, self.core.policy.expiry(), now, &in_flight))
     }
 }
 

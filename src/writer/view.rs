@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use super::claims::pending;
 use super::foreign::Foreign;
 use super::pacing::{HeldBack, Pacing};
+use super::restored::held_to;
 use crate::domain::{PolicyInForce, Preferences, Task, Timestamp};
-use crate::store::{Meta, Store, StoreError};
+use crate::store::{Meta, Restored, Store, StoreError};
 
 /// How many of the next reminders are looked at for the oldest overdue one. Failed attempts stand in the
 /// index where they wake next, so the oldest need not be the first; among so many the difference is small.
@@ -18,6 +19,8 @@ pub struct View<'a> {
     pub store: &'a dyn Store,
     /// Counters, marks and numbers.
     pub meta: &'a Meta,
+    /// Where the store was restored from, if it was.
+    pub restored: Option<&'a Restored>,
     /// The policy in force.
     pub policy: &'a PolicyInForce,
     /// Reminders whose attempt is under way.
@@ -67,7 +70,8 @@ impl View<'_> {
         let pacing = self.pacing.borrow();
         let let_go = pacing.held_back().map(|held| held.next_at).filter(|at| *at < now);
         let mut overdue = Overdue { oldest: None, oldest_untried: let_go };
-        for entry in self.store.pending(None, OVERDUE_SCAN)? {
+        // What is held since a restore waits for a person.
+        for entry in self.store.pending(held_to(self.restored), OVERDUE_SCAN)? {
             let mut record = match self.store.record(&entry.task) {
                 Ok(Some(record)) => record,
                 // Damage is told by whoever claims; here it must not hide how late the others are.

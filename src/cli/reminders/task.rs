@@ -13,7 +13,7 @@ use crate::cli::terminal::{Paint, harmless};
 use crate::cli::{Context, Exit, Failure, when};
 use crate::config::Config;
 use crate::domain::{PolicyInForce, PolicySince, Rules, TaskId, Timestamp};
-use crate::http::why;
+use crate::http::{Halts, why};
 use crate::store::Store as _;
 
 /// What is said of a task that has no record.
@@ -129,10 +129,17 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     };
     // Since when the settings have been as they are matters to births alone, and what was born is in the record.
     let since = PolicySince::all(Timestamp::MIN);
-    let in_force = PolicyInForce { policy: crate::app::policy(config), generation: record.generation, since };
+    let in_force = PolicyInForce {
+        policy: crate::app::policy(config),
+        generation: record.generation,
+        since,
+        missing: None,
+    };
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
     let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
-    let told = why(&task, &record, &rules, paused.as_ref(), context.clock.now());
+    let restored = store.restored().map_err(|error| unreadable(&error))?;
+    let halts = Halts { paused: paused.as_ref(), restored: restored.as_ref() };
+    let told = why(&task, &record, &rules, halts, context.clock.now());
     serde_json::to_value(told).map_err(|error| unreadable(&error))
 }
 

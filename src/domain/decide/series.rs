@@ -4,12 +4,11 @@
 //! plan then calls for the next one. What lies further back than `expire_after` could only expire, and a series that
 //! nobody looked at for years would do so thousands of times: the mark skips it.
 
-use std::time::Duration;
-
-use super::{begin_attempt, is_released, is_too_late};
+use super::{begin_attempt, is_released};
 use crate::domain::catch_up::{MISSED_AFTER, is_missed};
 use crate::domain::due::Moment;
 use crate::domain::event::TaskId;
+use crate::domain::expiry::Expiry;
 use crate::domain::plan::dates::Dates;
 use crate::domain::plan::{Planned, Rules, occurrence, plan};
 use crate::domain::record::Record;
@@ -24,7 +23,7 @@ pub(super) const ROUNDS_MAX: usize = 64;
 pub(super) fn advance(
     task: &TaskId,
     record: &mut Record,
-    expire_after: Duration,
+    expiry: Expiry,
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
@@ -32,7 +31,7 @@ pub(super) fn advance(
     for reminder in record.reminders.iter_mut().filter(|r| is_pending(r.state) && r.fire_at <= now) {
         if !in_flight(&reminder.id(task)) {
             // Whether it was still in time says its state.
-            let _ = begin_attempt(reminder, expire_after, now);
+            let _ = begin_attempt(reminder, expiry, now);
         }
     }
     for at in 0..record.reminders.len() {
@@ -63,7 +62,7 @@ pub(super) fn without_stale(
     now: Timestamp,
 ) -> Vec<Planned> {
     let planned = plan(task, record, rules);
-    let expire_after = rules.in_force.policy.expire_after;
+    let expiry = rules.in_force.expiry();
     let is_known = |record: &Record, planned: &Planned| {
         record.reminders.iter().any(|r| r.rule == planned.rule && r.occurrence == planned.occurrence)
     };
@@ -73,7 +72,7 @@ pub(super) fn without_stale(
         planned.rule.comes_again()
             && planned.occurrence != first
             // By its moment: one that was moved there is passed over with all that it was to be told with.
-            && is_too_late(planned.fire_at, expire_after, now)
+            && expiry.is_over(planned.fire_at, now)
             && !planned.is_born_expired()
             && !is_known(record, planned)
     };
@@ -87,7 +86,7 @@ pub(super) fn without_stale(
             break;
         }
         for (rule, instant) in stale {
-            record.raise_low_water(rule, instant.max(now.minus(expire_after)));
+            record.raise_low_water(rule, instant.max(expiry.horizon(now)));
         }
         planned = plan(task, record, rules);
     }

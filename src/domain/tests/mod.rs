@@ -109,6 +109,7 @@ pub(crate) fn policy() -> PolicyInForce {
         },
         generation: 1,
         since: PolicySince::all(Timestamp::MIN),
+        missing: None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::{
     Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Rules, Snooze, State, Statement,
     Timestamp, Until, Version, Zone, let_go,
 };
-use crate::store::Paused;
+use crate::store::{Paused, Restored};
 
 /// Writes sentences about one task, with times on the walls of `zone`.
 pub(super) struct Prose<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Prose<'a> {
     pub(super) rules: &'a Rules<'a>,
     /// The pause in force, if all reminders are paused.
     pub(super) paused: Option<&'a Paused>,
+    /// Where the store was restored from, if it was.
+    pub(super) restored: Option<&'a Restored>,
     pub(super) zone: Zone,
     pub(super) now: Timestamp,
 }
@@ -95,7 +97,7 @@ impl Prose<'_> {
                 why.reason()
             );
         }
-        let paused = self.paused.map(|paused| self.paused(paused));
+        let paused = self.held(reminder).or_else(|| self.paused.map(|paused| self.paused(paused)));
         let told = if reminder.attempts > 0 {
             format!("was due at {at}; {}", self.failed(reminder))
         } else if is_due {

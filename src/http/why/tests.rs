@@ -41,7 +41,8 @@ fn told(record: &Record, now: i64) -> Value {
 
 fn told_by(record: &Record, user: Option<&Preferences>, paused: Option<&Paused>, now: i64) -> Value {
     let rules = Rules { in_force: &policy(), user };
-    serde_json::to_value(why(&task("t"), record, &rules, paused, minute(now))).unwrap()
+    serde_json::to_value(why(&task("t"), record, &rules, Halts { paused, restored: None }, minute(now)))
+        .unwrap()
 }
 
 fn answers(record: &Record, now: i64) -> Vec<String> {

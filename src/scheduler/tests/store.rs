@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
-use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
+use crate::store::{
+    Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
+};
 
 /// See the module.
 pub(crate) struct FaultyStore {
@@ -51,6 +53,10 @@ impl Store for FaultyStore {
 
     fn meta(&self) -> Result<Meta, StoreError> {
         self.inner.meta()
+    }
+
+    fn restored(&self) -> Result<Option<Restored>, StoreError> {
+        self.inner.restored()
     }
 
     fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {

@@ -8,6 +8,8 @@ use crate::store::IndexKey;
 pub(super) const FORMAT: u8 = 0x00;
 /// Counters, marks and numbers: one value.
 pub(super) const META: u8 = b'm';
+/// Where a restored store comes from: one value.
+pub(super) const RESTORED: u8 = b'R';
 /// Task id → record.
 pub(super) const RECORD: u8 = b'r';
 /// Instant and reminder id → task id.
@@ -30,8 +32,19 @@ pub(super) const OUTBOX_BODY: u8 = b'O';
 pub(super) const PART: u8 = 0xf0;
 
 /// Spaces whose values may come in parts.
-pub(super) const SPACES: [u8; 10] =
-    [META, RECORD, PENDING, SETTLED, USER, CLAIM, QUARANTINED, QUARANTINED_BODY, OUTBOX, OUTBOX_BODY];
+pub(super) const SPACES: [u8; 11] = [
+    META,
+    RESTORED,
+    RECORD,
+    PENDING,
+    SETTLED,
+    USER,
+    CLAIM,
+    QUARANTINED,
+    QUARANTINED_BODY,
+    OUTBOX,
+    OUTBOX_BODY,
+];
 
 /// The only key of `space`.
 pub(super) fn single(space: u8) -> Vec<u8> {

@@ -7,6 +7,7 @@
 //! After a commit that failed, reads may show the batch though it is not durable, or a part of it. So nothing
 //! else is committed until that batch is: the same batch again, or a new process.
 
+mod backup;
 mod codes;
 mod disk;
 mod engine;
@@ -14,11 +15,13 @@ mod keys;
 mod memory;
 mod migrations;
 mod open;
+mod origin;
 mod panics;
 mod parts;
 mod preferences;
 mod records;
 mod values;
+mod verify;
 mod wire;
 
 #[cfg(test)]
@@ -31,7 +34,13 @@ use disk::{Bytes, Disk, Writes};
 use parts::{Parts, Value};
 use wire::Malformed;
 
-use super::{Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Store, StoreError};
+pub use backup::{BackupError, Contents, FileError, Head, Kept, Shelf, check_file};
+pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
+pub use verify::{FINDINGS_MAX, Findings, Space};
+
+use super::{
+    Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store, StoreError,
+};
 use crate::domain::{Preferences, Record, TaskId};
 
 /// A store whose entries are keys and values on a disk.
@@ -50,6 +59,8 @@ struct Committing {
     failed: Option<(Batch, Writes)>,
     /// Why nothing can be committed any more.
     unsynced: Option<String>,
+    /// What a copy under way has yet to take.
+    behind: Option<backup::Behind>,
 }
 
 /// A store that lasts as long as the process and forces nothing: for tests and simulations.
@@ -172,6 +183,9 @@ fn writes_of(batch: &Batch, disk: &dyn Disk, parts: &mut Parts) -> Result<Writes
             Op::PutMeta(meta) => {
                 parts.put(disk, out, keys::single(keys::META), &values::encode_meta(meta))?;
             }
+            Op::PutRestored(restored) => {
+                parts.put(disk, out, keys::single(keys::RESTORED), &origin::encode(restored))?;
+            }
             Op::PutRecord(task, record) => {
                 parts.put(disk, out, keys::record(task), &records::encode(record))?;
             }
@@ -246,6 +260,7 @@ impl Store for SledStore {
         match self.force(&writes) {
             Ok(()) => {
                 self.syncs.fetch_add(1, Ordering::Relaxed);
+                committing.keep(writes);
                 Ok(())
             }
             Err(StoreError::Unsynced(reason)) => {
@@ -262,6 +277,10 @@ impl Store for SledStore {
     fn meta(&self) -> Result<Meta, StoreError> {
         let meta = self.get(&keys::single(keys::META), "the counters", values::decode_meta)?;
         Ok(meta.unwrap_or_default())
+    }
+
+    fn restored(&self) -> Result<Option<Restored>, StoreError> {
+        self.get(&keys::single(keys::RESTORED), "where it was restored from", origin::decode)
     }
 
     fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {

@@ -13,8 +13,10 @@
 //! was; after 4 the number is durable, so a store that has a marker and no number has lost something. There is
 //! no moment at which the marker says more than the disk holds, or less than was acknowledged.
 //!
-//! Nothing is moved, deleted or created where a marker stands and the store does not: that is for a person.
-//! (sled itself writes while it recovers; what can be seen to be missing is therefore looked for first.)
+//! Nothing is moved, deleted or created where a marker stands and the store does not, but to restore a backup
+//! ([`recover`]). (sled itself writes while it recovers; what can be seen to be missing is therefore looked for first.)
+//! What another directory is to take the place of a store is made beside it, whole, and swapped in by renames that a
+//! crash between them does not undo ([`swap`]).
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -26,42 +28,78 @@ use super::engine::{self, SledDisk};
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
 use super::{SledStore, StoreError};
-use crate::store::OpenError;
+use crate::store::{OpenError, Store as _};
 
 mod advice;
+mod compact;
 mod copy;
+mod recover;
+mod restore;
+mod swap;
+#[cfg(test)]
+mod tests;
+
+pub use compact::{Compacted, size};
+pub use copy::Copied;
+pub use recover::Recovery;
+pub use restore::{Origin, RestoreError};
 
 use advice::{damaged, unreachable};
 
 impl SledStore {
-    /// Opens the store in the directory `dir`, or creates it, with `cache_mb` MiB of cache.
+    /// Opens the store in the directory `dir`, or creates it, with `cache_mb` MiB of cache. A swap of directories that was
+    /// cut off is ended first.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was moved or deleted then.
+    /// [`OpenError`]; nothing was deleted then.
     pub fn open(dir: &Path, cache_mb: u64) -> Result<Self, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
+        match place.end_swap()? {
+            None => Self::open_held(&place, lock, cache_mb),
+            Some(why) => Err(damaged(&place.dir, &why)),
+        }
+    }
+
+    /// Opens the store at `place`, whose `lock` is held.
+    fn open_held(place: &Place, lock: File, cache_mb: u64) -> Result<Self, OpenError> {
+        let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
-        place.await_release();
-        let db = caught(|| engine::open(&place.dir, cache_mb.saturating_mul(MIB)));
-        let db = db.map_err(|panic| advice::of_text(&place.dir, &panic))?;
-        let db = db.map_err(|error| advice::of_engine(&place.dir, &error))?;
-        let recovered = db.was_recovered();
-        let data = OpenOptions::new().read(true).write(true).open(place.dir.join("db")).map_err(io)?;
-        let disk = Box::new(SledDisk::new(db, data, lock));
+        place.await_release(&place.dir);
+        let (disk, recovered) = open_disk(&place.dir, lock, cache_mb)?;
         let of_format = |error| of_format(&place.dir, error);
-        if marked && (!recovered || format(disk.as_ref()).map_err(of_format)?.is_none()) {
+        if marked && (!recovered || format(&disk).map_err(of_format)?.is_none()) {
             return Err(damaged(&place.dir, &format!("it opened empty, though {}", lost(&place.dir))));
         }
-        migrate(disk.as_ref(), MIGRATIONS, FORMAT).map_err(of_format)?;
+        migrate(&disk, MIGRATIONS, FORMAT).map_err(of_format)?;
         if !marked {
             place.force().and_then(|()| place.mark()).map_err(io)?;
         }
-        Self::on(disk).map_err(|error| of_store(&place.dir, error))
+        Self::readable(Box::new(disk)).map_err(|error| of_store(&place.dir, error))
     }
+
+    /// A store on `disk`, of which all that a start needs can be read: otherwise no worker ever starts on it.
+    fn readable(disk: Box<SledDisk>) -> Result<Self, StoreError> {
+        let store = Self::on(disk)?;
+        store.meta()?;
+        store.restored()?;
+        store.claims()?;
+        Ok(store)
+    }
+}
+
+/// sled in the directory `dir`, made if it is not there, and whether it was. `lock` is held as long as it is open.
+fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), OpenError> {
+    let db = caught(|| engine::open(dir, cache_mb.saturating_mul(MIB)));
+    let db = db.map_err(|panic| advice::of_text(dir, &panic))?;
+    let db = db.map_err(|error| advice::of_engine(dir, &error))?;
+    let recovered = db.was_recovered();
+    let data = OpenOptions::new().read(true).write(true).open(dir.join("db"));
+    let data = data.map_err(|error| unreachable(dir, &error.to_string()))?;
+    Ok((SledDisk::new(db, data, lock), recovered))
 }
 
 /// What the cache is counted in.
@@ -102,6 +140,10 @@ struct Place {
     parent: PathBuf,
     lock: PathBuf,
     marker: PathBuf,
+    /// A store being made, to take this one's place.
+    coming: PathBuf,
+    /// What is being done about that.
+    swap: PathBuf,
 }
 
 impl Place {
@@ -119,7 +161,34 @@ impl Place {
             parent.join(beside)
         };
         let (parent, lock, marker) = (parent.to_owned(), beside(".lock"), beside(".marker"));
-        Ok(Self { dir, parent, lock, marker })
+        let (coming, swap) = (beside(".coming"), beside(".swap"));
+        Ok(Self { dir, parent, lock, marker, coming, swap })
+    }
+
+    /// The name of the directory.
+    fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// What lies beside the directory under its name and `suffix`.
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.dir.file_name().unwrap_or_default().to_owned();
+        name.push(suffix);
+        self.parent.join(name)
+    }
+
+    /// Whether a store is there at all.
+    fn exists(&self) -> Result<(), OpenError> {
+        match self.dir.join("db").try_exists().or_else(|error| self.swap.try_exists().map_err(|_| error)) {
+            Ok(true) => Ok(()),
+            Err(error) => Err(unreachable(&self.dir, &error.to_string())),
+            Ok(false) if self.swap.exists() => Ok(()),
+            Ok(false) => Err(OpenError::Unreachable {
+                path: self.dir.display().to_string(),
+                reason: "there is none".to_owned(),
+                advice: "name the directory of a store",
+            }),
+        }
     }
 
     /// Makes the directories above, each forced into the one that holds it.
@@ -191,8 +260,8 @@ impl Place {
 
     /// Waits until sled's own lock on its file is free. We hold ours, so who holds that one is a store just closed
     /// in this process, whose threads let go a moment later, or a stranger, of whom opening will tell.
-    fn await_release(&self) {
-        let Ok(data) = File::open(self.dir.join("db")) else { return };
+    fn await_release(&self, dir: &Path) {
+        let Ok(data) = File::open(dir.join("db")) else { return };
         for _ in 0..RELEASE_TRIES {
             if !matches!(data.try_lock(), Err(TryLockError::WouldBlock)) {
                 return;
@@ -203,10 +272,8 @@ impl Place {
 
     /// Forces what sled has created and never forces.
     fn force(&self) -> io::Result<()> {
-        for path in [self.dir.join("conf"), self.dir.join("db"), self.dir.clone(), self.parent.clone()] {
-            force(&path)?;
-        }
-        Ok(())
+        force_all(&self.dir)?;
+        force(&self.parent)
     }
 
     fn mark(&self) -> io::Result<()> {
@@ -215,6 +282,14 @@ impl Place {
         marker.sync_all()?;
         force(&self.parent)
     }
+}
+
+/// Forces the files of sled's directory `dir` and itself.
+fn force_all(dir: &Path) -> io::Result<()> {
+    for path in [dir.join("conf"), dir.join("db"), dir.to_owned()] {
+        force(&path)?;
+    }
+    Ok(())
 }
 
 fn force(path: &Path) -> io::Result<()> {

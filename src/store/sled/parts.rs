@@ -37,6 +37,11 @@ impl Deref for Value {
     }
 }
 
+/// Whether a stored value is in parts.
+pub(super) fn is_parted(stored: &Bytes) -> bool {
+    stored.first() == Some(&PARTED)
+}
+
 /// Reads what [`Parts::put`] wrote at `key`.
 pub(super) fn get(disk: &dyn Disk, key: &[u8]) -> Result<Option<Value>, StoreError> {
     disk.get(key)?.map(|stored| value(disk, key, &stored)).transpose()

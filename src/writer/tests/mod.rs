@@ -22,6 +22,7 @@ mod quarantine;
 mod receipts;
 mod rehearsal;
 mod repeats;
+mod restored;
 mod schedules;
 mod store;
 

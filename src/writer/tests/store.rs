@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
-use crate::store::{Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Store, StoreError};
+use crate::store::{
+    Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
+};
 
 /// See the module.
 pub(super) struct TestStore {
@@ -111,6 +113,10 @@ impl Store for TestStore {
 
     fn meta(&self) -> Result<Meta, StoreError> {
         self.inner.meta()
+    }
+
+    fn restored(&self) -> Result<Option<Restored>, StoreError> {
+        self.inner.restored()
     }
 
     fn record(&self, task: &TaskId) -> Result<Option<Record>, StoreError> {

@@ -8,7 +8,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::advice::unreachable;
 use super::{Place, SledStore, of_store};
@@ -21,17 +21,27 @@ impl SledStore {
     /// # Errors
     /// [`OpenError`]
     pub fn copied_to_memory(dir: &Path, cache_mb: u64) -> Result<Self, OpenError> {
+        let copy = Self::copied(dir, cache_mb)?;
+        copy.store.to_memory().map_err(|error| told_of(of_store(&copy.at, error), &copy.at, dir))
+    }
+
+    /// A copy of the store in the directory `dir`, opened. Nothing is written in `dir` nor beside it.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn copied(dir: &Path, cache_mb: u64) -> Result<Copied, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
-        let marked = place.marker.try_exists().map_err(io)?;
-        place.inspect(marked)?;
-        if !place.dir.join("db").try_exists().map_err(io)? {
+        if place.swap.try_exists().map_err(io)? {
             return Err(OpenError::Unreachable {
                 path: place.dir.display().to_string(),
-                reason: "there is none".to_owned(),
-                advice: "name the directory of a store",
+                reason: "a restore of it was cut off".to_owned(),
+                advice: "start the worker, which ends it",
             });
         }
+        let marked = place.marker.try_exists().map_err(io)?;
+        place.inspect(marked)?;
+        place.exists()?;
         let room = tempfile::tempdir()
             .map_err(|error| unreachable(&place.dir, &format!("no room to copy it: {error}")))?;
         let copy = Place::new(&room.path().join("store"))?;
@@ -42,10 +52,18 @@ impl SledStore {
                 std::fs::copy(&place.marker, &copy.marker).map_err(io)?;
             }
         }
-        let told = |error: OpenError| told_of(error, &copy.dir, &place.dir);
-        let store = Self::open(&copy.dir, cache_mb).map_err(told)?;
-        store.to_memory().map_err(|error| told(of_store(&copy.dir, error)))
+        let store = Self::open(&copy.dir, cache_mb).map_err(|error| told_of(error, &copy.dir, &place.dir))?;
+        Ok(Copied { store, at: copy.dir, _room: room })
     }
+}
+
+/// A copy of a store, which goes with this.
+pub struct Copied {
+    /// It, opened.
+    pub store: SledStore,
+    at: PathBuf,
+    /// Goes last.
+    _room: tempfile::TempDir,
 }
 
 impl Place {

@@ -8,7 +8,7 @@ use crate::store::sled::memory::MemoryDisk;
 
 /// One step of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Step {
+pub(in crate::store::sled) enum Step {
     Apply,
     /// An apply of which a part stays visible.
     HalfApply,
@@ -30,26 +30,26 @@ struct Inner {
 
 /// A map with a device behind it: what is applied is visible, what is flushed and synced outlasts a power cut.
 #[derive(Clone, Default)]
-pub(super) struct TestDisk(Arc<Mutex<Inner>>);
+pub(in crate::store::sled) struct TestDisk(Arc<Mutex<Inner>>);
 
 impl TestDisk {
     /// The next step of this kind fails, once.
-    pub(super) fn fail_next(&self, step: Step) {
+    pub(in crate::store::sled) fn fail_next(&self, step: Step) {
         self.0.lock().unwrap().fail = Some(step);
     }
 
     /// The steps taken since last asked.
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub(in crate::store::sled) fn steps(&self) -> Vec<Step> {
         std::mem::take(&mut self.0.lock().unwrap().steps)
     }
 
     /// The longest value ever written.
-    pub(super) fn longest(&self) -> usize {
+    pub(in crate::store::sled) fn longest(&self) -> usize {
         self.0.lock().unwrap().longest
     }
 
     /// What is found after the power went.
-    pub(super) fn after_power_cut(&self) -> Self {
+    pub(in crate::store::sled) fn after_power_cut(&self) -> Self {
         let all = entries(&self.0.lock().unwrap().durable);
         let disk = Self::default();
         disk.write(&all).unwrap();
@@ -58,7 +58,7 @@ impl TestDisk {
     }
 
     /// Everything visible.
-    pub(super) fn entries(&self) -> Writes {
+    pub(in crate::store::sled) fn entries(&self) -> Writes {
         entries(&self.0.lock().unwrap().visible)
     }
 }

@@ -2,10 +2,11 @@
 
 mod causes;
 mod codec;
-mod disks;
+pub(super) mod disks;
 mod faults;
 mod formats;
 mod golden;
 mod limits;
 mod preferences;
 mod strategies;
+mod verify;

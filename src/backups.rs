@@ -1,0 +1,166 @@
+//! Backups of the store while the worker runs: one every so often, and one when somebody asks.
+//!
+//! Owns when one is due and what is told of it. A backup reads the store beside the commit loop and holds up nobody
+//! ([`store::sled`](crate::store::sled)); one that fails is told, tried again, and costs nothing else.
+//!
+//! Whoever is erased is noted beside the backups first, since they are in those made before: a restore erases them again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::Timestamp;
+use crate::health::Health;
+use crate::store::StoreError;
+use crate::store::sled::{BackupError, Kept, Shelf, SledStore};
+use crate::telemetry;
+
+/// How long after its start a worker makes its first backup, if none is young enough: a start has enough to do, and one
+/// that fails at once should not begin with a backup each time.
+const FIRST_AFTER: Duration = Duration::from_secs(60);
+/// How long after a failed one the next is tried, if one is not due earlier.
+const AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long it sleeps at most: the clock may step.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// Makes backups. Clones are the same.
+#[derive(Clone)]
+pub struct Backups {
+    store: Arc<SledStore>,
+    shelf: Shelf,
+    every: Duration,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+}
+
+/// A backup that was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Made {
+    /// It.
+    pub kept: Kept,
+    /// How long that took.
+    pub took: Duration,
+}
+
+impl Backups {
+    /// Backups of `store` on `shelf`, one every `every` unless that is zero; `stop` breaks off one that is under way.
+    #[must_use]
+    pub fn new(
+        store: Arc<SledStore>,
+        shelf: Shelf,
+        every: Duration,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { store, shelf, every, clock, stop }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// How often one is made; zero for never by itself.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
+    /// Makes one now.
+    ///
+    /// # Errors
+    /// [`BackupError`]: nothing is left of it.
+    pub async fn make(&self) -> Result<Made, BackupError> {
+        let began = self.clock.monotonic();
+        let all = self.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            all.shelf.make(&all.store, &|| all.clock.now(), &|| all.stop.is_cancelled())
+        });
+        let made = match made.await {
+            Ok(made) => made,
+            Err(error) => Err(StoreError::Corrupt(format!("the backup broke off: {error}")).into()),
+        };
+        let took = self.clock.monotonic().saturating_sub(began);
+        match &made {
+            Ok(kept) => telemetry::backup_made(kept.created, kept.bytes, took),
+            Err(BackupError::Busy | BackupError::Stopped) => {}
+            Err(_) => telemetry::backup_failed(),
+        }
+        made.map(|kept| Made { kept, took })
+    }
+
+    /// Notes that the erasing of `user` begins now, or has `ended`.
+    ///
+    /// # Errors
+    /// [`BackupError`]: a restore of what was before would not erase them.
+    pub async fn note_erasing(&self, user: &str, ended: bool) -> Result<(), BackupError> {
+        let (shelf, user, now) = (self.shelf.clone(), user.to_owned(), self.clock.now());
+        match tokio::task::spawn_blocking(move || shelf.note_erasing(&user, now, ended)).await {
+            Ok(noted) => noted,
+            Err(error) => Err(StoreError::Corrupt(format!("the noting broke off: {error}")).into()),
+        }
+    }
+
+    /// Makes one every so often until it is told to stop.
+    pub async fn run(self, health: Health) {
+        telemetry::backup_every(self.every);
+        let listed = self.shelf.list();
+        let mut last = listed.ok().and_then(|kept| Some(kept.first()?.created));
+        if let Some(at) = last {
+            telemetry::backup_last(at);
+        }
+        if self.every.is_zero() {
+            return;
+        }
+        let mut due = self.due(last, self.clock.now()).max(self.clock.now().plus(FIRST_AFTER));
+        while !self.stop.is_cancelled() {
+            let now = self.clock.now();
+            if now < due {
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    () = self.clock.sleep(due.since(now).min(SLEEP_MAX)) => {}
+                }
+                // A clock that has stepped back must not put it off for long.
+                due = due.min(self.clock.now().plus(self.every));
+                continue;
+            }
+            match self.make().await {
+                Ok(Made { kept, took }) => {
+                    tracing::info!(
+                        name = kept.name,
+                        bytes = kept.bytes,
+                        took_ms = took.as_millis(),
+                        "a backup was made"
+                    );
+                    health.backup(None);
+                    last = Some(kept.created);
+                    due = self.due(last, self.clock.now());
+                }
+                Err(BackupError::Stopped) => {}
+                Err(error) => {
+                    tracing::error!(%error, "no backup could be made; it is tried again");
+                    health.backup(Some(why_none(last, &error)));
+                    due = self.clock.now().plus(AGAIN_AFTER.min(self.every));
+                }
+            }
+        }
+    }
+
+    /// When the next one is due.
+    fn due(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        last.map_or(now, |last| last.min(now).plus(self.every))
+    }
+}
+
+fn why_none(last: Option<Timestamp>, error: &BackupError) -> String {
+    match last {
+        Some(last) => format!("the last backup is of {last}: {error}"),
+        None => format!("no backup could be made: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

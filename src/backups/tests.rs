@@ -1,0 +1,94 @@
+use super::*;
+use crate::clock::TokioClock;
+use crate::config::Config;
+use crate::store::sled::in_memory;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Stage {
+    room: tempfile::TempDir,
+    clock: Arc<TokioClock>,
+    stop: CancellationToken,
+    health: Health,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let clock = Arc::new(TokioClock::starting_at(Timestamp::from_millis(1_790_000_000_000)));
+        let stop = CancellationToken::new();
+        let health = Health::new(Arc::<TokioClock>::clone(&clock), Config::default().health, stop.clone());
+        Self { room: tempfile::tempdir().unwrap(), clock, stop, health }
+    }
+
+    fn backups(&self, every: Duration) -> Backups {
+        let shelf = Shelf::new(self.room.path().join("backups"), 3);
+        let store = Arc::new(in_memory().unwrap());
+        Backups::new(store, shelf, every, Arc::<TokioClock>::clone(&self.clock), self.stop.clone())
+    }
+
+    fn kept(&self) -> usize {
+        Shelf::new(self.room.path().join("backups"), 3).list().unwrap().len()
+    }
+
+    fn warning(&self) -> Option<String> {
+        self.health.ready().warnings.get("backup").cloned()
+    }
+}
+
+/// Lets `backups` run for as long as `time` takes on paused time.
+async fn run_for(stage: &Stage, backups: Backups, time: Duration) {
+    let ends = async {
+        stage.clock.sleep(time).await;
+        stage.stop.cancel();
+    };
+    tokio::join!(backups.run(stage.health.clone()), ends);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_is_made_soon_after_the_start_and_then_every_so_often() {
+    let stage = Stage::new();
+    run_for(&stage, stage.backups(HOUR), FIRST_AFTER + HOUR + Duration::from_secs(90)).await;
+    assert_eq!(stage.kept(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_young_backup_of_an_earlier_life_is_counted() {
+    let stage = Stage::new();
+    stage.backups(HOUR).make().await.unwrap();
+    run_for(&stage, stage.backups(HOUR), HOUR / 2).await;
+    assert_eq!(stage.kept(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_no_interval_none_is_made_by_itself() {
+    let stage = Stage::new();
+    stage.backups(Duration::ZERO).run(stage.health.clone()).await;
+    assert_eq!(stage.kept(), 0);
+    stage.backups(Duration::ZERO).make().await.unwrap();
+    assert_eq!(stage.kept(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_is_warned_of_and_tried_again_before_the_next_is_due() {
+    let stage = Stage::new();
+    let blocked = stage.room.path().join("backups");
+    std::fs::write(&blocked, "a file").unwrap();
+    let mends = async {
+        stage.clock.sleep(FIRST_AFTER + Duration::from_secs(90)).await;
+        assert!(stage.warning().unwrap().contains("no backup could be made"));
+        std::fs::remove_file(&blocked).unwrap();
+    };
+    tokio::join!(
+        run_for(&stage, stage.backups(HOUR), FIRST_AFTER + AGAIN_AFTER + Duration::from_secs(200)),
+        mends
+    );
+    assert_eq!((stage.kept(), stage.warning()), (1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_erased_is_noted_beside_them() {
+    let stage = Stage::new();
+    let backups = stage.backups(HOUR);
+    backups.note_erasing("ann", false).await.unwrap();
+    assert_eq!(backups.shelf().erased_since(stage.clock.now()).unwrap(), ["ann"]);
+}

@@ -1,0 +1,45 @@
+//! `backup`: a backup now, made by the running worker; where none runs, by this process.
+
+use serde::Deserialize;
+
+use super::options::ConfigOptions;
+use super::terminal::harmless;
+use super::{Context, Failure, http, ops};
+use crate::config::Config;
+use crate::store::sled::Shelf;
+
+/// How long a backup may take: it reads the whole store.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Arguments of `backup`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigOptions,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    name: String,
+    bytes: u64,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
+    let config = args.config.load(&context.env)?.config;
+    let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "backups"])?;
+    let request = http::client()?.post(url).timeout(TIMEOUT).header("content-type", "application/json");
+    let told = match ops::ask(&config, request).await? {
+        Some(answer) => ops::told(&config, &answer)?,
+        None => {
+            let store = ops::open_store(&config)?;
+            let kept = shelf(&config).make(&store, &|| context.clock.now(), &|| false)?;
+            Told { name: kept.name, bytes: kept.bytes }
+        }
+    };
+    Ok(format!("made the backup {}, {} bytes\n", harmless(&told.name), told.bytes))
+}
+
+/// The backups of the configuration.
+pub(super) fn shelf(config: &Config) -> Shelf {
+    Shelf::new(config.backup_dir(), config.backup.keep)
+}

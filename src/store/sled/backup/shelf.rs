@@ -1,0 +1,225 @@
+//! A directory of backups: what is in it, how one is added and which make room.
+//!
+//! A backup is written under its name and `.partial`, forced, read back, renamed and the directory forced: what bears a
+//! plain name is whole, whenever the power went. The names sort by time. Only files so named are ever removed: backups
+//! beyond those to keep, the oldest first and only after a newer one is there; and what a crash left unfinished.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use chrono::NaiveDateTime;
+
+use super::super::SledStore;
+use super::frame::FileError;
+use super::hot::BackupError;
+use super::read::{Contents, read_file};
+use crate::domain::Timestamp;
+
+const BEFORE: &str = "backup-";
+const AFTER: &str = ".rmb";
+const PARTIAL: &str = ".partial";
+/// A stamp in a name: sorts as it reads, and has no character that a file system or a shell minds.
+const STAMP: &str = "%Y%m%dT%H%M%S%.3fZ";
+
+/// A directory of backups.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    dir: PathBuf,
+    keep: usize,
+    /// Held while the file of erased users is read or written.
+    pub(super) notes: Arc<Mutex<()>>,
+}
+
+/// A backup that is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// Its file.
+    pub path: PathBuf,
+    /// The name of its file.
+    pub name: String,
+    /// When it was begun.
+    pub created: Timestamp,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl Shelf {
+    /// The backups in `dir`, of which the newest `keep` stay; the directory need not be there yet.
+    #[must_use]
+    pub fn new(dir: PathBuf, keep: usize) -> Self {
+        Self { dir, keep, notes: Arc::default() }
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What is kept, the newest first.
+    ///
+    /// # Errors
+    /// The system's, with the directory.
+    pub fn list(&self) -> Result<Vec<Kept>, BackupError> {
+        let io = |error| BackupError::Io { path: self.dir.clone(), error };
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(error)),
+        };
+        let mut kept = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(io)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(created) = created(&name) else { continue };
+            let bytes = entry.metadata().map_err(io)?.len();
+            kept.push(Kept { path: entry.path(), name, created, bytes });
+        }
+        kept.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+        Ok(kept)
+    }
+
+    /// Makes a backup of `store`, which goes on meanwhile, and removes those beyond what is to be kept. Blocks for as
+    /// long as it takes to read the store; asks `now` what time it is and `stops` whether to break off.
+    ///
+    /// # Errors
+    /// [`BackupError`]: nothing of it is left then, and the backups before it are still there.
+    pub fn make(
+        &self,
+        store: &SledStore,
+        now: &dyn Fn() -> Timestamp,
+        stops: &dyn Fn() -> bool,
+    ) -> Result<Kept, BackupError> {
+        let io = |error| BackupError::Io { path: self.dir.clone(), error };
+        std::fs::create_dir_all(&self.dir).map_err(io)?;
+        let created = now();
+        let name = name(created);
+        let path = self.dir.join(&name);
+        let partial = self.dir.join(format!("{name}{PARTIAL}"));
+        let made = write(store, &partial, now, stops).and_then(|bytes| {
+            let io = |error| BackupError::Io { path: path.clone(), error };
+            std::fs::rename(&partial, &path).map_err(io)?;
+            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+            Ok(Kept { path: path.clone(), name, created, bytes })
+        });
+        // One that is busy made none, and the one under way may bear the same name.
+        if made.is_err() && !matches!(made, Err(BackupError::Busy)) {
+            // What can't be removed now is removed by the next one.
+            let _ = std::fs::remove_file(&partial);
+        }
+        if made.is_ok() {
+            self.make_room();
+        }
+        made
+    }
+
+    /// Removes what is beyond what is to be kept, and what was left unfinished. What can't be removed is told and stays.
+    fn make_room(&self) {
+        let kept = self.list().unwrap_or_default();
+        if let Some(oldest) = kept.iter().take(self.keep.max(1)).next_back()
+            && let Err(error) = self.forget_erased(oldest.created)
+        {
+            tracing::warn!(%error, "who was erased before the oldest backup can't be forgotten");
+        }
+        let beyond = kept.into_iter().skip(self.keep.max(1)).map(|kept| kept.path);
+        let unfinished = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            created(name.strip_suffix(PARTIAL)?).map(|_| entry.path())
+        });
+        for path in beyond.chain(unfinished) {
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "an old backup can't be removed");
+            }
+        }
+    }
+}
+
+impl SledStore {
+    /// Writes all that it holds into the new file `to`, which appears whole or not at all; its bytes.
+    ///
+    /// # Errors
+    /// [`BackupError`]
+    pub fn export(&self, to: &Path, now: Timestamp) -> Result<u64, BackupError> {
+        let io = |error| BackupError::Io { path: to.to_owned(), error };
+        if to.try_exists().map_err(io)? {
+            return Err(io(io::ErrorKind::AlreadyExists.into()));
+        }
+        let mut partial = to.as_os_str().to_owned();
+        partial.push(PARTIAL);
+        let partial = PathBuf::from(partial);
+        let written = write(self, &partial, &|| now, &|| false).and_then(|bytes| {
+            std::fs::rename(&partial, to).map_err(io)?;
+            let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+            Ok(bytes)
+        });
+        if written.is_err() {
+            let _ = std::fs::remove_file(&partial);
+        }
+        written
+    }
+}
+
+/// Reads the file `path` to its end; nothing is kept of it.
+///
+/// # Errors
+/// [`FileError`]: it is not whole, or not to be read here.
+pub fn check_file(path: &Path) -> Result<Contents, FileError> {
+    read_file(BufReader::new(File::open(path)?), &mut |_, _| Ok(()))
+}
+
+/// Writes a copy of `store` into the new file `path`, forces it and reads it back; its bytes.
+pub(in crate::store::sled) fn write(
+    store: &SledStore,
+    path: &Path,
+    now: &dyn Fn() -> Timestamp,
+    stops: &dyn Fn() -> bool,
+) -> Result<u64, BackupError> {
+    let io = |error| BackupError::Io { path: path.to_owned(), error };
+    let copied = store.copying().and_then(|copying| {
+        let out = BufWriter::new(File::create(path).map_err(io)?);
+        copying.copy_to(out, now, stops)
+    });
+    let (out, _, bytes) = copied.map_err(|error| match error {
+        BackupError::Io { error, .. } => io(error),
+        other => other,
+    })?;
+    let file = out.into_inner().map_err(|error| io(error.into_error()))?;
+    file.sync_all().map_err(io)?;
+    match check_file(path) {
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(BackupError::Unread { path: path.to_owned(), error }),
+    }
+}
+
+fn name(at: Timestamp) -> String {
+    format!("{BEFORE}{}{AFTER}", stamp(at))
+}
+
+/// An instant as a part of a file's name: `20261124T090000.000Z`.
+pub(in crate::store::sled) fn stamp(at: Timestamp) -> String {
+    at.to_rfc3339().replace(['-', ':'], "")
+}
+
+fn created(name: &str) -> Option<Timestamp> {
+    let stamp = name.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    let at = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
+    Some(Timestamp::from_millis(at.and_utc().timestamp_millis()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_when_its_backup_was_begun_and_other_files_are_not_ours() {
+        let at = Timestamp::from_millis(1_795_510_800_123);
+        assert_eq!(name(at), "backup-20261124T090000.123Z.rmb");
+        assert_eq!(created(&name(at)), Some(at));
+        for other in ["erased", "backup-x.rmb", "backup-20261124T090000.123Z.rmb.partial", "mine.rmb"] {
+            assert_eq!(created(other), None, "{other}");
+        }
+    }
+}

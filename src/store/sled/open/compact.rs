@@ -1,0 +1,122 @@
+//! A store rewritten into as little room as it needs: the engine gives none back by itself.
+
+use std::path::{Path, PathBuf};
+
+use super::advice::unreachable;
+use super::restore::RestoreError;
+use super::swap::{Note, Stage};
+use super::{Place, SledStore, damaged, open_disk};
+use crate::domain::Timestamp;
+use crate::store::OpenError;
+use crate::store::sled::backup::{BackupError, stamp, write};
+
+/// What a compaction did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Compacted {
+    /// Entries, which are all still there.
+    pub entries: u64,
+    /// Bytes of its files before.
+    pub before: u64,
+    /// And now.
+    pub after: u64,
+}
+
+impl SledStore {
+    /// Rewrites the store in `dir`, which nobody holds: it is written into a file, made anew of that beside itself,
+    /// compared entry by entry, swapped in, opened and compared again; only then what stood there goes. As much room as
+    /// it needs is needed twice more meanwhile.
+    ///
+    /// # Errors
+    /// [`RestoreError`]; the store is as it was, or as it is to be.
+    pub fn compact(dir: &Path, cache_mb: u64, now: Timestamp) -> Result<Compacted, RestoreError> {
+        let place = Place::new(dir)?;
+        let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.exists()?;
+        let lock = place.hold()?;
+        if let Some(why) = place.end_swap()? {
+            return Err(damaged(&place.dir, &why).into());
+        }
+        let again = || lock.try_clone().map_err(io);
+        let of_store = |error| super::of_store(&place.dir, error);
+        let store = Self::open_held(&place, again()?, cache_mb)?;
+        let before = size(&place.dir).map_err(io)?;
+        place.drop_leftovers().map_err(io)?;
+        let was = store.fingerprint().map_err(of_store)?;
+        let file = place.beside(".compacting");
+        let written = write(&store, &file, &|| now, &|| false);
+        store.close();
+        let filled = written
+            .map_err(|error| RestoreError::Open(of_backup(&place, error)))
+            .and_then(|_| place.fill(&lock, &file, cache_mb, None));
+        // It has served, or never will.
+        let _ = std::fs::remove_file(&file);
+        filled?;
+        place.await_release(&place.coming);
+        let (disk, _) = open_disk(&place.coming, again()?, cache_mb)?;
+        let coming = Self::on(Box::new(disk)).map_err(of_store)?;
+        is_same(&place, &was, &coming)?;
+        coming.close();
+        let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
+        let note =
+            Note { stage: Stage::Ready, aside: aside.clone(), reason: "it was being compacted".to_owned() };
+        place.write_note(&note).map_err(io)?;
+        if let Some(why) = place.carry_out(&note)? {
+            return Err(damaged(&place.dir, &why).into());
+        }
+        let store = Self::open_held(&place, again()?, cache_mb)?;
+        is_same(&place, &was, &store)?;
+        store.close();
+        std::fs::remove_dir_all(place.parent.join(aside)).map_err(io)?;
+        Ok(Compacted { entries: was.0, before, after: size(&place.dir).map_err(io)? })
+    }
+}
+
+/// What an earlier compaction leaves that was cut off after its swap.
+const LEFTOVER: &str = ".before-compact-";
+
+impl Place {
+    /// Removes what a compaction left that was cut off after its swap: the store has been opened since.
+    fn drop_leftovers(&self) -> std::io::Result<()> {
+        let prefix = format!("{}{LEFTOVER}", self.name());
+        for entry in std::fs::read_dir(&self.parent)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many entries there are, and the hash of them all.
+type Fingerprint = (u64, [u8; 32]);
+
+fn is_same(place: &Place, was: &Fingerprint, store: &SledStore) -> Result<(), OpenError> {
+    let is = store.fingerprint().map_err(|error| super::of_store(&place.dir, error))?;
+    if is == *was { Ok(()) } else { Err(unreachable(&place.coming, "it does not hold what the store holds")) }
+}
+
+fn of_backup(place: &Place, error: BackupError) -> OpenError {
+    match error {
+        BackupError::Store(error) => super::of_store(&place.dir, error),
+        other => unreachable(&place.dir, &other.to_string()),
+    }
+}
+
+/// The bytes of the files in `dir`.
+pub fn size(dir: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    let mut dirs: Vec<PathBuf> = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let found = entry.metadata()?;
+            if found.is_dir() {
+                dirs.push(entry.path());
+            } else {
+                bytes += found.len();
+            }
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,138 @@
+//! Opening a store that may be damaged: where it is proven to be, the newest good backup takes its place.
+//!
+//! Proven is [`OpenError::Damaged`]: it opens empty though marked, checksums do not match, the engine panics on it, or what
+//! every start needs can't be read. What is held, unreadable, full, out of descriptors or of a newer release is not
+//! damaged: nothing is moved then, and a person must see to it. All of this happens under the lock beside the directory.
+//!
+//! Nothing is ever deleted but what was being made and was cut off. What is damaged keeps its files under another name,
+//! so that what is missing may yet be found in them. Without a good backup it stays where it is.
+
+use super::restore::{Origin, RestoreError};
+use super::swap::{Note, Stage};
+use super::{Place, SledStore, damaged, unreachable};
+use crate::domain::Timestamp;
+use crate::store::OpenError;
+use crate::store::sled::backup::{BackupError, FileError, Kept, Shelf, check_file, stamp};
+
+/// What is done about a damaged store.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Where backups are.
+    pub shelf: Shelf,
+    /// Whether one is restored; if not, a person does.
+    pub auto: bool,
+    /// Whether reminders that are overdue then wait.
+    pub holds: bool,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+impl SledStore {
+    /// Opens the store in the directory `dir` as [`SledStore::open`] does; one that is proven damaged is set aside and
+    /// the newest good backup restored in its place. That it was says [`Store::restored`](crate::store::Store::restored).
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was deleted then.
+    pub fn open_or_restore(
+        dir: &std::path::Path,
+        cache_mb: u64,
+        recovery: &Recovery,
+    ) -> Result<Self, OpenError> {
+        let place = Place::new(dir)?;
+        let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.create_parents().map_err(io)?;
+        let lock = place.hold()?;
+        let again = || lock.try_clone().map_err(io);
+        let reason = match place.end_swap()? {
+            Some(reason) => reason,
+            None => match Self::open_held(&place, again()?, cache_mb) {
+                Err(OpenError::Damaged { reason, .. }) => reason,
+                opened => return opened,
+            },
+        };
+        if !recovery.auto {
+            return Err(damaged(&place.dir, &format!("{reason}; restore.auto is off")));
+        }
+        tracing::error!(store = %place.dir.display(), reason, "the store is damaged; the newest good backup takes its place");
+        place.restore_newest(&lock, cache_mb, recovery, &reason)?;
+        Self::open_held(&place, lock, cache_mb)
+    }
+}
+
+impl Place {
+    fn restore_newest(
+        &self,
+        lock: &std::fs::File,
+        cache_mb: u64,
+        recovery: &Recovery,
+        reason: &str,
+    ) -> Result<(), OpenError> {
+        let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
+        let shelf = recovery.shelf.dir().display();
+        let mut kept = recovery
+            .shelf
+            .list()
+            .map_err(|error| match error {
+                BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
+                other => unreachable(recovery.shelf.dir(), &other.to_string()),
+            })?
+            .into_iter();
+        let none = || {
+            damaged(
+                &self.dir,
+                &format!("{reason}; and no good backup is in {shelf}, so it was left as it is"),
+            )
+        };
+        let mut backup = next_good(&mut kept)?.ok_or_else(none)?;
+        let aside = match self.note()? {
+            Some(note) => note.aside,
+            None => format!("{}.damaged-{}", self.name(), stamp(recovery.now)),
+        };
+        let mut note = Note { stage: Stage::Damaged, aside, reason: reason.to_owned() };
+        self.write_note(&note).map_err(io)?;
+        let origin = Origin {
+            now: recovery.now,
+            holds: recovery.holds,
+            aside: Some(note.aside.clone()),
+            reason: Some(reason.to_owned()),
+        };
+        loop {
+            match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {
+                Ok(_) => break,
+                Err(RestoreError::Open(error)) => return Err(error),
+                Err(RestoreError::File { path, error }) => {
+                    tracing::error!(path, %error, "a backup that read well makes no store; the one before it is tried");
+                    backup = next_good(&mut kept)?.ok_or_else(none)?;
+                }
+            }
+        }
+        note.stage = Stage::Ready;
+        self.write_note(&note).map_err(io)?;
+        match self.carry_out(&note)? {
+            None => Ok(()),
+            Some(_) => Err(unreachable(&self.coming, "it was made and is gone")),
+        }
+    }
+}
+
+/// The next one that reads to its end. One that can't be reached, or that a newer release wrote, is not passed over:
+/// the one before it misses more.
+fn next_good(kept: &mut impl Iterator<Item = Kept>) -> Result<Option<Kept>, OpenError> {
+    for kept in kept {
+        match check_file(&kept.path) {
+            Ok(_) => return Ok(Some(kept)),
+            Err(FileError::Io(error)) => return Err(unreachable(&kept.path, &error.to_string())),
+            Err(error @ FileError::Newer { .. }) => {
+                return Err(OpenError::Unreachable {
+                    path: kept.path.display().to_string(),
+                    reason: error.to_string(),
+                    advice: "or move it away to restore the one before it, which misses more",
+                });
+            }
+            Err(error) => {
+                tracing::error!(path = %kept.path.display(), %error, "a backup is no good; the one before it is tried");
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,202 @@
+//! A store's directory made from a file.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use super::advice::{self, damaged, unreachable};
+use super::swap::{Note, Stage};
+use super::{Place, force_all, of_format, of_store, open_disk};
+use crate::domain::Timestamp;
+use crate::store::sled::backup::{Contents, FileError, read_file};
+use crate::store::sled::disk::{Disk, Writes};
+use crate::store::sled::memory::MemoryDisk;
+use crate::store::sled::migrations::{FORMAT, MIGRATIONS, format, migrate};
+use crate::store::sled::{SledStore, keys};
+use crate::store::{AfterRestore, Batch, Op, OpenError, Restored, Store, StoreError};
+
+/// Most entries of one write: what the engine takes well in one batch.
+const WRITE_ENTRIES: usize = 256;
+/// Bytes after which a write ends.
+const WRITE_BYTES: usize = 1024 * 1024;
+
+/// Why no store was made of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The file can't be used.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        error: FileError,
+    },
+    /// The directory can't be made.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// What is to be kept of the origin of a restored store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// What time it is.
+    pub now: Timestamp,
+    /// Whether what is overdue waits.
+    pub holds: bool,
+    /// Where what stood there before is set aside.
+    pub aside: Option<String>,
+    /// How that was damaged.
+    pub reason: Option<String>,
+}
+
+impl SledStore {
+    /// Makes a store of the file `from` in the directory `dir`, which is not there or empty. Reminders stay in the states
+    /// that they were in; `origin` is kept in it.
+    ///
+    /// # Errors
+    /// [`RestoreError`]; no store is in `dir` then.
+    pub fn import(dir: &Path, cache_mb: u64, from: &Path, origin: Origin) -> Result<Contents, RestoreError> {
+        let place = Place::new(dir)?;
+        let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.create_parents().map_err(io)?;
+        let lock = place.hold()?;
+        if let Some(why) = place.end_swap()? {
+            tracing::warn!(why, "a restore that was cut off is given up for this one");
+        }
+        // Removes one that is empty and nothing else.
+        if place.dir.try_exists().map_err(io)? && std::fs::remove_dir(&place.dir).is_err() {
+            return Err(RestoreError::Open(OpenError::Unreachable {
+                path: place.dir.display().to_string(),
+                reason: "something is in it".to_owned(),
+                advice: "name a directory that is not there, or move this one away first",
+            }));
+        }
+        let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
+        // Nothing is there to be set aside.
+        let aside = format!("{}.none", place.name());
+        let note = Note { stage: Stage::Ready, aside, reason: "an import into it was cut off".to_owned() };
+        place.write_note(&note).map_err(io)?;
+        match place.carry_out(&note)? {
+            None => Ok(contents),
+            Some(why) => Err(damaged(&place.dir, &why).into()),
+        }
+    }
+
+    /// All that the file `from` holds, in memory, as a store restored from it would have it.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn of_file(from: &Path) -> Result<(Self, Contents), FileError> {
+        let disk = MemoryDisk::default();
+        let contents = read_file(BufReader::new(File::open(from)?), &mut |key, value| {
+            disk.apply(&Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))]))
+        })?;
+        has_format(&disk, contents.head.format)?;
+        Ok((Self::on(Box::new(disk))?, contents))
+    }
+}
+
+impl Place {
+    /// Makes what is to come of the file `from`, whole and forced; what was left of an earlier one goes. It is not this
+    /// place's yet.
+    pub(super) fn fill(
+        &self,
+        lock: &File,
+        from: &Path,
+        cache_mb: u64,
+        origin: Option<Origin>,
+    ) -> Result<Contents, RestoreError> {
+        let io = |error: std::io::Error| unreachable(&self.coming, &error.to_string());
+        self.clear().map_err(io)?;
+        let filled = self.write_coming(lock, from, cache_mb, origin);
+        if filled.is_err() {
+            // What can't be removed now is removed by the next one.
+            let _ = self.clear();
+        }
+        let contents = filled?;
+        force_all(&self.coming).map_err(io)?;
+        Ok(contents)
+    }
+
+    fn clear(&self) -> std::io::Result<()> {
+        match std::fs::remove_dir_all(&self.coming) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_coming(
+        &self,
+        lock: &File,
+        from: &Path,
+        cache_mb: u64,
+        origin: Option<Origin>,
+    ) -> Result<Contents, RestoreError> {
+        let of_file = |error| RestoreError::File { path: from.display().to_string(), error };
+        let file = File::open(from).map_err(|error| of_file(error.into()))?;
+        let lock = lock.try_clone().map_err(|error| unreachable(&self.lock, &error.to_string()))?;
+        let (disk, _) = open_disk(&self.coming, lock, cache_mb)?;
+        let (mut writes, mut bytes) = (Writes::new(), 0);
+        let write = |writes: &Writes| disk.apply(writes).and_then(|()| disk.flush());
+        let contents = read_file(BufReader::new(file), &mut |key, value| {
+            bytes += key.len() + value.map_or(0, <[u8]>::len);
+            writes.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+            if writes.len() < WRITE_ENTRIES && bytes < WRITE_BYTES {
+                return Ok(());
+            }
+            bytes = 0;
+            write(&std::mem::take(&mut writes))
+        });
+        let contents = contents.map_err(|error| match error {
+            // Of the directory and not of the file.
+            FileError::Use(error) => RestoreError::Open(advice::of_text(&self.coming, &error.to_string())),
+            error => of_file(error),
+        })?;
+        let failed = |error: StoreError| RestoreError::Open(of_store(&self.coming, error));
+        disk.write(&writes).map_err(failed)?;
+        has_format(&disk, contents.head.format).map_err(of_file)?;
+        migrate(&disk, MIGRATIONS, FORMAT).map_err(|error| of_format(&self.coming, error))?;
+        // From here on what can't be read is the file's fault.
+        let unread = |error: StoreError| match error {
+            StoreError::Corrupt(_) => of_file(error.into()),
+            error => failed(error),
+        };
+        let store = SledStore::readable(Box::new(disk)).map_err(unread)?;
+        if let Some(origin) = origin {
+            let mut batch = Batch::default();
+            batch.push(Op::PutRestored(Box::new(origin.restored(from, &contents))));
+            store.commit(&batch).map_err(unread)?;
+        }
+        store.close();
+        Ok(contents)
+    }
+}
+
+impl Origin {
+    fn restored(self, from: &Path, contents: &Contents) -> Restored {
+        Restored {
+            // A clock that has stepped back must not make the missing hours end before they began.
+            at: self.now.max(contents.finished),
+            from: contents.finished,
+            backup: from.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            aside: self.aside,
+            reason: self.reason,
+            overdue: if self.holds { AfterRestore::Held } else { AfterRestore::Fires },
+            let_go: None,
+            erases: true,
+            confirmed: None,
+        }
+    }
+}
+
+/// Whether `disk` holds a store of the format that its file says.
+fn has_format(disk: &dyn Disk, said: u32) -> Result<(), FileError> {
+    match format(disk) {
+        Ok(Some(found)) if found == said => Ok(()),
+        _ => {
+            let key = keys::single(keys::FORMAT);
+            Err(StoreError::Corrupt(format!("the format at the key {key:?} is not that of its file, {said}"))
+                .into())
+        }
+    }
+}

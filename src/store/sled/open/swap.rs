@@ -1,0 +1,120 @@
+//! Another directory in the place of a store's: by renames, none of which a crash can leave half done.
+//!
+//! What is to come is made and forced first, as `DIR.coming`; `DIR` is not touched meanwhile. Then a note beside it,
+//! `DIR.swap`, says under which name `DIR` is set aside, and from here on the swap is only ever carried on:
+//!
+//! 1. `DIR` → `DIR.damaged-…`, unless that has happened;
+//! 2. `DIR.coming` → `DIR`, unless that has happened;
+//! 3. the marker, if there is none; the note goes.
+//!
+//! Each step is forced before the next. Whoever opens the store next goes on from wherever it was. The note is written
+//! once before that, too, when damage has been proven and before anything is made: the engine writes while it opens, and
+//! might take for whole the next time what it has refused once.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::advice::unreachable;
+use super::{Place, force};
+use crate::store::OpenError;
+
+/// What the note says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Note {
+    /// How far it is.
+    pub(super) stage: Stage,
+    /// The name under which what stands there now is set aside.
+    pub(super) aside: String,
+    /// Why.
+    pub(super) reason: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Stage {
+    /// The store is damaged; what is to come is not made yet.
+    Damaged,
+    /// What is to come is whole.
+    Ready,
+}
+
+impl Place {
+    /// Ends a swap that was cut off; why the store is damaged, where a restore had only begun.
+    pub(super) fn end_swap(&self) -> Result<Option<String>, OpenError> {
+        let Some(note) = self.note()? else { return Ok(None) };
+        match note.stage {
+            Stage::Damaged => Ok(Some(note.reason)),
+            Stage::Ready => self.carry_out(&note),
+        }
+    }
+
+    /// The note of a swap, if there is one.
+    pub(super) fn note(&self) -> Result<Option<Note>, OpenError> {
+        let text = match std::fs::read_to_string(&self.swap) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreachable(&self.swap, &error.to_string())),
+        };
+        let note: Option<Note> = serde_json::from_str(&text).ok();
+        // A name that leads elsewhere must not be renamed to, whoever wrote it.
+        let is_beside = |note: &Note| {
+            let rest = note.aside.strip_prefix(&self.name()).and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-'))
+        };
+        note.filter(is_beside).map(Some).ok_or_else(|| OpenError::Unreachable {
+            path: self.dir.display().to_string(),
+            reason: format!(
+                "{} cannot be read, which says what is being done about a damaged store",
+                self.swap.display()
+            ),
+            advice: "look at what lies beside the directory (docs/recovery.md), then remove that file",
+        })
+    }
+
+    /// Writes the note, whole or not at all.
+    pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
+        let mut coming = tempfile::NamedTempFile::new_in(&self.parent)?;
+        coming.write_all(serde_json::to_string(note)?.as_bytes())?;
+        coming.as_file().sync_all()?;
+        coming.persist(&self.swap).map_err(|error| error.error)?;
+        force(&self.parent)
+    }
+
+    /// Carries out a swap that is ready; why the store is damaged, where neither of its directories is there any more.
+    pub(super) fn carry_out(&self, note: &Note) -> Result<Option<String>, OpenError> {
+        let io = |error: io::Error| unreachable(&self.dir, &error.to_string());
+        let aside = self.parent.join(&note.aside);
+        let there = |path: &Path| path.try_exists().map_err(io);
+        if there(&self.coming)? {
+            if there(&self.dir)? {
+                if there(&aside)? {
+                    return Err(OpenError::Unreachable {
+                        path: self.dir.display().to_string(),
+                        reason: format!(
+                            "it is to be set aside as {}, which is there already",
+                            aside.display()
+                        ),
+                        advice: "move that elsewhere, then start again",
+                    });
+                }
+                std::fs::rename(&self.dir, &aside).and_then(|()| force(&self.parent)).map_err(io)?;
+            }
+            std::fs::rename(&self.coming, &self.dir).and_then(|()| force(&self.parent)).map_err(io)?;
+        } else if !there(&self.dir)? {
+            return Ok(Some(note.reason.clone()));
+        }
+        if !there(&self.marker)? {
+            self.mark().map_err(io)?;
+        }
+        self.drop_note().map_err(io)?;
+        Ok(None)
+    }
+
+    pub(super) fn drop_note(&self) -> io::Result<()> {
+        std::fs::remove_file(&self.swap)?;
+        force(&self.parent)
+    }
+}

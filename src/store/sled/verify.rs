@@ -1,0 +1,309 @@
+//! Whether all that a store holds can be read and agrees with itself, and how much of what there is.
+//!
+//! Owns what must agree: values with their keys, the two indexes with the records both ways, parts with the values they
+//! belong to, and the counters with what they count. Reads everything once and writes nothing.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::disk::Bytes;
+use super::wire::Malformed;
+use super::{SledStore, keys, origin, parts, preferences, records, values};
+use crate::domain::{Record, State, TaskId};
+use crate::store::batch::places;
+use crate::store::{IndexKey, Meta, StoreError, Usage};
+
+/// Most findings that are told one by one: who has more of them restores a backup.
+pub const FINDINGS_MAX: usize = 100;
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Findings {
+    /// What is wrong, the first [`FINDINGS_MAX`].
+    pub wrong: Vec<String>,
+    /// How much is wrong in all.
+    pub count: u64,
+    /// What there is, by what it is.
+    pub spaces: BTreeMap<&'static str, Space>,
+}
+
+/// How much there is of something.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Space {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of their keys.
+    pub keys: u64,
+    /// Bytes of their values.
+    pub values: u64,
+}
+
+/// What is counted on the way.
+#[derive(Default)]
+struct Counted {
+    pending: i64,
+    users: u64,
+    quarantine: Usage,
+    outbox: Usage,
+    dead: Usage,
+    /// The highest number of each numbered space.
+    highest: BTreeMap<u8, u64>,
+}
+
+impl SledStore {
+    /// Reads everything and says what is wrong, and how much there is.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the store itself can't be read on.
+    pub fn verify(&self) -> Result<Findings, StoreError> {
+        let mut findings = Findings::default();
+        let mut counted = Counted::default();
+        let _whole = self.reading();
+        let mut after = Vec::new();
+        loop {
+            let page = self.page(&after)?;
+            let Some((last, _)) = page.last() else { break };
+            after = keys::above(last);
+            for (key, stored) in &page {
+                findings.see(key, stored);
+                if let Err(why) = self.agrees(key, stored, &mut counted) {
+                    findings.add(format!("{}: {why}", told(key)));
+                }
+            }
+        }
+        match self.disk.get(&keys::single(keys::META))? {
+            None => counted.compare(&Meta::default(), &mut findings),
+            // What can't be read has been told.
+            Some(stored) => {
+                let value = parts::value(self.disk.as_ref(), &keys::single(keys::META), &stored);
+                if let Some(meta) = value.ok().and_then(|value| values::decode_meta(&value).ok()) {
+                    counted.compare(&meta, &mut findings);
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    /// How many entries there are, and the hash of them all.
+    pub(super) fn fingerprint(&self) -> Result<(u64, [u8; 32]), StoreError> {
+        let (mut hash, mut entries) = (Sha256::new(), 0);
+        self.disk.range(&[], &[u8::MAX], &mut |key, value| {
+            entries += 1;
+            for bytes in [key, value] {
+                hash.update((bytes.len() as u64).to_be_bytes());
+                hash.update(bytes);
+            }
+            Ok(true)
+        })?;
+        Ok((entries, hash.finalize().into()))
+    }
+
+    /// The next entries from `from` on; none at the end. Looked at outside of the walk, since that reads as well.
+    fn page(&self, from: &[u8]) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+        const PAGE: usize = 256;
+        let mut page = Vec::new();
+        self.disk.range(from, &[u8::MAX], &mut |key, value| {
+            page.push((key.to_vec(), value.clone()));
+            Ok(page.len() < PAGE)
+        })?;
+        Ok(page)
+    }
+
+    fn agrees(&self, key: &[u8], stored: &Bytes, counted: &mut Counted) -> Result<(), String> {
+        let space = *key.first().ok_or("it has no key")?;
+        if space == keys::FORMAT {
+            return if stored.len() == 4 { Ok(()) } else { Err("it is no number of a format".into()) };
+        }
+        if space == keys::PART {
+            return self.belongs(key);
+        }
+        if !keys::SPACES.contains(&space) {
+            return Err("its key is of no kind that is known".into());
+        }
+        let value = parts::value(self.disk.as_ref(), key, stored).map_err(|error| error.to_string())?;
+        let unread = |why: Malformed| why.0.to_owned();
+        let number = || keys::number_of(key).ok_or_else(|| "its key cannot be read".to_owned());
+        match space {
+            keys::META => values::decode_meta(&value).map(drop).map_err(unread),
+            keys::RESTORED => origin::decode(&value).map(drop).map_err(unread),
+            keys::RECORD => {
+                let task = keys::task_of(key).ok_or("its key cannot be read")?;
+                self.is_indexed(&task, &records::decode(&value).map_err(unread)?)
+            }
+            keys::PENDING | keys::SETTLED => {
+                let place = keys::index_of(key).ok_or("its key cannot be read")?;
+                let task = values::decode_task(&value).map_err(unread)?;
+                counted.pending += i64::from(space == keys::PENDING);
+                self.is_recorded(&task, place, space == keys::PENDING)
+            }
+            keys::USER => {
+                counted.users += 1;
+                keys::user_of(key).ok_or("its key cannot be read")?;
+                preferences::decode(&value).map(drop).map_err(unread)
+            }
+            keys::CLAIM => {
+                counted.number(space, number()?);
+                values::decode_claim(number()?, &value).map(drop).map_err(unread)
+            }
+            keys::QUARANTINED => {
+                counted.number(space, number()?);
+                values::decode_quarantined(&value).map_err(unread)?;
+                self.has_body(keys::QUARANTINED_BODY, number()?)
+            }
+            keys::OUTBOX => {
+                counted.number(space, number()?);
+                let entry = values::decode_outbox(&value).map_err(unread)?;
+                for usage in
+                    [Some(&mut counted.outbox), entry.dead.then_some(&mut counted.dead)].into_iter().flatten()
+                {
+                    usage.entries += 1;
+                    usage.bytes += entry.length;
+                }
+                self.has_body(keys::OUTBOX_BODY, number()?)
+            }
+            keys::QUARANTINED_BODY => {
+                counted.quarantine.entries += 1;
+                counted.quarantine.bytes += value.len() as u64;
+                self.has_entry(keys::QUARANTINED, number()?)
+            }
+            _ => self.has_entry(keys::OUTBOX, number()?),
+        }
+    }
+
+    /// Whether every reminder of a record stands in the index where it belongs.
+    fn is_indexed(&self, task: &TaskId, record: &Record) -> Result<(), String> {
+        for (place, pending) in places(task, Some(record)) {
+            let space = if pending { keys::PENDING } else { keys::SETTLED };
+            let found = self.get(&keys::index(space, &place), "an index", values::decode_task);
+            if found.map_err(|error| error.to_string())?.as_ref() != Some(task) {
+                return Err(format!("its reminder {} is not in the index of {}", place.1, of(pending)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an entry of an index stands for a reminder of a record.
+    fn is_recorded(&self, task: &TaskId, place: IndexKey, pending: bool) -> Result<(), String> {
+        // A record that can't be read is told itself.
+        let Ok(record) = self.get(&keys::record(task), "a task", records::decode) else { return Ok(()) };
+        if places(task, record.as_ref()).contains(&(place, pending)) {
+            return Ok(());
+        }
+        Err(format!("the task {task} has no reminder {} there that is {}", place.1, of(pending)))
+    }
+
+    /// Whether a part belongs to a value that is in parts.
+    fn belongs(&self, key: &[u8]) -> Result<(), String> {
+        let cut = || "its key cannot be read".to_owned();
+        let (space, rest) = key.get(1..).and_then(<[u8]>::split_first).ok_or_else(cut)?;
+        let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
+        let name = rest.get(..usize::from(u16::from_be_bytes(*length))).ok_or_else(cut)?;
+        let whole = [&[*space], name].concat();
+        match self.disk.get(&whole) {
+            Ok(Some(stored)) if parts::is_parted(&stored) => Ok(()),
+            Ok(_) => Err("a part of a value that is not there, or not in parts".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn has_body(&self, space: u8, number: u64) -> Result<(), String> {
+        self.has(space, number, "it has no body")
+    }
+
+    fn has_entry(&self, space: u8, number: u64) -> Result<(), String> {
+        self.has(space, number, "a body of nothing")
+    }
+
+    fn has(&self, space: u8, number: u64, else_told: &str) -> Result<(), String> {
+        match self.disk.get(&keys::numbered(space, number)) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(else_told.to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn of(pending: bool) -> &'static str {
+    if pending { "pending" } else { "settled" }
+}
+
+impl Counted {
+    fn number(&mut self, space: u8, number: u64) {
+        let highest = self.highest.entry(space).or_default();
+        *highest = number.max(*highest);
+    }
+
+    /// Holds the counters against what they count.
+    fn compare(&self, meta: &Meta, findings: &mut Findings) {
+        let below = |space: u8, next: u64| self.highest.get(&space).is_none_or(|highest| *highest < next);
+        let usage = |told: Usage, is: Usage| (told == is, format!("{told:?}"), format!("{is:?}"));
+        let number = |told: i64, is: i64| (told == is, told.to_string(), is.to_string());
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let next = |space: u8, next: u64| {
+            (below(space, next), format!("the next number {next}"), "numbers at or above it".to_owned())
+        };
+        for (what, (agrees, told, is)) in [
+            ("pending reminders", number(meta.reminders.of(State::Pending), self.pending)),
+            ("users with preferences", number(signed(meta.users), signed(self.users))),
+            ("quarantined events", usage(meta.quarantine, self.quarantine)),
+            ("events in the outbox", usage(meta.outbox, self.outbox)),
+            ("dead entries of the outbox", usage(meta.outbox_dead, self.dead)),
+            ("claims", next(keys::CLAIM, meta.next_claim)),
+            ("quarantined events", next(keys::QUARANTINED, meta.next_quarantined)),
+            ("events in the outbox", next(keys::OUTBOX, meta.next_outbox)),
+        ] {
+            if !agrees {
+                findings.add(format!("the counters: {what}: they say {told}, there are {is}"));
+            }
+        }
+    }
+}
+
+impl Findings {
+    fn add(&mut self, what: String) {
+        self.count += 1;
+        if self.wrong.len() < FINDINGS_MAX {
+            self.wrong.push(what);
+        }
+    }
+
+    fn see(&mut self, key: &[u8], stored: &Bytes) {
+        let space = self.spaces.entry(name(key)).or_default();
+        space.entries += 1;
+        space.keys += key.len() as u64;
+        space.values += stored.len() as u64;
+    }
+}
+
+/// What the key is of.
+fn name(key: &[u8]) -> &'static str {
+    match key.first() {
+        Some(&keys::FORMAT) => "format",
+        Some(&keys::META) => "counters",
+        Some(&keys::RESTORED) => "origin",
+        Some(&keys::RECORD) => "tasks",
+        Some(&keys::PENDING) => "pending reminders",
+        Some(&keys::SETTLED) => "settled reminders",
+        Some(&keys::USER) => "users' preferences",
+        Some(&keys::CLAIM) => "claims",
+        Some(&keys::QUARANTINED) => "quarantined events",
+        Some(&keys::QUARANTINED_BODY) => "bodies of quarantined events",
+        Some(&keys::OUTBOX) => "outbox",
+        Some(&keys::OUTBOX_BODY) => "bodies of the outbox",
+        Some(&keys::PART) => "parts of long values",
+        _ => "unknown",
+    }
+}
+
+/// A key as it is told: what it is of, and as much of it as a person can read.
+fn told(key: &[u8]) -> String {
+    let rest = key.get(1..).unwrap_or_default();
+    match (key.first(), std::str::from_utf8(rest)) {
+        (Some(&keys::RECORD | &keys::USER), Ok(text)) => format!("{} {}", name(key), text.escape_debug()),
+        _ => match keys::number_of(key) {
+            Some(number) => format!("{} {number}", name(key)),
+            None => format!("{} {}", name(key), rest.escape_ascii()),
+        },
+    }
+}
