@@ -71,6 +71,7 @@ pub mod intake;
 pub mod outbox;
 pub mod reading;
 pub mod scheduler;
+pub mod secret;
 pub mod shutdown;
 pub mod sidecar;
 pub mod store;

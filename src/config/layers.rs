@@ -13,8 +13,8 @@ use serde::Deserialize as _;
 use toml::{Table, Value};
 
 use super::keys::{self, Allowed, KEYS, Key};
-use super::secret::REDACTED;
 use super::{Config, DEFAULTS, Invalid, Problem};
+use crate::secret::REDACTED;
 
 /// What every variable of the worker's own begins with; sections and keys follow, parted by `__`.
 const PREFIX: &str = "REMINDER_WORKER__";
@@ -235,6 +235,12 @@ impl Layers {
                 self.refuse(host, allowed);
             }
         }
+        if !self.text("ops.user_key").is_empty() && self.text("ops.token").is_empty() {
+            self.refuse(
+                "ops.user_key",
+                "it beside ops.token: without that one, who sends no token at all may do everything",
+            );
+        }
         // 0 takes a free one.
         if self.number("app.port") == self.number("ops.port") && self.number("app.port") != Some(0) {
             self.refuse("ops.port", "another port than app.port");
@@ -312,7 +318,7 @@ impl Layers {
 fn shown(key: &Key, value: &Value) -> Value {
     let is_set = value.as_str() != Some("");
     match key.allowed {
-        Allowed::Secret if is_set => Value::String(REDACTED.to_owned()),
+        Allowed::Secret | Allowed::Key if is_set => Value::String(REDACTED.to_owned()),
         _ => value.clone(),
     }
 }

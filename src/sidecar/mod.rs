@@ -69,6 +69,7 @@ pub use reply::Verdict;
 pub use runtime::Runtime;
 
 use crate::clock::Clock;
+use crate::secret::Secret;
 use server::Version;
 
 /// The body limit of daprd: 4 MiB.
@@ -125,7 +126,7 @@ pub struct App {
     /// Where it listens, `host:port`.
     pub address: String,
     /// What it wants to see as `dapr-api-token` (its `APP_API_TOKEN`).
-    pub api_token: Option<String>,
+    pub api_token: Option<Secret>,
 }
 
 /// The inbound retry policy of a Resiliency resource: constant interval.
@@ -154,7 +155,7 @@ pub struct Settings {
     /// The apps; the first is the one whose sidecar this is (source of events, `id` of the metadata).
     pub apps: Vec<App>,
     /// What callers must send as `dapr-api-token`, if anything.
-    pub api_token: Option<String>,
+    pub api_token: Option<Secret>,
     /// The inbound retry policy, if any.
     pub resiliency: Option<InboundRetry>,
     /// How the apps' health is probed; `None`: it is not, and they are taken for healthy.
