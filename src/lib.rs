@@ -69,6 +69,7 @@ pub mod housekeeping;
 pub mod http;
 pub mod intake;
 pub mod outbox;
+pub mod places;
 pub mod reading;
 pub mod scheduler;
 pub mod secret;

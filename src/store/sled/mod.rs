@@ -10,6 +10,9 @@
 mod codes;
 mod disk;
 mod engine;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod memory;
 mod migrations;
