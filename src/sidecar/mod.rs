@@ -11,6 +11,7 @@
 //! Where it differs from daprd, on purpose:
 //! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
 //! - a new group on Kafka begins at the oldest record, as daprd's does with `initialOffset: oldest`;
+//! - a client has half a minute for each of a head, a body and an unread answer, and a place among 256; daprd waits for ever;
 //! - an app has [`DELIVERY_TIMEOUT`] for one delivery; daprd waits for ever;
 //! - a subscription that fails is tried again, and shown by the metadata only once it is there;
 //! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
