@@ -24,6 +24,8 @@ mod outage;
 mod outbox;
 #[path = "process/ports.rs"]
 mod ports;
+#[path = "process/secrets.rs"]
+mod secrets;
 #[path = "process/settings.rs"]
 mod settings;
 #[path = "process/sidecar.rs"]

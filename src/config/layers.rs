@@ -314,11 +314,42 @@ impl Layers {
     }
 }
 
-/// `value` as it may be shown: a secret that is set as `***`.
+/// `value` as it may be shown: a secret that is set as `***`, and so whatever may be one in a URL that is refused.
 fn shown(key: &Key, value: &Value) -> Value {
     let is_set = value.as_str() != Some("");
     match key.allowed {
         Allowed::Secret | Allowed::Key if is_set => Value::String(REDACTED.to_owned()),
+        Allowed::Url => value.as_str().map_or_else(|| value.clone(), |url| Value::String(harmless_url(url))),
         _ => value.clone(),
+    }
+}
+
+/// A URL without who is to be asked as, and without its query: there passwords and tokens stand.
+fn harmless_url(url: &str) -> String {
+    let (before, query) = url.split_once('?').map_or((url, ""), |(before, _)| (before, "?***"));
+    let start = before.find("//").map_or(0, |slashes| slashes + 2);
+    match before.rfind('@').filter(|at| *at >= start) {
+        Some(at) => format!("{}{REDACTED}{}{query}", &before[..start], &before[at..]),
+        None => format!("{before}{query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_shows_neither_who_asks_nor_what() {
+        for (url, shown) in [
+            ("http://127.0.0.1:3500/base", "http://127.0.0.1:3500/base"),
+            ("http://me:pass@host/base", "http://***@host/base"),
+            ("http://me:p@ss@host", "http://***@host"),
+            ("me:pass@host", "***@host"),
+            ("http://host?token=pass", "http://host?***"),
+            ("http://host?me@pass", "http://host?***"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless_url(url), shown);
+        }
     }
 }
