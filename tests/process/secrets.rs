@@ -1,6 +1,7 @@
 //! Secrets: whatever the worker writes or answers, and whatever it leaves behind, holds none.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::events::{TASK_EVENTS, cloud_event, created, task};
+use crate::events::{TASK_EVENTS, cloud_event, created, task, titled};
 use crate::ports::free_port;
 use crate::sidecar::Sidecar;
 use crate::wait::until;
@@ -19,6 +20,8 @@ const TO_APP: &str = "t0-app-PqW7Zk";
 const TO_DAPR: &str = "t0-dapr-Xc9LmB";
 const TO_OPS: &str = "t0-ops-Rt4VnY";
 const USER_KEY: &str = "us3r-key-Hj6SdF0123456789abcdefghij";
+/// What a task is called; that belongs to its user.
+const TITLE: &str = "t1tle-Mn8QwE";
 /// What none may be found of; a token that is nearly right is as telling as the right one.
 const SECRETS: [&str; 4] = ["PqW7Zk", "Xc9LmB", "Rt4VnY", "Hj6SdF"];
 const VARIABLES: [(&str, &str); 5] = [
@@ -94,7 +97,7 @@ async fn ask(request: RequestBuilder) -> u16 {
 /// Everything that a token is shown with, right and wrong, and what comes of it.
 async fn provoke(app: &str, ops: &str) {
     let client = Client::builder().no_proxy().build().unwrap();
-    let event = cloud_event(&created(&task(), 10)).to_string();
+    let event = cloud_event(&titled(&task(), 10, TITLE)).to_string();
     for (token, status) in [(TO_APP, 200), ("nearly-t0-app-PqW7Zk", 401), ("", 401)] {
         let delivery = client.post(format!("{app}{TASK_EVENTS}")).header("pubsubname", "kafka-pubsub");
         let delivery = delivery.header("content-type", "application/cloudevents+json").body(event.clone());
@@ -143,6 +146,25 @@ async fn the_worker_shows_no_secret_in_its_log_at_trace_in_an_answer_or_a_metric
     let text = worker.text();
     assert!(text.contains("\"TRACE\"") && text.contains("hyper"), "libraries are heard too");
     assert_none("the log", &text);
+    let told = text.lines().find(|line| line.contains(TITLE));
+    assert_eq!(told, None, "no task's title either");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_worker_keeps_is_read_by_its_user_alone() {
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar);
+    let worker = setup.start().await;
+    worker.deliver(&created(&task(), 1_000_000)).await;
+    let mut made = vec![setup.store()];
+    let beside = setup.store();
+    made.extend(["lock", "marker"].map(|end| beside.with_extension(end)));
+    made.extend(std::fs::read_dir(setup.store()).unwrap().map(|entry| entry.unwrap().path()));
+    assert!(made.len() > 4, "{made:?}");
+    for path in made {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
