@@ -144,7 +144,7 @@ pub async fn start(
         shutdown.spawn("backups", backups.run(health.clone()));
     }
 
-    let ops_router = ops_router(api.clone(), health.clone(), metrics, config.ops.token.clone());
+    let ops_router = ops_router(api.clone(), health.clone(), metrics, &config.ops);
     let app_router = app_router(App { config, intake, sidecar, health, api, clock: Arc::clone(&clock) });
     let (stop, all, time) = (shutdown.soft().clone(), shutdown.clone(), Arc::clone(&clock));
     shutdown.spawn("ops listener", async move {

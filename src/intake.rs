@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::clock::Clock;
-use crate::domain::{ReminderId, Timestamp, Verdict};
+use crate::domain::{ReminderId, TaskId, Timestamp, Verdict};
 use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipts};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
@@ -49,6 +49,8 @@ pub struct LiveReminder {
     pub id: ReminderId,
     /// `reminder_due`, or `reminder_digest`.
     pub kind: &'static str,
+    /// The task it is about; of a digest the first one, since all are of one user.
+    pub task: TaskId,
     /// `{"reminder_id","task_id","received_at","event"}` in one line, of a digest `{"digest_id","received_at","event"}`;
     /// `event` is what was delivered.
     pub json: String,
@@ -291,6 +293,7 @@ fn live(receipt: &Receipt, received_at: &str, event: &[u8]) -> LiveReminder {
     };
     LiveReminder {
         id: ReminderId::from(receipt.digest_id.unwrap_or(receipt.event_id)),
+        task: receipt.task_id.clone(),
         kind: if alone { "reminder_due" } else { "reminder_digest" },
         // Plain values written into memory: there is nothing that can fail.
         json: serde_json::to_string(&line).unwrap_or_default(),

@@ -293,6 +293,19 @@ fn a_listener_in_reach_of_others_demands_a_token() {
 }
 
 #[test]
+fn a_key_of_users_tokens_is_long_and_never_without_the_operators_token() {
+    let key = "k".repeat(32);
+    assert_eq!(
+        load("", &[], &[("ops.token", "t"), ("ops.user_key", &key)]).ops.user_key,
+        Some(Secret::new(&*key))
+    );
+    let short = complaint("", &[], &[("ops.token", "t"), ("ops.user_key", &key[1..])]);
+    assert!(short.contains("at least 32 characters") && !short.contains(&key[1..]), "{short}");
+    let alone = complaint("", &[], &[("ops.user_key", &key)]);
+    assert!(alone.contains("it beside ops.token") && !alone.contains(&key), "{alone}");
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_refused() {
     let backoff = [("publish.backoff_initial", "2s"), ("publish.backoff_max", "1s")];
     assert!(complaint("", &[], &backoff).contains("write at most publish.backoff_max"));

@@ -1,6 +1,8 @@
 //! Both listeners' routers in front of a real commit loop on a real store. Only the broker is missing.
 #![expect(clippy::unwrap_used, reason = "a test that fails panics")]
 
+#[path = "http/access.rs"]
+mod access;
 #[path = "http/actions.rs"]
 mod actions;
 #[path = "http/admin.rs"]

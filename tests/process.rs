@@ -26,6 +26,8 @@ mod outbox;
 mod ports;
 #[path = "process/recovery.rs"]
 mod recovery;
+#[path = "process/secrets.rs"]
+mod secrets;
 #[path = "process/settings.rs"]
 mod settings;
 #[path = "process/sidecar.rs"]

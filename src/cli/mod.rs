@@ -115,6 +115,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: Vec<(OsString, OsStrin
             return if told.use_stderr() { Exit::Usage } else { Exit::Clean };
         }
     };
+    // Whatever is made by any command is its user's alone: stores, and what is copied out of them, tell who does what when.
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let context = Context { env, clock: Arc::new(SystemClock::new()), colours };
     let outcome = dispatch(cli.command, &context).and_then(|text| print(&text));
     match outcome {

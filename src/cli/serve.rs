@@ -15,18 +15,40 @@ use crate::telemetry;
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// Let the system keep the memory of a crash, and who runs as the same user look into it: it holds every token
+    #[arg(long)]
+    core_dumps: bool,
     #[command(flatten)]
     pub(super) config: ConfigOptions,
 }
 
 /// Runs until a signal stops it.
-pub(super) async fn run(_args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
+pub(super) async fn run(args: Args, loaded: Loaded, context: &Context) -> Result<(), Failure> {
     context.start_logs(&loaded.config.log)?;
+    if !args.core_dumps {
+        keep_memory_to_itself();
+    }
     let shutdown = Shutdown::new(Arc::clone(&context.clock), loaded.config.shutdown.grace);
     obeying_signals(&shutdown, async {
         start(loaded.config, context, &shutdown).await?.wait().await.map_err(Failure::from)
     })
     .await
+}
+
+/// Leaves no core behind in a crash, and lets nobody of the same user trace the process or read its environment: tokens
+/// are in both. A core that is piped to a collector heeds no limit, so on Linux the process is none to be dumped at all.
+fn keep_memory_to_itself() {
+    const ADVICE: &str =
+        "a crash may leave the tokens in a core dump; keep the system from writing one (ulimit -c 0)";
+    let limit = rlimit::Resource::CORE.get().and_then(|(_, hard)| rlimit::Resource::CORE.set(0, hard));
+    if let Err(error) = limit {
+        tracing::warn!(%error, "{ADVICE}");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+    {
+        tracing::warn!(%error, "{ADVICE}");
+    }
 }
 
 /// Descriptors that the worker may need at once: one a connection, and a hundred for the store, what it sends, and the

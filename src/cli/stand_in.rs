@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Failure, resources};
 use crate::clock::Clock;
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::sidecar::{self, Sidecar, StartError};
 
 /// Where SDKs look for gRPC unless told otherwise.
@@ -94,7 +94,7 @@ impl Options {
             profile,
             kafka: self.kafka.clone(),
             component: config.dapr.pubsub.clone(),
-            api_token: exposed(config.dapr.api_token.as_ref()),
+            api_token: config.dapr.api_token.clone(),
             resiliency,
             ..sidecar::Settings::default()
         })
@@ -154,7 +154,7 @@ impl From<Profile> for sidecar::Profile {
 
 /// An app that the stand-in delivers to, with the token of the configuration.
 pub(super) fn app(config: &Config, app_id: String, address: String) -> sidecar::App {
-    sidecar::App { app_id, address, api_token: exposed(config.app.api_token.as_ref()) }
+    sidecar::App { app_id, address, api_token: config.app.api_token.clone() }
 }
 
 /// `host:port`, the host a name or an address.
@@ -166,10 +166,6 @@ pub(super) fn host_and_port(text: &str) -> Result<String, String> {
 
 fn hosts_and_ports(text: &str) -> Result<String, String> {
     text.split(',').map(host_and_port).collect::<Result<Vec<_>, _>>().map(|list| list.join(","))
-}
-
-fn exposed(secret: Option<&Secret>) -> Option<String> {
-    secret.map(|secret| secret.expose().to_owned())
 }
 
 /// The error, with the flag that helps where one does.

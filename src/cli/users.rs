@@ -1,14 +1,16 @@
-//! `users`: what is kept of a user, erased by the running worker; where none runs, by this process.
+//! `users`: what is kept of a user, erased by the running worker or, where none runs, by this process; and a user's token.
 
 use std::time::Duration;
 
 use clap::Subcommand;
+use humantime::parse_duration;
 use serde_json::json;
 
 use super::options::ConfigOptions;
 use super::terminal::harmless;
-use super::{Context, Failure, backup, http, ops};
+use super::{Context, Exit, Failure, backup, http, ops};
 use crate::erasing::{Report, erase_user};
+use crate::secret::user_token;
 
 /// How long an erasing may take: it walks through every task, step by step between other commands.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -24,6 +26,46 @@ pub(super) struct Args {
 enum Command {
     /// Erase what is kept of a user: tasks, reminders, preferences, quarantined events, events not yet published
     Erase(Erase),
+    /// Make a token that reads and acts on the reminders of one user alone, from ops.user_key; no worker is asked
+    Token(Token),
+}
+
+/// How long a token holds unless another time is asked for: it cannot be taken back alone.
+const TOKEN_DEFAULT: &str = "30d";
+/// The longest: who wants more is better served by making a new one.
+const TOKEN_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+#[derive(Debug, clap::Args)]
+struct Token {
+    /// The user's id
+    #[arg(value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    id: String,
+    /// How long it holds, at most 366d
+    #[arg(long = "for", value_name = "SPAN", default_value = TOKEN_DEFAULT, value_parser = lifetime)]
+    lifetime: Duration,
+    #[command(flatten)]
+    config: ConfigOptions,
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let span = parse_duration(text).map_err(|error| format!("{error}; write a span such as 12h or 30d"))?;
+    if (Duration::from_secs(1)..=TOKEN_MAX).contains(&span) {
+        Ok(span)
+    } else {
+        Err("write 1s to 366d".to_owned())
+    }
+}
+
+fn token(Token { id, lifetime, config }: Token, context: &Context) -> Result<String, Failure> {
+    let config = config.load(&context.env)?.config;
+    let key = config.ops.user_key.as_ref().ok_or_else(|| {
+        Failure::new(
+            Exit::Configuration,
+            "there is no ops.user_key; set the worker's, which makes and takes these tokens",
+        )
+    })?;
+    let expires = context.clock.now().plus(lifetime).millis().div_euclid(1000);
+    Ok(format!("{}\n", user_token::sign(key, &id, expires)))
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +81,10 @@ struct Erase {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
-    let Command::Erase(Erase { id, json, config }) = args.command;
+    let Erase { id, json, config } = match args.command {
+        Command::Erase(erase) => erase,
+        Command::Token(wanted) => return token(wanted, context),
+    };
     let config = config.load(&context.env)?.config;
     let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "users", &id])?;
     let report = match ops::ask(&config, http::client()?.delete(url).timeout(TIMEOUT)).await? {
@@ -87,6 +132,15 @@ fn shown(id: &str, report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_holds_a_second_to_a_year() {
+        for (text, taken) in
+            [("1s", true), ("30d", true), ("366d", true), ("366d 1s", false), ("0s", false), ("soon", false)]
+        {
+            assert_eq!(lifetime(text).is_ok(), taken, "{text}");
+        }
+    }
 
     #[test]
     fn an_id_of_nobody_is_not_told_as_erased() {

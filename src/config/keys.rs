@@ -11,6 +11,7 @@ use toml::Value;
 
 use super::shapes;
 use crate::domain::{LIST_MAX, NAGS_MAX, OFFSET_MAX_MINUTES, Zone};
+use crate::secret::user_token::KEY_MIN_BYTES;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -82,6 +83,8 @@ pub(super) enum Allowed {
     /// Or nothing, for the place that is usual.
     OptionalPath,
     Secret,
+    /// A secret that must be beyond trying.
+    Key,
     Switch,
     OneOf(&'static [&'static str]),
     Whole(RangeInclusive<i64>),
@@ -119,6 +122,7 @@ pub(super) const KEYS: &[Key] = &[
     key("ops.host", Allowed::Address),
     key("ops.port", Allowed::Whole(PORT)),
     key("ops.token", Allowed::Secret),
+    key("ops.user_key", Allowed::Key),
     key("dapr.http_endpoint", Allowed::Url),
     key("dapr.api_token", Allowed::Secret),
     key("dapr.pubsub", Allowed::Name),
@@ -239,6 +243,9 @@ impl Allowed {
             Self::OptionalPath => true,
             // A header carries it, and a header takes printable ASCII.
             Self::Secret => text.bytes().all(|b| b.is_ascii_graphic()),
+            Self::Key => {
+                text.is_empty() || (text.len() >= KEY_MIN_BYTES && text.bytes().all(|b| b.is_ascii_graphic()))
+            }
             Self::OneOf(words) => words.contains(&text),
             Self::Span(range) => shapes::parse_duration(text).is_some_and(|d| range.contains(&d)),
             Self::MinutesOrNever(range) => shapes::parse_duration(text).is_some_and(|span| {
@@ -283,6 +290,11 @@ impl fmt::Display for Allowed {
             Self::Path => f.write_str("the path of a directory"),
             Self::OptionalPath => f.write_str("the path of a directory, or nothing for the usual one"),
             Self::Secret => f.write_str("printable ASCII without spaces, or nothing for none"),
+            Self::Key => write!(
+                f,
+                "at least {KEY_MIN_BYTES} characters of printable ASCII without spaces (openssl rand -hex 32), or nothing \
+                 for none"
+            ),
             Self::Switch => f.write_str("true or false"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
             Self::Whole(range) => write!(f, "a whole number from {} to {}", range.start(), range.end()),

@@ -13,8 +13,8 @@ use serde::Deserialize as _;
 use toml::{Table, Value};
 
 use super::keys::{self, Allowed, KEYS, Key};
-use super::secret::REDACTED;
 use super::{Config, DEFAULTS, Invalid, Problem};
+use crate::secret::REDACTED;
 
 /// What every variable of the worker's own begins with; sections and keys follow, parted by `__`.
 const PREFIX: &str = "REMINDER_WORKER__";
@@ -235,6 +235,12 @@ impl Layers {
                 self.refuse(host, allowed);
             }
         }
+        if !self.text("ops.user_key").is_empty() && self.text("ops.token").is_empty() {
+            self.refuse(
+                "ops.user_key",
+                "it beside ops.token: without that one, who sends no token at all may do everything",
+            );
+        }
         // 0 takes a free one.
         if self.number("app.port") == self.number("ops.port") && self.number("app.port") != Some(0) {
             self.refuse("ops.port", "another port than app.port");
@@ -308,11 +314,42 @@ impl Layers {
     }
 }
 
-/// `value` as it may be shown: a secret that is set as `***`.
+/// `value` as it may be shown: a secret that is set as `***`, and so whatever may be one in a URL that is refused.
 fn shown(key: &Key, value: &Value) -> Value {
     let is_set = value.as_str() != Some("");
     match key.allowed {
-        Allowed::Secret if is_set => Value::String(REDACTED.to_owned()),
+        Allowed::Secret | Allowed::Key if is_set => Value::String(REDACTED.to_owned()),
+        Allowed::Url => value.as_str().map_or_else(|| value.clone(), |url| Value::String(harmless_url(url))),
         _ => value.clone(),
+    }
+}
+
+/// A URL without who is to be asked as, and without its query: there passwords and tokens stand.
+fn harmless_url(url: &str) -> String {
+    let (before, query) = url.split_once('?').map_or((url, ""), |(before, _)| (before, "?***"));
+    let start = before.find("//").map_or(0, |slashes| slashes + 2);
+    match before.rfind('@').filter(|at| *at >= start) {
+        Some(at) => format!("{}{REDACTED}{}{query}", &before[..start], &before[at..]),
+        None => format!("{before}{query}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_shows_neither_who_asks_nor_what() {
+        for (url, shown) in [
+            ("http://127.0.0.1:3500/base", "http://127.0.0.1:3500/base"),
+            ("http://me:pass@host/base", "http://***@host/base"),
+            ("http://me:p@ss@host", "http://***@host"),
+            ("me:pass@host", "***@host"),
+            ("http://host?token=pass", "http://host?***"),
+            ("http://host?me@pass", "http://host?***"),
+            ("", ""),
+        ] {
+            assert_eq!(harmless_url(url), shown);
+        }
     }
 }

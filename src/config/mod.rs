@@ -7,7 +7,6 @@
 mod error;
 mod keys;
 mod layers;
-mod secret;
 mod shapes;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,9 +18,9 @@ use serde::Deserialize;
 
 use crate::domain::{CatchUp, Zone};
 
+pub use crate::secret::Secret;
 pub use error::{Invalid, Problem};
 pub use layers::{Inputs, Loaded, Override, Setting, Source};
-pub use secret::Secret;
 
 /// The defaults, as text.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -140,6 +139,9 @@ pub struct Ops {
     /// Bearer token of the API; present wherever `host` is not loopback.
     #[serde(deserialize_with = "shapes::none_if_empty")]
     pub token: Option<Secret>,
+    /// Key of the tokens of single users; only with `token`.
+    #[serde(deserialize_with = "shapes::none_if_empty")]
+    pub user_key: Option<Secret>,
 }
 
 impl Ops {

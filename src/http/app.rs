@@ -42,10 +42,7 @@ pub struct App {
 
 /// The router of the app listener.
 pub fn app_router(app: App) -> Router {
-    let demand = match &app.config.app.api_token {
-        Some(token) => Demand::Dapr(token.clone(), app.health.clone()),
-        None => Demand::Nothing,
-    };
+    let demand = Demand { token: app.config.app.api_token.clone(), health: app.health.clone() };
     let strays = Arc::new(deliver::Strays::default());
     let elsewhere = async move |State(app): State<App>, request: Request| {
         deliver::elsewhere(&strays, &app, request).await

@@ -1,5 +1,8 @@
 //! Listening: binding a port, serving its connections, and ending them.
 //!
+//! Each way in which a client can take its time is bounded: a head by [`HEAD_TIMEOUT`], a body by `body`'s, an answer left
+//! unread by [`UNREAD_TIMEOUT`]; where daprd calls, by the place that it takes from others ([`crate::places`]).
+//!
 //! When it is told to stop no connection is taken any more, those that are idle end, and a request that is under way gets
 //! its answer. The hard stop drops what is left.
 
@@ -8,15 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::clock::Clock;
+use crate::places::{Place, Places};
 use crate::shutdown::Shutdown;
 
 /// Most connections of the app listener: daprd opens at most 1,024, and something must be left for a person.
@@ -28,6 +34,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client of the ops listener may leave an answer unread: a reader of the live stream that is slow loses its
 /// place only when it takes something, so one that takes nothing must lose its connection.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest head of a request on the ops listener, in bytes: a path, a query and a token have a few hundred.
+const OPS_HEAD_MAX_BYTES: usize = 16 * 1024;
+/// The same on the app listener: daprd puts the headers of a broker's message into a single delivery's head, and what is
+/// refused here it would deliver again for ever. All connections may hold one at once.
+const APP_HEAD_MAX_BYTES: usize = 256 * 1024;
+/// Most headers on the app listener, for the same reason; on the ops listener there are the hundred that the server holds
+/// without asking for memory.
+const APP_HEADERS_MAX: usize = 1_000;
 /// The wait after the system refused a connection, as it does when descriptors run out.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -36,8 +50,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub enum Patience {
     /// Thirty seconds, idle connections included.
     Limited,
-    /// For ever: for daprd, which keeps connections to use them again. Closing one just as it sends a delivery
-    /// would fail the delivery, and on some brokers that loses it.
+    /// For ever, unless all places are taken: for daprd, which keeps connections to use them again. Closing one just as it
+    /// sends a delivery would fail the delivery, and on some brokers that loses it.
     Unlimited,
 }
 
@@ -88,26 +102,23 @@ impl Listener {
         shutdown: Shutdown,
         clock: Arc<dyn Clock>,
     ) {
-        let places = Arc::new(Semaphore::new(connections_max));
+        let places = Places::new(connections_max, Arc::clone(&clock));
         loop {
+            // One connection may wait for a place; more wait with the system.
             let taken = tokio::select! {
                 () = stop.cancelled() => return,
-                taken = async {
-                    // The semaphore is never closed.
-                    let place = places.clone().acquire_owned().await.ok();
-                    (self.socket.accept().await, place)
-                } => taken,
+                taken = async { Ok((self.socket.accept().await?.0, places.take().await)) } => taken,
             };
             match taken {
-                (Ok((stream, _)), place) => {
+                Ok((stream, place)) => {
                     let router = router.clone();
                     let stop = stop.clone();
                     shutdown.spawn_yielding("connection", async move {
-                        converse(stream, router, patience, stop).await;
-                        drop(place);
+                        converse(stream, place, router, patience, stop).await;
                     });
                 }
-                (Err(error), _) => {
+                Err(error) => {
+                    let error: std::io::Error = error;
                     tracing::warn!(address = %self.address, %error, "a connection could not be taken");
                     clock.wait(ACCEPT_AGAIN).await;
                 }
@@ -116,22 +127,51 @@ impl Listener {
     }
 }
 
-async fn converse(stream: TcpStream, router: Router, patience: Patience, stop: CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    place: Place,
+    router: Router,
+    patience: Patience,
+    stop: CancellationToken,
+) {
     // Answers are small and waited for; without it the answer is merely later.
     let _ = stream.set_nodelay(true);
-    let (head, unread) = match patience {
-        Patience::Limited => (Some(HEAD_TIMEOUT), Some(UNREAD_TIMEOUT)),
-        Patience::Unlimited => (None, None),
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new());
+    let unread = match patience {
+        Patience::Limited => {
+            http.header_read_timeout(HEAD_TIMEOUT);
+            // The number is the server's own: to say it costs memory with every request.
+            http.max_header_size(OPS_HEAD_MAX_BYTES);
+            Some(UNREAD_TIMEOUT)
+        }
+        Patience::Unlimited => {
+            http.header_read_timeout(None);
+            http.max_header_size(APP_HEAD_MAX_BYTES).max_headers(APP_HEADERS_MAX);
+            None
+        }
     };
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(unread);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head);
-    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
+    let requests = place.requests();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let (request, router) = (request.map(Body::new), router.clone());
+        let under_way = requests.begin();
+        async move {
+            let answer = router.oneshot(request).await;
+            drop(under_way);
+            answer
+        }
+    });
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
     // An error is the client's going away; it has its own log.
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = place.given_up() => {
+            tracing::debug!("a connection without requests made room for another");
+            return;
+        }
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -143,38 +183,4 @@ async fn converse(stream: TcpStream, router: Router, patience: Patience, stop: C
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::body::Body;
-    use axum::routing::get;
-    use futures_util::stream;
-    use tokio::io::AsyncWriteExt as _;
-
-    use super::*;
-    use crate::clock::TokioClock;
-    use crate::domain::Timestamp;
-
-    /// A connection whose client asks for an answer without end and reads none of it.
-    async fn unread() -> (TcpStream, TcpStream, Router) {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(socket.local_addr().unwrap()).await.unwrap();
-        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-        let endless = async || {
-            Body::from_stream(stream::repeat(Ok::<_, std::convert::Infallible>(vec![b'x'; 64 * 1024])))
-        };
-        (client, socket.accept().await.unwrap().0, Router::new().route("/", get(endless)))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_that_leaves_its_answer_unread_is_dropped_by_the_ops_listener_alone() {
-        let clock = TokioClock::starting_at(Timestamp::from_millis(0));
-        for (patience, is_dropped) in [(Patience::Limited, true), (Patience::Unlimited, false)] {
-            let (_client, server, router) = unread().await;
-            let conversation = converse(server, router, patience, CancellationToken::new());
-            let started = clock.monotonic();
-            tokio::select! {
-                () = conversation => assert!(is_dropped && clock.monotonic() >= started + UNREAD_TIMEOUT),
-                () = clock.sleep(UNREAD_TIMEOUT * 10) => assert!(!is_dropped),
-            }
-        }
-    }
-}
+mod tests;

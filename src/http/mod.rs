@@ -4,6 +4,7 @@
 //! the commit loop, and every API answer is read there too, so what is shown is durable.
 
 mod accept;
+mod access;
 mod actions;
 mod admin;
 mod api;

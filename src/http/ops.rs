@@ -8,14 +8,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
+use super::access::{Gate, guard};
 use super::admin::admin_routes;
 use super::api::{Api, api_routes};
 use super::clock::clock_routes;
 use super::firing::firing_routes;
 use super::problem::{method_not_allowed, not_found};
 use super::recovery::recovery_routes;
-use super::token::{Demand, guard};
-use crate::config::Secret;
+use crate::config::Ops;
 use crate::health::{Health, Report};
 use crate::telemetry::Metrics;
 
@@ -25,10 +25,10 @@ struct Probes {
     metrics: Metrics,
 }
 
-/// The router of the ops listener. The API, and the clock where it is simulated, demand `token` where there is one;
-/// probes and metrics never do.
-pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secret>) -> Router {
-    let demand = token.map_or(Demand::Nothing, Demand::Bearer);
+/// The router of the ops listener. The API, and the clock where it is simulated, demand the tokens of `ops` where there
+/// are any; probes and metrics never do.
+pub fn ops_router(api: Api, health: Health, metrics: Metrics, ops: &Ops) -> Router {
+    let gate = Gate::new(api.clone(), ops);
     let probes = Router::new()
         .route("/livez", get(async |State(probes): State<Probes>| report(&probes.health.alive())))
         .route("/readyz", get(async |State(probes): State<Probes>| report(&probes.health.ready())))
@@ -40,7 +40,7 @@ pub fn ops_router(api: Api, health: Health, metrics: Metrics, token: Option<Secr
         .merge(firing_routes(api.clone()))
         .merge(recovery_routes(api))
         .merge(clock)
-        .route_layer(from_fn_with_state(demand, guard))
+        .route_layer(from_fn_with_state(gate, guard))
         .merge(probes)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

@@ -9,6 +9,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::access::{Scope, others};
 use super::api::{Api, ReminderShown};
 use super::problem::Problem;
 use super::query::{Instant, Limit, Strict, from_str};
@@ -102,9 +103,15 @@ struct Step {
 /// `GET /api/v1/reminders`
 pub(super) async fn list(
     State(api): State<Api>,
+    scope: Scope,
     Strict(filter): Strict<Filter>,
 ) -> Result<Json<Page>, Problem> {
     let Filter { state, user, from, to, limit: Limit(limit), after } = filter;
+    let user = match (scope, user) {
+        (Scope::All, user) => user,
+        (Scope::User(own), Some(user)) if *own != *user => return Err(others()),
+        (Scope::User(own), _) => Some(own.to_string()),
+    };
     let wanted = Wanted { state, user, from: from.map(|at| at.0), to: to.map(|at| at.0) };
     // The semaphore is never closed.
     let _turn = api.walks.acquire().await.ok();

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use super::access::Scope;
 use super::api::Api;
 use super::problem::Problem;
 use crate::intake::{Live, LiveReminder};
@@ -72,6 +73,20 @@ impl Reader {
         }
     }
 
+    /// The next one that `scope` may see. Where that can't be told the stream ends: nothing is shown in doubt.
+    async fn next_of(&mut self, scope: &Scope, api: &Api) -> Option<Arc<LiveReminder>> {
+        loop {
+            let reminder = self.next().await?;
+            if *scope == Scope::All {
+                return Some(reminder);
+            }
+            let (scope, task) = (scope.clone(), reminder.task.clone());
+            if api.read(move |view| scope.has(view, &task)).await.ok()? {
+                return Some(reminder);
+            }
+        }
+    }
+
     fn count(&self) {
         telemetry::stream_clients(READERS_MAX.saturating_sub(self.places.available_permits()));
     }
@@ -85,15 +100,17 @@ impl Drop for Reader {
 }
 
 /// `GET /api/v1/reminders/stream`: events called `reminder_due` and `reminder_digest`, each with its `event_id` as the id.
+/// A user sees those of tasks that are the user's own by what is kept, whatever the event says.
 pub(super) async fn stream(
     State(api): State<Api>,
+    scope: Scope,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let reader = api.streams.read()?;
     let stop = api.streams.stop.clone();
-    let events = stream::unfold(reader, async |mut reader| {
-        let reminder = reader.next().await?;
+    let events = stream::unfold((reader, api, scope), async |(mut reader, api, scope)| {
+        let reminder = reader.next_of(&scope, &api).await?;
         let event = Event::default().event(reminder.kind).id(reminder.id.to_string()).data(&reminder.json);
-        Some((Ok(event), reader))
+        Some((Ok(event), (reader, api, scope)))
     });
     let events = events.take_until(async move { stop.cancelled().await });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))

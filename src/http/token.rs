@@ -1,58 +1,43 @@
-//! Tokens that callers must show, compared in a time that tells nothing.
+//! The token that Dapr must show to the app listener.
 
 use axum::extract::{Request, State};
-use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::access::Scope;
 use super::problem::Problem;
 use crate::config::Secret;
 use crate::health::{DaprCall, Health};
 
-/// The token a listener demands, and how it is shown.
+/// The header `dapr-api-token` that is demanded, which daprd sends when `APP_API_TOKEN` is set; and who is told of calls
+/// without it.
 #[derive(Clone)]
-pub(super) enum Demand {
-    /// None.
-    Nothing,
-    /// The header `dapr-api-token`, which daprd sends when `APP_API_TOKEN` is set; who is told of calls without it.
-    Dapr(Secret, Health),
-    /// `Authorization: Bearer …`
-    Bearer(Secret),
+pub(super) struct Demand {
+    pub(super) token: Option<Secret>,
+    pub(super) health: Health,
 }
 
 impl Demand {
-    fn refusal(&self, headers: &HeaderMap) -> Option<&'static str> {
-        match self {
-            Self::Nothing => None,
-            Self::Dapr(secret, _) => {
-                let shown = headers.get("dapr-api-token").map_or(&b""[..], |v| v.as_bytes());
-                (!secret.matches(shown)).then_some(
-                    "the header `dapr-api-token` is missing or wrong; give APP_API_TOKEN to daprd and to the worker",
-                )
-            }
-            Self::Bearer(secret) => {
-                let shown = headers.get(AUTHORIZATION).map_or(&b""[..], |v| v.as_bytes());
-                let shown = shown
-                    .split_at_checked("Bearer ".len())
-                    .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-                (!secret.matches(shown.map_or(&b""[..], |(_, token)| token)))
-                    .then_some("send `Authorization: Bearer` with the token of ops.token")
-            }
-        }
+    fn is_met(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get("dapr-api-token").map_or(&b""[..], |value| value.as_bytes());
+        self.token.as_ref().is_none_or(|token| token.matches(shown))
     }
 }
 
-/// Lets through who shows the token.
-pub(super) async fn guard(State(demand): State<Demand>, request: Request, next: Next) -> Response {
-    let refusal = demand.refusal(request.headers());
-    if let (Demand::Dapr(_, health), Some(call)) = (&demand, dapr_call(&request)) {
-        note(health, call, refusal.is_some());
+/// Lets through who shows the token. Whose apps call is Dapr's to know, so they may see everybody's reminders.
+pub(super) async fn guard(State(demand): State<Demand>, mut request: Request, next: Next) -> Response {
+    let is_met = demand.is_met(request.headers());
+    if let (Some(_), Some(call)) = (&demand.token, dapr_call(&request)) {
+        note(&demand.health, call, !is_met);
     }
-    match refusal {
-        None => next.run(request).await,
-        Some(detail) => Problem::new(StatusCode::UNAUTHORIZED, detail).into_response(),
+    if is_met {
+        request.extensions_mut().insert(Scope::All);
+        return next.run(request).await;
     }
+    let detail =
+        "the header `dapr-api-token` is missing or wrong; give APP_API_TOKEN to daprd and to the worker";
+    Problem::new(StatusCode::UNAUTHORIZED, detail).into_response()
 }
 
 /// What daprd calls for, where the request looks like one of its own.
@@ -93,24 +78,17 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_token_in_its_own_header_is_let_through() {
-        let dapr = Demand::Dapr(Secret::new("s3cret"), health());
-        let bearer = Demand::Bearer(Secret::new("s3cret"));
-        for (demand, name, value, passes) in [
-            (&dapr, "dapr-api-token", "s3cret", true),
-            (&dapr, "dapr-api-token", "s3cres", false),
-            (&dapr, "authorization", "Bearer s3cret", false),
-            (&bearer, "authorization", "Bearer s3cret", true),
-            (&bearer, "authorization", "bearer s3cret", true),
-            (&bearer, "authorization", "s3cret", false),
-            (&bearer, "authorization", "Basic s3cret", false),
-            (&bearer, "authorization", "Bearer s3cret2", false),
-            (&bearer, "dapr-api-token", "s3cret", false),
+        let demand = Demand { token: Some(Secret::new("s3cret")), health: health() };
+        for (name, value, passes) in [
+            ("dapr-api-token", "s3cret", true),
+            ("dapr-api-token", "s3cres", false),
+            ("authorization", "Bearer s3cret", false),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            assert_eq!(demand.refusal(&headers).is_none(), passes, "{name}: {value}");
+            assert_eq!(demand.is_met(&headers), passes, "{name}: {value}");
         }
-        assert!(dapr.refusal(&HeaderMap::new()).is_some());
-        assert!(Demand::Nothing.refusal(&HeaderMap::new()).is_none());
+        assert!(!demand.is_met(&HeaderMap::new()));
+        assert!(Demand { token: None, ..demand }.is_met(&HeaderMap::new()));
     }
 }

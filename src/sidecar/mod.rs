@@ -11,6 +11,7 @@
 //! Where it differs from daprd, on purpose:
 //! - one sidecar serves several apps, each of them its own consumer group; daprd has one per app;
 //! - a new group on Kafka begins at the oldest record, as daprd's does with `initialOffset: oldest`;
+//! - a client has half a minute for each of a head, a body and an unread answer, and a place among 256; daprd waits for ever;
 //! - an app has [`DELIVERY_TIMEOUT`] for one delivery; daprd waits for ever;
 //! - a subscription that fails is tried again, and shown by the metadata only once it is there;
 //! - a publish on in-memory never waits for a handler, so a handler may publish to its own topic;
@@ -69,6 +70,7 @@ pub use reply::Verdict;
 pub use runtime::Runtime;
 
 use crate::clock::Clock;
+use crate::secret::Secret;
 use server::Version;
 
 /// The body limit of daprd: 4 MiB.
@@ -125,7 +127,7 @@ pub struct App {
     /// Where it listens, `host:port`.
     pub address: String,
     /// What it wants to see as `dapr-api-token` (its `APP_API_TOKEN`).
-    pub api_token: Option<String>,
+    pub api_token: Option<Secret>,
 }
 
 /// The inbound retry policy of a Resiliency resource: constant interval.
@@ -154,7 +156,7 @@ pub struct Settings {
     /// The apps; the first is the one whose sidecar this is (source of events, `id` of the metadata).
     pub apps: Vec<App>,
     /// What callers must send as `dapr-api-token`, if anything.
-    pub api_token: Option<String>,
+    pub api_token: Option<Secret>,
     /// The inbound retry policy, if any.
     pub resiliency: Option<InboundRetry>,
     /// How the apps' health is probed; `None`: it is not, and they are taken for healthy.

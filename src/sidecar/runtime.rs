@@ -231,7 +231,9 @@ impl Runtime {
         mut request: Request<Bytes>,
     ) -> Result<Response<Bytes>, CallError> {
         if let Some(token) = &app.app.api_token {
-            let token = HeaderValue::from_str(token).map_err(|e| CallError(format!("its token: {e}")))?;
+            let mut token =
+                HeaderValue::from_str(token.expose()).map_err(|e| CallError(format!("its token: {e}")))?;
+            token.set_sensitive(true);
             request.headers_mut().insert(TOKEN_HEADER, token);
         }
         let limit = self.settings.delivery_timeout;

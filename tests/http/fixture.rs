@@ -76,10 +76,12 @@ pub(crate) fn worker_on(
     token: Option<&str>,
 ) -> Worker {
     let mut config = Config::default();
+    config.ops.token = token.map(Secret::new);
     config.dapr.bulk_subscribe = reminder_worker::config::BulkSubscribe::Off;
     change(&mut config);
     let dir = tempfile::tempdir().unwrap();
     let store = SledStore::open(&dir.path().join("store"), 8).unwrap();
+    let ops = config.ops.clone();
     let settings = Settings {
         policy: reminder_worker::app::policy(&config),
         retention: config.reminders.retention,
@@ -103,7 +105,7 @@ pub(crate) fn worker_on(
         clock: clock.clone(),
         config: Arc::new(config),
     };
-    let ops = ops_router(api, health, METRICS.clone(), token.map(Secret::new));
+    let ops = ops_router(api, health, METRICS.clone(), &ops);
     Worker { app: app_router(app), ops, writer, live, shutdown, clock, _dir: dir }
 }
 

@@ -11,6 +11,9 @@ mod backup;
 mod codes;
 mod disk;
 mod engine;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod memory;
 mod migrations;

@@ -1,14 +1,24 @@
-//! Texts that no log, error or output may show.
+//! Secrets: texts that no log, error or output may show, and how what is offered is held against them.
+//!
+//! Nothing is wiped when a secret is dropped: each is needed as long as the process lives, and it stands in the
+//! environment or the configuration file, and in the headers of requests, as well. What keeps it from others is that the
+//! process leaves no core behind, and nobody of its user may look into it ([`crate::cli`], `serve`).
+//!
+//! Must never know what a secret is for, but for the tokens of users ([`user_token`]).
+
+pub mod user_token;
 
 use std::fmt;
 
+use ctutils::CtEq as _;
 use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
 
 /// What stands in for a secret wherever one would be shown.
-pub(super) const REDACTED: &str = "***";
+pub const REDACTED: &str = "***";
 
 /// A secret: every way of showing it shows `***`; only [`Secret::expose`] gives it away.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -25,12 +35,24 @@ impl Secret {
         &self.0
     }
 
-    /// Whether `offered` is the secret, in a time that does not tell how much of it is right.
+    /// Whether `offered` is the secret, in a time that does not tell how much of it is right, nor how long it is: the
+    /// hashes of both are compared, which are of one length and which nobody can bring near each other byte by byte.
     #[must_use]
     pub fn matches(&self, offered: &[u8]) -> bool {
-        let own = self.0.as_bytes();
-        let differences = own.iter().zip(offered).fold(0, |seen, (a, b)| seen | (a ^ b));
-        own.len() == offered.len() && std::hint::black_box(differences) == 0
+        let (own, offered) = (Sha256::digest(&self.0), Sha256::digest(offered));
+        own.as_slice().ct_eq(offered.as_slice()).to_bool()
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(other.0.as_bytes())
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
     }
 }
 
