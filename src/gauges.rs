@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::{State, Timestamp};
 use crate::health::Health;
+use crate::store::audit::{COMPARED, Mismatch};
 use crate::store::{Meta, Paused, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{ForeignReminder, HeldBack, Overdue, View, Writer};
+use crate::writer::{ForeignReminder, HeldBack, Overdue, Room, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -31,6 +32,7 @@ struct Look {
     held_back: Option<HeldBack>,
     silent: u64,
     foreign: Option<ForeignReminder>,
+    mismatches: Vec<Mismatch>,
 }
 
 /// Looks until `stop`.
@@ -44,6 +46,7 @@ pub async fn run(
     let mut answered = clock.monotonic();
     while !stop.is_cancelled() {
         metrics.upkeep();
+        show_room(writer.room(), &health);
         let usable = writer.is_usable();
         if !usable {
             // It is not asked meanwhile, so it is not silent.
@@ -77,7 +80,8 @@ fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
     let foreign = view.foreign.last.clone();
     let (overdue, held_back) = (view.overdue(now)?, view.held_back());
     let (meta, syncs, silent) = (view.meta.clone(), view.store.syncs(), view.silent);
-    Ok(Look { meta, syncs, overdue, held_back, silent, foreign })
+    let mismatches = view.mismatches.to_vec();
+    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, mismatches })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -86,6 +90,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     }
     telemetry::syncs(look.syncs);
     telemetry::silent_series(look.silent);
+    show_mismatches(&look.mismatches, health);
     telemetry::quarantine(look.meta.quarantine.entries, look.meta.quarantine.bytes);
     let dead = look.meta.outbox_dead.entries;
     let waiting = look.meta.outbox.entries.saturating_sub(dead);
@@ -108,6 +113,28 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     telemetry::firing(paused.is_some(), look.held_back.map_or(0, |held| held.count));
     health.foreign_worker(look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
 }
+
+/// How much room there is. It is looked at also while the store can't commit: that may be why.
+fn show_room(room: Option<Room>, health: &Health) {
+    if let Some(room) = room {
+        telemetry::store_space(room.free, room.reserve);
+    }
+    health.space(room.filter(|room| room.short).map(|room| room.to_string()));
+}
+
+/// What is not as it was counted.
+fn show_mismatches(mismatches: &[Mismatch], health: &Health) {
+    for what in COMPARED {
+        let found = mismatches.iter().find(|mismatch| mismatch.what == what);
+        telemetry::mismatch(what, found.map_or(0, |found| found.counted.abs_diff(found.there)));
+    }
+    let told = |found: &Mismatch| format!("{}: {} counted, {} there", found.what, found.counted, found.there);
+    let all: Vec<String> = mismatches.iter().map(told).collect();
+    health.warning("counters", (!all.is_empty()).then(|| format!("{NOT_AS_COUNTED}: {}", all.join("; "))));
+}
+
+/// What is said of it.
+const NOT_AS_COUNTED: &str = "the store is not as it was counted, which must not be; the log says since when";
 
 /// What is said of a pause.
 fn why_paused(paused: &Paused) -> String {

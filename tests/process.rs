@@ -28,6 +28,8 @@ mod ports;
 mod settings;
 #[path = "process/sidecar.rs"]
 mod sidecar;
+#[path = "process/space.rs"]
+mod space;
 #[path = "process/start.rs"]
 mod start;
 #[path = "process/stop.rs"]

@@ -19,6 +19,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Below 1 MiB the store thrashes; above 16 GiB somebody meant another unit.
 const CACHE_MB: RangeInclusive<i64> = 1..=16 * 1024;
+/// 0 for none; above a terabyte somebody meant another unit.
+const RESERVE_MB: RangeInclusive<i64> = 0..=1024 * 1024;
 /// What Kubernetes gives; that all but 0 are refused is said with its reason.
 const ORDINAL: RangeInclusive<i64> = 0..=i32::MAX as i64;
 /// 0 lets the system choose.
@@ -102,6 +104,7 @@ const fn key(name: &'static str, allowed: Allowed) -> Key {
 pub(super) const KEYS: &[Key] = &[
     key("store.path", Allowed::Path),
     key("store.cache_mb", Allowed::Whole(CACHE_MB)),
+    key("store.reserve_mb", Allowed::Whole(RESERVE_MB)),
     key("app.host", Allowed::Address),
     key("app.port", Allowed::Whole(PORT)),
     key("app.api_token", Allowed::Secret),

@@ -6,13 +6,16 @@
 //! **Invariant 1 (durable before acknowledged)** rests on [`Store::commit`]: when it returns `Ok`, the batch
 //! and everything committed before it is on the disk, whole.
 
+pub mod audit;
 mod batch;
+mod ledger;
 mod meta;
 pub mod sled;
 
 use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
+pub use ledger::Ledger;
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
@@ -157,6 +160,14 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// How many bytes are free where it lies; `None` where that means nothing.
+    ///
+    /// # Errors
+    /// [`std::io::Error`]
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// How many times this store has forced the disk.
     fn syncs(&self) -> u64;

@@ -81,6 +81,7 @@ impl CommitLoop {
             usable: usable.subscribe(),
             next_wake: core.next_wake.subscribe(),
             outbox_waiting: core.outbox_waiting.subscribe(),
+            room: core.space.room(),
         };
         let work_put_off = core.has_work_put_off();
         let core = Arc::new(Mutex::new(core));
@@ -144,7 +145,8 @@ impl CommitLoop {
         if long_ago {
             self.put_off_at = started;
         }
-        let turn = blocking(&self.core, move |core| take_turn(core, commands, now, long_ago)).await?;
+        let turn =
+            blocking(&self.core, move |core| take_turn(core, commands, (now, started), long_ago)).await?;
         let turned = match turn {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
@@ -217,14 +219,21 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
     }
 }
 
-fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
+/// `now` is on the wall clock and on the monotonic one.
+fn take_turn(core: &mut Core, commands: Vec<Command>, now: (Timestamp, Duration), long_ago: bool) -> Turn {
+    let commands = core.space.admit(core.store.as_ref(), commands, now.1);
+    let now = now.0;
     if core.pacing.get_mut().has_stepped_back(now) {
         core.judge_anew();
     }
     match core.fold(commands, now, long_ago) {
-        Ok((folded, answers)) => {
-            conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)
-        }
+        Ok((folded, answers)) => conclude(core, Box::new(folded), answers).map_or_else(
+            |stuck| {
+                core.space.refuse_parked();
+                Turn::Stuck(stuck)
+            },
+            Turn::Done,
+        ),
         Err((error, answers, commands)) => {
             core.judge_anew();
             Turn::Unread(error, answers, commands)

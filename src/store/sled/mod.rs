@@ -11,6 +11,7 @@ mod codes;
 mod disk;
 mod engine;
 mod keys;
+mod ledger;
 mod memory;
 mod migrations;
 mod open;
@@ -323,6 +324,10 @@ impl Store for SledStore {
 
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
         self.body(&keys::numbered(keys::OUTBOX_BODY, number))
+    }
+
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        self.disk.free_bytes()
     }
 
     fn syncs(&self) -> u64 {

@@ -20,9 +20,11 @@ mod preferences;
 mod purge;
 mod quarantine;
 mod receipts;
+mod reconcile;
 mod rehearsal;
 mod repeats;
 mod schedules;
+mod space;
 mod store;
 
 use std::sync::Arc;
@@ -47,6 +49,7 @@ pub(crate) fn settings() -> Settings {
         quarantine_max_entries: 1_000,
         quarantine_max_bytes: 1_000_000,
         outbox_max_bytes: 1_000_000,
+        reserve_bytes: 0,
     }
 }
 
