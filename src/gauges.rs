@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Jump};
 use crate::domain::{State, Timestamp};
 use crate::health::Health;
 use crate::store::audit::{COMPARED, Mismatch};
 use crate::store::{Meta, Paused, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{ForeignReminder, HeldBack, Overdue, Room, View, Writer};
+use crate::writer::{ForeignReminder, HeldBack, Overdue, Room, SetBack, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +24,9 @@ pub const SILENT_MAX: Duration = Duration::from_secs(5);
 /// How long another worker is warned of once it was seen: it shows itself only when it reminds.
 pub const FOREIGN_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// How long a wall clock that was set back is warned of: until whoever looks at a dashboard has seen it.
+pub const SET_BACK_FOR: Duration = Duration::from_secs(15 * 60);
+
 /// What is looked at.
 struct Look {
     meta: Meta,
@@ -33,6 +36,7 @@ struct Look {
     silent: u64,
     foreign: Option<ForeignReminder>,
     mismatches: Vec<Mismatch>,
+    set_back: Option<SetBack>,
 }
 
 /// Looks until `stop`.
@@ -63,6 +67,7 @@ pub async fn run(
                     answered = clock.monotonic();
                     if let Ok(look) = looked {
                         show(&look, now, &health);
+                        health.warning("clock", look.set_back.and_then(|back| clock_back(back, answered)));
                     }
                 },
                 () = stop.cancelled() => {}
@@ -81,7 +86,7 @@ fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
     let (overdue, held_back) = (view.overdue(now)?, view.held_back());
     let (meta, syncs, silent) = (view.meta.clone(), view.store.syncs(), view.silent);
     let mismatches = view.mismatches.to_vec();
-    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, mismatches })
+    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, mismatches, set_back: view.set_back })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -135,6 +140,16 @@ fn show_mismatches(mismatches: &[Mismatch], health: &Health) {
 
 /// What is said of it.
 const NOT_AS_COUNTED: &str = "the store is not as it was counted, which must not be; the log says since when";
+
+/// What is said of a clock that was set back, as long as that was lately; `now` is on the monotonic clock.
+fn clock_back(SetBack { by, at }: SetBack, now: Duration) -> Option<String> {
+    (now.saturating_sub(at) < SET_BACK_FOR).then(|| {
+        format!(
+            "{}, so what is due is due so much later; nothing goes out early: look why the machine's time was wrong",
+            Jump::Back(by)
+        )
+    })
+}
 
 /// What is said of a pause.
 fn why_paused(paused: &Paused) -> String {

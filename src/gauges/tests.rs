@@ -230,3 +230,18 @@ async fn what_is_not_as_it_was_counted_is_a_warning_and_a_metric_until_it_is() {
     off_by(0);
     assert_eq!(health.ready().warnings.get("counters"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_is_a_warning_for_a_while() {
+    let at = SetBack { by: 90 * SECOND, at: SECOND };
+    let told = clock_back(at, SET_BACK_FOR).unwrap();
+    assert!(told.contains("the wall clock was set back by 1m 30s"), "{told}");
+    assert_eq!(clock_back(at, SET_BACK_FOR + SECOND), None, "on the bound");
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    worker.sleep(2 * SECOND).await;
+    assert_eq!(health.ready().warnings.get("clock"), None);
+    worker.clock.step(-60_000);
+    worker.sleep(3 * SECOND).await;
+    assert!(health.ready().warnings["clock"].contains("back by 1m"), "{:?}", health.ready());
+}

@@ -138,6 +138,11 @@ pub fn silent_series(count: u64) {
     gauge!(names::SILENT_SERIES).set(count as f64);
 }
 
+/// The wall clock has jumped: `ahead`, `back` or `suspended`.
+pub fn clock_jump(kind: &'static str) {
+    counter!(names::CLOCK_JUMPS, "kind" => kind).increment(1);
+}
+
 /// Where the store lies so many bytes are free, and so many are kept in reserve.
 pub fn store_space(free: u64, reserve: u64) {
     gauge!(names::STORE_FREE).set(free as f64);

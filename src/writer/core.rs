@@ -16,7 +16,9 @@ use super::outbox::OutboxPass;
 use super::pacing::Pacing;
 use super::refused::RefusedShown;
 use super::space::Space;
+use super::watch::SetBack;
 use super::{Receipt, STEP_MAX, Settings, View};
+use crate::clock::Guard;
 use crate::domain::decide::lose_attempt;
 use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
 use crate::store::audit::{Mismatch, Recount};
@@ -56,6 +58,8 @@ pub(super) struct Core {
     pub(super) recount: Option<Recount>,
     pub(super) mismatches: Vec<Mismatch>,
     pub(super) space: Space,
+    pub(super) guard: Guard,
+    pub(super) set_back: Option<SetBack>,
     // What other loops look at.
     pub(super) next_wake: watch::Sender<Timestamp>,
     pub(super) outbox_waiting: watch::Sender<u64>,
@@ -75,6 +79,8 @@ impl Core {
             store,
             pacing: RefCell::new(Pacing::new(&settings.firing, now)),
             space: Space::new(settings.reserve_bytes),
+            guard: Guard::default(),
+            set_back: None,
             settings,
             policy: Arc::new(policy),
             meta,
@@ -116,6 +122,7 @@ impl Core {
             pacing: &self.pacing,
             foreign: &self.foreign,
             mismatches: &self.mismatches,
+            set_back: self.set_back,
         }
     }
 

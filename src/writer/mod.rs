@@ -37,6 +37,7 @@ mod space;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,7 @@ pub use rehearsal::{Claiming, Rehearsal};
 pub use run::CommitLoop;
 pub use space::Room;
 pub use view::{Overdue, View};
+pub use watch::SetBack;
 
 /// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small
 /// enough that the engine's memory stays flat.
