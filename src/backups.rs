@@ -135,14 +135,14 @@ impl Backups {
                         took_ms = took.as_millis(),
                         "a backup was made"
                     );
-                    health.backup(None);
+                    health.warning("backup", None);
                     last = Some(kept.created);
                     due = self.due(last, self.clock.now());
                 }
                 Err(BackupError::Stopped) => {}
                 Err(error) => {
                     tracing::error!(%error, "no backup could be made; it is tried again");
-                    health.backup(Some(why_none(last, &error)));
+                    health.warning("backup", Some(why_none(last, &error)));
                     due = self.clock.now().plus(AGAIN_AFTER.min(self.every));
                 }
             }

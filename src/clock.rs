@@ -13,6 +13,7 @@
 //! **Invariant 2 (never early)** leans on this contract: a sleep may end early or late, whatever the reason
 //! (a clock step, a suspend, a coarse timer), so whoever sleeps reads `now` again before acting.
 
+mod guard;
 mod scaled;
 
 use std::future::Future;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
+pub use guard::{Guard, Jump, Reading, STEP_MIN, jump};
 pub use scaled::{ADVANCED_MAX, SCALE_MAX, Scale, ScaledClock, TooFar};
 
 /// A sleep on a [`Clock`].
@@ -38,6 +40,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The machine's monotonic time since some fixed point; only differences mean anything.
     fn monotonic(&self) -> Duration;
+
+    /// The machine's monotonic time with its suspends, in which [`Clock::monotonic`] stands still; where it can't tell
+    /// them, the same.
+    fn boot(&self) -> Duration {
+        self.monotonic()
+    }
 
     /// Waits for `duration` of the machine's time, whatever becomes of the wall clock.
     fn wait(&self, duration: Duration) -> Sleep<'_> {
@@ -86,6 +94,13 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn boot(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // Neither is ever negative.
+        Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Jump};
 use crate::domain::{State, Timestamp};
 use crate::health::Health;
+use crate::store::audit::{COMPARED, Mismatch};
 use crate::store::{AfterRestore, Meta, Paused, Restored, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{ForeignReminder, HeldBack, Overdue, View, Writer};
+use crate::writer::{ForeignReminder, HeldBack, Overdue, Room, SetBack, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -23,6 +24,9 @@ pub const SILENT_MAX: Duration = Duration::from_secs(5);
 /// How long another worker is warned of once it was seen: it shows itself only when it reminds.
 pub const FOREIGN_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// How long a wall clock that was set back is warned of: until whoever looks at a dashboard has seen it.
+pub const SET_BACK_FOR: Duration = Duration::from_secs(15 * 60);
+
 /// What is looked at.
 struct Look {
     meta: Meta,
@@ -32,6 +36,8 @@ struct Look {
     silent: u64,
     foreign: Option<ForeignReminder>,
     restored: Option<Restored>,
+    mismatches: Vec<Mismatch>,
+    set_back: Option<SetBack>,
 }
 
 /// Looks until `stop`.
@@ -45,6 +51,7 @@ pub async fn run(
     let mut answered = clock.monotonic();
     while !stop.is_cancelled() {
         metrics.upkeep();
+        show_room(writer.room(), &health);
         let usable = writer.is_usable();
         if !usable {
             // It is not asked meanwhile, so it is not silent.
@@ -61,6 +68,7 @@ pub async fn run(
                     answered = clock.monotonic();
                     if let Ok(look) = looked {
                         show(&look, now, &health);
+                        health.warning("clock", look.set_back.and_then(|back| clock_back(back, answered)));
                     }
                 },
                 () = stop.cancelled() => {}
@@ -79,7 +87,8 @@ fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
     let (overdue, held_back) = (view.overdue(now)?, view.held_back());
     let (meta, syncs, silent) = (view.meta.clone(), view.store.syncs(), view.silent);
     let restored = view.restored.filter(|restored| restored.confirmed.is_none()).cloned();
-    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, restored })
+    let (mismatches, set_back) = (view.mismatches.to_vec(), view.set_back);
+    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, restored, mismatches, set_back })
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -88,6 +97,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     }
     telemetry::syncs(look.syncs);
     telemetry::silent_series(look.silent);
+    show_mismatches(&look.mismatches, health);
     telemetry::quarantine(look.meta.quarantine.entries, look.meta.quarantine.bytes);
     let dead = look.meta.outbox_dead.entries;
     let waiting = look.meta.outbox.entries.saturating_sub(dead);
@@ -109,8 +119,40 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     }));
     telemetry::firing(paused.is_some(), look.held_back.map_or(0, |held| held.count));
     telemetry::restored(look.restored.is_some());
-    health.restored(look.restored.as_ref().map(what_is_missing));
+    health.warning("restored", look.restored.as_ref().map(what_is_missing));
     health.foreign_worker(look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
+}
+
+/// How much room there is. It is looked at also while the store can't commit: that may be why.
+fn show_room(room: Option<Room>, health: &Health) {
+    if let Some(room) = room {
+        telemetry::store_space(room.free, room.reserve);
+    }
+    health.space(room.filter(|room| room.short).map(|room| room.to_string()));
+}
+
+/// What is not as it was counted.
+fn show_mismatches(mismatches: &[Mismatch], health: &Health) {
+    for what in COMPARED {
+        let found = mismatches.iter().find(|mismatch| mismatch.what == what);
+        telemetry::mismatch(what, found.map_or(0, |found| found.counted.abs_diff(found.there)));
+    }
+    let told = |found: &Mismatch| format!("{}: {} counted, {} there", found.what, found.counted, found.there);
+    let all: Vec<String> = mismatches.iter().map(told).collect();
+    health.warning("counters", (!all.is_empty()).then(|| format!("{NOT_AS_COUNTED}: {}", all.join("; "))));
+}
+
+/// What is said of it.
+const NOT_AS_COUNTED: &str = "the store is not as it was counted, which must not be; the log says since when";
+
+/// What is said of a clock that was set back, as long as that was lately; `now` is on the monotonic clock.
+fn clock_back(SetBack { by, at }: SetBack, now: Duration) -> Option<String> {
+    (now.saturating_sub(at) < SET_BACK_FOR).then(|| {
+        format!(
+            "{}, so what is due is due so much later; nothing goes out early: look why the machine's time was wrong",
+            Jump::Back(by)
+        )
+    })
 }
 
 /// What is said of a pause.

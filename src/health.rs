@@ -67,10 +67,10 @@ struct Inner {
     paused: Mutex<Option<String>>,
     /// What the rates hold back.
     held_back: Mutex<Option<String>>,
-    /// What is missing since the store was restored from a backup.
-    restored: Mutex<Option<String>>,
-    /// Why there is no new backup.
-    backup: Mutex<Option<String>>,
+    /// What else is to be looked at, by name.
+    warnings: Mutex<BTreeMap<&'static str, String>>,
+    /// Why the store takes nothing that makes it larger.
+    space: Mutex<Option<String>>,
     /// [`Timestamp::MAX`] where none is overdue.
     oldest_overdue: AtomicI64,
     /// The same of those that have not failed yet.
@@ -137,8 +137,8 @@ impl Health {
                 foreign: Mutex::default(),
                 paused: Mutex::default(),
                 held_back: Mutex::default(),
-                restored: Mutex::default(),
-                backup: Mutex::default(),
+                warnings: Mutex::default(),
+                space: Mutex::default(),
                 oldest_overdue: AtomicI64::new(Timestamp::MAX.millis()),
                 oldest_untried: AtomicI64::new(Timestamp::MAX.millis()),
             }),
@@ -210,14 +210,19 @@ impl Health {
         put(&self.inner.held_back, what);
     }
 
-    /// What is missing since the store was restored from a backup, until that is confirmed.
-    pub fn restored(&self, what: Option<String>) {
-        put(&self.inner.restored, what);
+    /// Why the store takes nothing that makes it larger, if it does not.
+    pub fn space(&self, short: Option<String>) {
+        put(&self.inner.space, short);
     }
 
-    /// Why the last backup could not be made, if it could not.
-    pub fn backup(&self, why_none: Option<String>) {
-        put(&self.inner.backup, why_none);
+    /// What is to be looked at under `name`, if anything is.
+    pub fn warning(&self, name: &'static str, what: Option<String>) {
+        // Each entry is whole whoever panicked.
+        let mut warnings = self.inner.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) => warnings.insert(name, what),
+            None => warnings.remove(name),
+        };
     }
 
     /// Whether the sidecar is known to have the subscriptions.
@@ -274,6 +279,7 @@ impl Health {
                 "store",
                 wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log"),
             ),
+            ("space", get(&inner.space)),
             ("sidecar", get(&inner.sidecar_fault)),
             ("subscriptions", wrong(!self.is_subscribed(), self.why_not_subscribed())),
             ("deliveries", wrong(self.refuses_deliveries(), DELIVERIES_REFUSED)),
@@ -293,10 +299,9 @@ impl Health {
             ("foreign_worker", get(&inner.foreign)),
             ("paused", get(&inner.paused)),
             ("held_back", get(&inner.held_back).filter(|_| is_late)),
-            ("restored", get(&inner.restored)),
-            ("backup", get(&inner.backup)),
         ];
         report.warnings.extend(warnings.into_iter().filter_map(|(name, what)| Some((name, what?))));
+        report.warnings.extend(inner.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone());
         report
     }
 

@@ -12,29 +12,58 @@ use crate::writer::Writer;
 
 /// Forgetting tasks whose retention is over: hourly, off the full hour, when due dates crowd.
 const PURGE: &str = "0 17 * * * *";
+/// Comparing the counters with what is there: half an hour from the other pass over all tasks.
+const RECONCILE: &str = "0 47 * * * *";
 
 /// Runs the jobs until `stop`.
 ///
 /// # Errors
 /// [`JobSchedulerError`] if the jobs can't be set up; then none runs.
 pub async fn run(writer: Writer, stop: CancellationToken) -> Result<(), JobSchedulerError> {
-    run_at(PURGE, writer, stop).await
+    run_at(PURGE, RECONCILE, writer, stop).await
 }
 
-async fn run_at(purge_at: &str, writer: Writer, stop: CancellationToken) -> Result<(), JobSchedulerError> {
-    // One place: a turn that comes while one is under way adds nothing.
-    let (bell, mut purges) = mpsc::channel::<()>(1);
+async fn run_at(
+    purge_at: &str,
+    reconcile_at: &str,
+    writer: Writer,
+    stop: CancellationToken,
+) -> Result<(), JobSchedulerError> {
     let mut jobs = JobScheduler::new().await?;
-    jobs.add(Job::new(purge_at, move |_, _| {
-        // Full means that a turn waits already.
-        let _ = bell.try_send(());
-    })?)
-    .await?;
+    let mut purges = bell(&jobs, purge_at).await?;
+    let mut reconciliations = bell(&jobs, reconcile_at).await?;
     jobs.start().await?;
     loop {
         tokio::select! {
             () = stop.cancelled() => return jobs.shutdown().await,
             Some(()) = purges.recv() => purge(&writer, &stop).await,
+            Some(()) = reconciliations.recv() => reconcile(&writer, &stop).await,
+        }
+    }
+}
+
+/// What rings at the times of `cron`.
+async fn bell(jobs: &JobScheduler, cron: &str) -> Result<mpsc::Receiver<()>, JobSchedulerError> {
+    // One place: a turn that comes while one is under way adds nothing.
+    let (bell, rung) = mpsc::channel::<()>(1);
+    jobs.add(Job::new(cron, move |_, _| {
+        // Full means that a turn waits already.
+        let _ = bell.try_send(());
+    })?)
+    .await?;
+    Ok(rung)
+}
+
+/// Compares the counters with what is there, in steps between other commands.
+async fn reconcile(writer: &Writer, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        match writer.reconcile().await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(%error, "comparing the counters with the store broke off; it goes on within the hour");
+                return;
+            }
         }
     }
 }

@@ -24,7 +24,8 @@
 //! 4. **Order does not matter**: any order and any repetition of the same events ends in the same record and the
 //!    same live plan ([`domain::task`]).
 //! 5. **Nothing vanishes**: every reminder planned is in exactly one state, every event received is counted once
-//!    ([`domain::Tally`], [`store::EventTally`]).
+//!    ([`domain::Tally`], [`store::EventTally`]), and what is there is what was counted ([`store::Ledger`],
+//!    [`store::audit`]).
 //! 6. **Poison does not block**, coming in ([`intake`]) or going out ([`dapr`], [`scheduler`]).
 //! 7. **Everything is bounded**: each bound is a named constant, with its reason and a test on it.
 //! 8. **A cancel has an answer**: will not fire, fired, or in flight ([`domain::decide`],

@@ -188,6 +188,7 @@ fn topics_differ_where_they_are_set() {
 fn every_bound_is_kept_on_both_sides() {
     for (key, inside, outside) in [
         ("store.cache_mb", ["1", "16384"], ["0", "16385"]),
+        ("store.reserve_mb", ["0", "1048576"], ["-1", "1048577"]),
         ("app.port", ["0", "65535"], ["-1", "65536"]),
         ("dapr.publish_timeout", ["100ms", "5m"], ["99ms", "301s"]),
         ("reminders.spread", ["0s", "1h"], ["-1s", "61m"]),

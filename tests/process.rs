@@ -32,6 +32,8 @@ mod secrets;
 mod settings;
 #[path = "process/sidecar.rs"]
 mod sidecar;
+#[path = "process/space.rs"]
+mod space;
 #[path = "process/start.rs"]
 mod start;
 #[path = "process/stop.rs"]

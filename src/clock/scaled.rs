@@ -142,6 +142,10 @@ impl Clock for ScaledClock {
         self.inner.machine.monotonic()
     }
 
+    fn boot(&self) -> Duration {
+        self.inner.machine.boot()
+    }
+
     fn wait(&self, duration: Duration) -> Sleep<'_> {
         self.inner.machine.wait(duration)
     }

@@ -24,6 +24,8 @@ const CACHE_MB: RangeInclusive<i64> = 1..=16 * 1024;
 const BACKUP_EVERY: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(7 * 24 * 60 * 60);
 /// One at least, to be restored; thousands would only fill a disk.
 const BACKUP_KEEP: RangeInclusive<i64> = 1..=1_000;
+/// 0 for none; above a terabyte somebody meant another unit.
+const RESERVE_MB: RangeInclusive<i64> = 0..=1024 * 1024;
 /// What Kubernetes gives; that all but 0 are refused is said with its reason.
 const ORDINAL: RangeInclusive<i64> = 0..=i32::MAX as i64;
 /// 0 lets the system choose.
@@ -111,6 +113,7 @@ const fn key(name: &'static str, allowed: Allowed) -> Key {
 pub(super) const KEYS: &[Key] = &[
     key("store.path", Allowed::Path),
     key("store.cache_mb", Allowed::Whole(CACHE_MB)),
+    key("store.reserve_mb", Allowed::Whole(RESERVE_MB)),
     key("backup.dir", Allowed::OptionalPath),
     key("backup.every", Allowed::MinutesOrNever(BACKUP_EVERY)),
     key("backup.keep", Allowed::Whole(BACKUP_KEEP)),

@@ -71,6 +71,8 @@ pub struct Store {
     pub path: PathBuf,
     /// Page cache, in MiB.
     pub cache_mb: u64,
+    /// Free space below which nothing is taken in that grows the store, in MiB; 0 for no such limit.
+    pub reserve_mb: u64,
 }
 
 /// Backups of the store.

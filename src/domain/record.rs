@@ -75,17 +75,19 @@ impl Record {
 
     /// Forgets settled reminders above [`SETTLED_MAX`], oldest first, and marks what must not come back.
     /// Reminders still ahead, or not behind every pending one of their rule, are kept: the mark must never
-    /// cover what is yet to fire.
-    pub fn trim(&mut self, now: Timestamp) {
+    /// cover what is yet to fire. Says what went.
+    pub fn trim(&mut self, now: Timestamp) -> Tally {
+        let mut gone = Tally::default();
         while self.reminders.iter().filter(|r| r.state != State::Pending).count() > SETTLED_MAX {
             let Some(at) = self.oldest_forgettable(now).or_else(|| self.oldest_above_hard_max()) else {
-                return;
+                break;
             };
             if self.reminders[at].is_past(now) {
                 self.leave_behind(at);
             }
-            self.reminders.remove(at);
+            gone.0[slot(self.reminders.remove(at).state)] += 1;
         }
+        gone
     }
 
     /// Marks the settled reminder at this place as one that must not be planned again, short of any pending one of its
@@ -154,10 +156,18 @@ impl Tally {
         self.0[slot(state)]
     }
 
-    /// Ever planned: the sum over all states (**invariant 5**).
+    /// How many `reminders` are in each state.
     #[must_use]
-    pub fn planned(&self) -> i64 {
-        self.0.iter().sum()
+    pub fn count(reminders: &[Reminder]) -> Self {
+        let mut tally = Self::default();
+        reminders.iter().for_each(|reminder| tally.0[slot(reminder.state)] += 1);
+        tally
+    }
+
+    /// The sum over all states.
+    #[must_use]
+    pub fn total(&self) -> i64 {
+        self.0.into_iter().fold(0, i64::saturating_add)
     }
 
     /// The counts in the order of [`State::ALL`].
@@ -175,16 +185,25 @@ impl Tally {
     /// Adds `other`.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+            *mine = mine.saturating_add(theirs);
         }
     }
 
-    /// What going from `before` to `after` changes. Reminders that are forgotten stay counted where they were.
+    /// Takes `other` off.
+    pub fn take_off(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine = mine.saturating_sub(theirs);
+        }
+    }
+
+    /// What going from `before` to `after` changes, and how many reminders are new. Those that are forgotten stay
+    /// counted where they were.
     #[must_use]
-    pub fn difference(before: &[Reminder], after: &[Reminder]) -> Self {
-        let mut tally = Self::default();
+    pub fn difference(before: &[Reminder], after: &[Reminder]) -> (Self, u64) {
+        let (mut tally, mut planned) = (Self::default(), 0);
         for new in after {
             let old = before.iter().find(|r| r.occurrence == new.occurrence && r.rule == new.rule);
+            planned += u64::from(old.is_none());
             if old.map(|r| r.state) == Some(new.state) {
                 continue;
             }
@@ -193,7 +212,7 @@ impl Tally {
             }
             tally.0[slot(new.state)] += 1;
         }
-        tally
+        (tally, planned)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::Kind;
 use crate::domain::tests::{T0, event, minute};
 use crate::scheduler::tests::clock::TestClock;
 use crate::scheduler::tests::{MILLI, PACE, SECOND, Worker, after, due_in, of};
+use crate::store::{Batch, Op, Store as _};
 use crate::writer::tests::outbox::entry;
 use crate::writer::{Acceptance, Content, Delivery, Firing, OutboxResult, Switch};
 
@@ -195,4 +196,52 @@ async fn what_a_rate_holds_back_does_not_end_readiness_unless_nobody_comes_for_i
     worker.scheduler.shutdown().await;
     worker.sleep(OVERDUE_LIMIT + 5 * SECOND).await;
     assert_ne!(health.ready().checks["overdue"], "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_as_it_was_counted_is_a_warning_and_a_metric_until_it_is() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let worker = Worker::still().await;
+    worker.tell_all(vec![due_in("a", 60_000), due_in("b", 60_000)]).await;
+    let pending = worker.store.pending(None, 1).unwrap().remove(0);
+    let tamper = |op: Op| {
+        let mut batch = Batch::default();
+        batch.push(op);
+        worker.store.commit(&batch).unwrap();
+    };
+    let reconcile = || async { while worker.writer.reconcile().await.unwrap() {} };
+    let (_running, health) = start(&worker);
+    let off_by = |by: u64| {
+        let line = format!("reminder_worker_ledger_mismatch{{what=\"pending_index\"}} {by}");
+        let text = scrape.render();
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    };
+    tamper(Op::RemovePending(pending.key));
+    reconcile().await;
+    worker.sleep(EVERY + 100 * MILLI).await;
+    off_by(1);
+    let report = health.ready();
+    assert!(report.is_ok() && report.warnings["counters"].contains("pending_index: 2 counted, 1 there"));
+    tamper(Op::PutPending(pending.key, pending.task));
+    reconcile().await;
+    worker.sleep(EVERY + 100 * MILLI).await;
+    off_by(0);
+    assert_eq!(health.ready().warnings.get("counters"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_back_is_a_warning_for_a_while() {
+    let at = SetBack { by: 90 * SECOND, at: SECOND };
+    let told = clock_back(at, SET_BACK_FOR).unwrap();
+    assert!(told.contains("the wall clock was set back by 1m 30s"), "{told}");
+    assert_eq!(clock_back(at, SET_BACK_FOR + SECOND), None, "on the bound");
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    worker.sleep(2 * SECOND).await;
+    assert_eq!(health.ready().warnings.get("clock"), None);
+    worker.clock.step(-60_000);
+    worker.sleep(3 * SECOND).await;
+    assert!(health.ready().warnings["clock"].contains("back by 1m"), "{:?}", health.ready());
 }

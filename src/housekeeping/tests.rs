@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::Kind;
 use crate::domain::tests::{event, minute, task};
 use crate::scheduler::tests::{SECOND, Worker, due_in, of};
-use crate::store::Store as _;
+use crate::store::{Batch, Op, Store as _};
 use crate::writer::STEP_MAX;
 
 const MANY: usize = 2 * STEP_MAX + 10;
@@ -72,7 +72,7 @@ async fn the_bell_that_the_library_rings_begins_a_purge() {
     let worker = worker_with_old_tasks().await;
     // The library compares with the machine's clock.
     tokio::time::resume();
-    let every_second = run_at("* * * * * *", worker.writer.clone(), worker.stop.clone());
+    let every_second = run_at("* * * * * *", PURGE, worker.writer.clone(), worker.stop.clone());
     let purged = async {
         while tasks(&worker) > 1 {
             worker.sleep(Duration::from_millis(20)).await;
@@ -81,4 +81,21 @@ async fn the_bell_that_the_library_rings_begins_a_purge() {
     };
     let both = async { tokio::join!(every_second, purged).0 };
     tokio::time::timeout(20 * SECOND, both).await.expect("a purge within seconds").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconciliation_looks_at_all_there_is_and_takes_no_further_step_after_a_stop() {
+    let worker = worker_with_old_tasks().await;
+    let first = worker.store.tasks(None, 1).unwrap().remove(0);
+    let mut batch = Batch::default();
+    batch.push(Op::RemoveRecord(first));
+    worker.store.commit(&batch).unwrap();
+    let found = || async { worker.writer.read(|view| view.mismatches.len()).await.unwrap() };
+    let stopped = CancellationToken::new();
+    stopped.cancel();
+    reconcile(&worker.writer, &stopped).await;
+    assert_eq!(found().await, 0);
+    reconcile(&worker.writer, &worker.stop).await;
+    assert_eq!(found().await, 1);
+    purge(&worker.writer, &worker.stop).await;
 }

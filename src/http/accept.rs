@@ -77,6 +77,7 @@ async fn keep(app: &App, event: ValidEvent) -> Result<Response, Problem> {
         // Below a mebibyte.
         length: body.len() as u64,
     };
+    app.api.has_room()?;
     match app.api.writer.accept(entry, body).await? {
         Acceptance::Kept => {
             let told = json!({"status": "accepted", "event_id": event_id});

@@ -99,6 +99,7 @@ async fn act(
     let body = event.to_string();
     let event = understood(read(body.as_bytes(), &Transport::default()))?;
     is_wanted(api, &event).await?;
+    api.has_room()?;
     let delivery = Delivery { at: now, topic: TOPIC.into(), content: Content::Event(event, body.into()) };
     match api.writer.deliver(vec![delivery]).await.first() {
         Some(Verdict::Success) => api.task(task_id).await,

@@ -27,6 +27,7 @@ use super::said::says;
 use crate::clock::Clock;
 use crate::erasing::{EraseError, Report, erase_user};
 use crate::intake::{Import, ImportReport};
+use crate::writer::NotCommitted;
 
 /// Imports, and erasings, under way at once, each holding some MiB; more wait for their turn.
 const AT_ONCE_MAX: usize = 2;
@@ -70,6 +71,7 @@ async fn import(
     let now = admin.api.clock.now();
     // Nothing arrives from the future: it would keep reminders back that are still ahead.
     let arrived = part.arrived_at.map_or(now, |at| at.0.min(now));
+    admin.api.has_room()?;
     // The semaphore is never closed.
     let _place = admin.imports.acquire().await.ok();
     let mut import = Import::new(admin.api.writer.clone(), arrived);
@@ -86,7 +88,11 @@ async fn import(
             return Err(compressed());
         }
         let taken = import.take(bytes).await;
-        taken.map_err(|error| Problem::later(told(&import, &error.to_string())))?;
+        let why = |error: NotCommitted| match admin.api.writer.room() {
+            Some(room) if room.short => room.to_string(),
+            _ => error.to_string(),
+        };
+        taken.map_err(|error| Problem::later(told(&import, &why(error))))?;
     }
 }
 

@@ -71,6 +71,14 @@ impl Api {
         Ok(self.writer.read(read).await??)
     }
 
+    /// Whether there is room for what grows the store; else 503 that says how much is missing.
+    pub(super) fn has_room(&self) -> Result<(), Problem> {
+        match self.writer.room() {
+            Some(room) if room.short => Err(Problem::later(room.to_string())),
+            _ => Ok(()),
+        }
+    }
+
     /// A task and all that became of its reminders, or 404.
     pub(super) async fn task(&self, task_id: TaskId) -> Result<Json<TaskShown>, Problem> {
         let shown = self.read(move |view| {
@@ -178,14 +186,20 @@ pub(super) fn unknown_task() -> Problem {
 }
 
 async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Problem> {
-    let (meta, foreign, held_back) =
-        api.read(|view| Ok((view.meta.clone(), view.foreign.clone(), view.held_back()))).await?;
+    let (meta, foreign, held_back, mismatches) = api
+        .read(|view| {
+            Ok((view.meta.clone(), view.foreign.clone(), view.held_back(), view.mismatches.to_vec()))
+        })
+        .await?;
+    let mismatches = mismatches.iter().map(
+        |found| serde_json::json!({ "what": found.what, "counted": found.counted, "there": found.there }),
+    );
     let (events, reminders) = (meta.events, meta.reminders);
-    let mut counts = serde_json::Map::from_iter([("planned".to_owned(), reminders.planned().into())]);
+    let mut counts = serde_json::Map::from_iter([("planned".to_owned(), meta.ledger.planned.into())]);
     counts.extend(ReminderState::ALL.map(|state| (state.name().to_owned(), reminders.of(state).into())));
     Ok(Json(serde_json::json!({
         "events": {
-            "received": events.received(),
+            "received": meta.ledger.received,
             "applied": events.applied,
             "duplicate": events.duplicate,
             "stale": events.stale,
@@ -195,7 +209,7 @@ async fn stats(State(api): State<Api>) -> Result<Json<serde_json::Value>, Proble
         "reminders": counts,
         "firing": FiringShown::of(meta.paused.as_ref()),
         "held_back": held_back.map_or(0, |held| held.count),
-        "alarms": { "foreign_worker": foreign.last.map(|last| serde_json::json!({
+        "alarms": { "counters": mismatches.collect::<Vec<_>>(), "foreign_worker": foreign.last.map(|last| serde_json::json!({
             "count": foreign.count,
             "last_at": last.at.to_rfc3339(),
             "task_id": last.task_id.as_str(),

@@ -70,6 +70,7 @@ pub(super) async fn reschedule(
     let due = read_due(&due_date).map_err(|why| wrong(format!("due_date: {why}")))?;
     let zone = read_zone(&timezone).map_err(|why| wrong(format!("timezone: {why}")))?;
     let due = due.ok_or_else(|| wrong(WANTED))?;
+    api.has_room()?;
     order(&api, task_id, Order::Reschedule(due, zone)).await
 }
 

@@ -123,6 +123,7 @@ async fn wishes_in(api: &Api, request: Request) -> Result<Vec<Wish>, Problem> {
 
 /// Has `wishes` kept and shows what holds then.
 async fn tell(api: &Api, user: String, mut wishes: Vec<Wish>) -> Result<Json<Shown>, Problem> {
+    api.has_room()?;
     wishes.sort_by_key(Wish::field);
     let change = PreferencesChange { user: user.clone(), said: Said::Now, wishes, refused: Vec::new() };
     let content = Content::Preferences(Box::new(change), bytes::Bytes::new());

@@ -1,6 +1,7 @@
 //! What the store knows besides records: counters, marks and numbers, all in one small value that every
 //! commit rewrites.
 
+use super::Ledger;
 use crate::domain::{ByPriority, Outcome, REASON_MAX_BYTES, Tally, TaskId, Timestamp, cut};
 
 /// Every event received, by what became of it (**invariant 5**).
@@ -29,10 +30,11 @@ impl EventTally {
         } += 1;
     }
 
-    /// All events received.
+    /// All that something became of: as many as were [received](super::Ledger::received).
     #[must_use]
-    pub fn received(&self) -> u64 {
-        self.applied + self.duplicate + self.stale + self.ignored + self.quarantined
+    pub fn total(&self) -> u64 {
+        let counts = [self.applied, self.duplicate, self.stale, self.ignored, self.quarantined];
+        counts.into_iter().fold(0, u64::saturating_add)
     }
 }
 
@@ -122,6 +124,8 @@ pub struct Meta {
     pub outbox_dead: Usage,
     /// Whether reminders are paused.
     pub paused: Option<Paused>,
+    /// What the counters above must agree with.
+    pub ledger: Ledger,
 }
 
 impl Meta {

@@ -6,7 +6,9 @@
 //! **Invariant 1 (durable before acknowledged)** rests on [`Store::commit`]: when it returns `Ok`, the batch
 //! and everything committed before it is on the disk, whole.
 
+pub mod audit;
 mod batch;
+mod ledger;
 mod meta;
 mod restored;
 pub mod sled;
@@ -14,6 +16,7 @@ pub mod sled;
 use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
 pub use batch::{Batch, Op};
+pub use ledger::Ledger;
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
 pub use restored::{AfterRestore, Restored};
 
@@ -165,6 +168,14 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
+
+    /// How many bytes are free where it lies; `None` where that means nothing.
+    ///
+    /// # Errors
+    /// [`std::io::Error`]
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// How many times this store has forced the disk.
     fn syncs(&self) -> u64;

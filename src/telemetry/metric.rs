@@ -138,6 +138,22 @@ pub fn silent_series(count: u64) {
     gauge!(names::SILENT_SERIES).set(count as f64);
 }
 
+/// The wall clock has jumped: `ahead`, `back` or `suspended`.
+pub fn clock_jump(kind: &'static str) {
+    counter!(names::CLOCK_JUMPS, "kind" => kind).increment(1);
+}
+
+/// Where the store lies so many bytes are free, and so many are kept in reserve.
+pub fn store_space(free: u64, reserve: u64) {
+    gauge!(names::STORE_FREE).set(free as f64);
+    gauge!(names::STORE_RESERVE).set(reserve as f64);
+}
+
+/// `what` is there so many times more or less than it was counted.
+pub fn mismatch(what: &'static str, by: u64) {
+    gauge!(names::MISMATCH, "what" => what).set(by as f64);
+}
+
 /// A group of `commands` was committed in `took`.
 pub fn commit(commands: usize, took: Duration) {
     counter!(names::COMMITS).increment(1);

@@ -57,6 +57,10 @@ pub(super) const OLDEST_OVERDUE: &str = "reminder_worker_oldest_overdue_seconds"
 pub(super) const PAUSED: &str = "reminder_worker_paused";
 pub(super) const HELD_BACK: &str = "reminder_worker_reminders_held_back";
 pub(super) const SILENT_SERIES: &str = "reminder_worker_silent_series";
+pub(super) const CLOCK_JUMPS: &str = "reminder_worker_clock_jumps_total";
+pub(super) const STORE_FREE: &str = "reminder_worker_store_free_bytes";
+pub(super) const STORE_RESERVE: &str = "reminder_worker_store_reserve_bytes";
+pub(super) const MISMATCH: &str = "reminder_worker_ledger_mismatch";
 pub(super) const COMMITS: &str = "reminder_worker_commits_total";
 pub(super) const COMMIT_SECONDS: &str = "reminder_worker_commit_seconds";
 pub(super) const COMMIT_COMMANDS: &str = "reminder_worker_commit_commands";
@@ -119,6 +123,24 @@ pub const METRICS: &[Metric] = &[
         &[],
         Unit::Count,
         "Open series that go on and have no next reminder, as the hourly pass over all tasks found them; never any.",
+    ),
+    counter(
+        CLOCK_JUMPS,
+        &["kind"],
+        "Jumps of the wall clock: set ahead, set back, or suspended with the machine.",
+    ),
+    gauge(STORE_FREE, &[], Unit::Bytes, "Free bytes where the store lies."),
+    gauge(
+        STORE_RESERVE,
+        &[],
+        Unit::Bytes,
+        "Free bytes below which nothing is taken in that grows the store.",
+    ),
+    gauge(
+        MISMATCH,
+        &["what"],
+        Unit::Count,
+        "By how much what is there differs from what was counted, as the hourly reconciliation found it; never at all.",
     ),
     counter(COMMITS, &[], "Groups of commands committed."),
     histogram(COMMIT_SECONDS, COMMIT_BUCKETS, Unit::Seconds, "Time to decide, write and sync one group."),

@@ -32,6 +32,9 @@ fn count_everything() {
     commit(64, Duration::from_millis(4));
     syncs(9);
     silent_series(0);
+    mismatch("planned", 1);
+    store_space(9, 3);
+    clock_jump("back");
     publish_attempts(PublishResult::Ambiguous, 3);
     publish_took(Duration::from_millis(8));
     receipt();

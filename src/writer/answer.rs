@@ -18,7 +18,7 @@ pub(super) enum Answer {
     Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
     Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
     Ordered(Reply<Result<Ordered, NotCommitted>>, Ordered),
-    Purge(Reply<Result<bool, NotCommitted>>, bool),
+    Step(Reply<Result<bool, NotCommitted>>, bool),
     Import(Reply<Result<Imported, NotCommitted>>, Imported),
     Erase(Reply<Result<Erased, NotCommitted>>, Erased),
     Switch(Reply<Result<Switched, NotCommitted>>, Switched),
@@ -64,10 +64,12 @@ impl Core {
 
     /// Whether there is work that waits for no command.
     pub(super) fn has_work_put_off(&self) -> bool {
-        self.meta.replanning_after.is_some()
-            || self.meta.wishes_pass.is_some()
-            || self.restored.as_ref().is_some_and(|restored| restored.overdue == AfterRestore::Dropping)
-            || (self.is_quiet() && self.receipts.len() >= RECEIPTS_A_COMMIT)
+        !self.space.is_short()
+            && (self.space.has_freed()
+                || self.meta.replanning_after.is_some()
+                || self.meta.wishes_pass.is_some()
+                || self.restored.as_ref().is_some_and(|restored| restored.overdue == AfterRestore::Dropping)
+                || (self.is_quiet() && self.receipts.len() >= RECEIPTS_A_COMMIT))
     }
 
     /// Whether no reminder is on its way: then there is time for what is put off.
@@ -117,8 +119,12 @@ impl Group<'_> {
                 Err(error) => Err((error, Answer::Ordered(reply, Ordered::Unknown))),
             },
             Command::Purge { reply } => match self.purge_step() {
-                Ok(more) => Ok(Answer::Purge(reply, more)),
-                Err(error) => Err((error, Answer::Purge(reply, false))),
+                Ok(more) => Ok(Answer::Step(reply, more)),
+                Err(error) => Err((error, Answer::Step(reply, false))),
+            },
+            Command::Reconcile { reply } => match self.reconcile_step() {
+                Ok(more) => Ok(Answer::Step(reply, more)),
+                Err(error) => Err((error, Answer::Step(reply, false))),
             },
             Command::Import { lines, arrived, reply } => match self.import(lines, arrived) {
                 Ok(imported) => Ok(Answer::Import(reply, imported)),
@@ -136,16 +142,19 @@ impl Group<'_> {
         }
     }
 
-    /// Receipts and counters wait for a quiet moment, so that they take nothing from a burst of reminders.
+    /// Receipts and counters wait for a quiet moment, so that they take nothing from a burst of reminders; and whatever
+    /// grows the store waits for room.
     fn do_what_was_put_off(&mut self, long_ago: bool) -> Result<(), StoreError> {
         let receipts = self.core.receipts.len();
         let quiet = self.core.is_quiet() && (long_ago || receipts >= RECEIPTS_A_COMMIT);
-        if quiet || receipts >= RECEIPTS_MAX / 2 {
-            self.write_receipts()?;
+        if !self.core.space.is_short() {
+            if quiet || receipts >= RECEIPTS_MAX / 2 {
+                self.write_receipts()?;
+            }
+            self.replan_step()?;
+            self.wishes_step()?;
+            self.drop_step()?;
         }
-        self.replan_step()?;
-        self.wishes_step()?;
-        self.drop_step()?;
         if long_ago && self.core.counters_unwritten {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
@@ -166,6 +175,7 @@ impl Command {
             | Self::Receipts { .. }
             | Self::Order { .. }
             | Self::Purge { .. }
+            | Self::Reconcile { .. }
             | Self::Erase { .. }
             | Self::Switch { .. }
             | Self::Confirm { .. }
@@ -205,7 +215,7 @@ impl Answer {
             Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Ordered(reply, _) => drop(reply.send(Err(NotCommitted))),
-            Self::Purge(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Step(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Erase(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Switch(reply, _) => drop(reply.send(Err(NotCommitted))),
@@ -242,7 +252,7 @@ impl Answer {
             Self::Accept(reply, acceptance) => drop(reply.send(Ok(acceptance))),
             Self::Outbox(reply, items) => drop(reply.send(Ok(items))),
             Self::Ordered(reply, ordered) => drop(reply.send(Ok(ordered))),
-            Self::Purge(reply, more) => drop(reply.send(Ok(more))),
+            Self::Step(reply, more) => drop(reply.send(Ok(more))),
             Self::Import(reply, imported) => drop(reply.send(Ok(imported))),
             Self::Erase(reply, erased) => drop(reply.send(Ok(erased))),
             Self::Switch(reply, switched) => drop(reply.send(Ok(switched))),
@@ -270,7 +280,7 @@ pub(super) fn refuse(command: Command) {
         Command::Accept { reply, .. } => Answer::Accept(reply, Acceptance::Full),
         Command::TakeOutbox { reply, .. } => Answer::Outbox(reply, Vec::new()),
         Command::Order { reply, .. } => Answer::Ordered(reply, Ordered::Unknown),
-        Command::Purge { reply } => Answer::Purge(reply, false),
+        Command::Purge { reply } | Command::Reconcile { reply } => Answer::Step(reply, false),
         Command::Import { reply, .. } => Answer::Import(reply, Imported::default()),
         Command::Erase { reply, .. } => Answer::Erase(reply, Erased::default()),
         Command::Switch { reply, .. } => Answer::Switch(reply, Switched { before: None, after: None }),

@@ -16,9 +16,13 @@ use super::outbox::OutboxPass;
 use super::pacing::Pacing;
 use super::refused::RefusedShown;
 use super::restored::held_to;
+use super::space::Space;
+use super::watch::SetBack;
 use super::{Receipt, STEP_MAX, Settings, View};
+use crate::clock::Guard;
 use crate::domain::decide::lose_attempt;
 use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
+use crate::store::audit::{Mismatch, Recount};
 use crate::store::{
     Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Restored, Store, StoreError,
 };
@@ -53,6 +57,12 @@ pub(super) struct Core {
     pub(super) silent_so_far: u64,
     pub(super) silent: u64,
     pub(super) counters_unwritten: bool,
+    /// The recount under way, and what the last whole one has found.
+    pub(super) recount: Option<Recount>,
+    pub(super) mismatches: Vec<Mismatch>,
+    pub(super) space: Space,
+    pub(super) guard: Guard,
+    pub(super) set_back: Option<SetBack>,
     // What other loops look at.
     pub(super) next_wake: watch::Sender<Timestamp>,
     pub(super) outbox_waiting: watch::Sender<u64>,
@@ -73,6 +83,9 @@ impl Core {
         let mut core = Self {
             store,
             pacing: RefCell::new(Pacing::new(&settings.firing, now)),
+            space: Space::new(settings.reserve_bytes),
+            guard: Guard::default(),
+            set_back: None,
             settings,
             policy: Arc::new(policy),
             meta,
@@ -92,6 +105,8 @@ impl Core {
             silent_so_far: 0,
             silent: 0,
             counters_unwritten: false,
+            recount: None,
+            mismatches: Vec::new(),
             next_wake: watch::Sender::new(Timestamp::MAX),
             outbox_waiting: watch::Sender::new(0),
         };
@@ -114,6 +129,8 @@ impl Core {
             silent: self.silent,
             pacing: &self.pacing,
             foreign: &self.foreign,
+            mismatches: &self.mismatches,
+            set_back: self.set_back,
         }
     }
 

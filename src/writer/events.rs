@@ -34,8 +34,19 @@ struct Arrival<'a> {
 }
 
 impl Group<'_> {
-    /// Folds one delivery and says what its sender is to be told.
+    /// Folds one delivery and says what its sender is to be told. It counts as received when it comes in; one that its
+    /// sender must bring again does then.
     pub(super) fn deliver(&mut self, delivery: Delivery) -> Result<Verdict, StoreError> {
+        let before = self.meta.ledger.received;
+        self.meta.ledger.received += u64::from(delivery.is_event());
+        let verdict = self.deliver_it(delivery);
+        if verdict.is_err() {
+            self.meta.ledger.received = before;
+        }
+        verdict
+    }
+
+    fn deliver_it(&mut self, delivery: Delivery) -> Result<Verdict, StoreError> {
         let Delivery { at, topic, content } = delivery;
         match content {
             Content::Ignored => {
@@ -56,6 +67,8 @@ impl Group<'_> {
                         why,
                         "the preferences of a user can't be read; a change of them is in quarantine"
                     );
+                    // There it counts as an event, whoever said it.
+                    self.meta.ledger.received += u64::from(change.said == Said::Now);
                     self.quarantine(at, topic, RECORD_UNREADABLE, why, &body, length_of(&body))
                 }
                 Err(other) => Err(other),

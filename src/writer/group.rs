@@ -10,6 +10,7 @@ use super::core::Core;
 use super::foreign::ForeignReminder;
 use super::outbox::OutboxPass;
 use crate::domain::{Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
+use crate::store::audit::Recount;
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, Restored, StoreError};
 
 /// A record as the group found it and as it will leave it.
@@ -60,6 +61,8 @@ pub(super) struct Effects {
     pub(super) judge_anew: bool,
     /// How far dropping what was held has come.
     pub(super) dropped_to: Option<Option<IndexKey>>,
+    /// The recount under way, as this group leaves it.
+    pub(super) recount: Option<Recount>,
 }
 
 /// A folded group, ready to commit.
@@ -126,18 +129,21 @@ impl<'a> Group<'a> {
         let staged = self.load(task)?;
         staged.dirty = true;
         let before = staged.after.as_ref().map(|record| record.reminders.as_slice()).unwrap_or_default();
-        let difference = Tally::difference(before, &record.reminders);
-        record.trim(now);
+        let (difference, planned) = Tally::difference(before, &record.reminders);
+        let forgotten = record.trim(now);
         staged.after = Some(Box::new(record));
         self.meta.reminders.add(&difference);
+        self.meta.ledger.planned += planned;
+        self.meta.ledger.forget(&forgotten);
         Ok(())
     }
 
     /// Forgets `task`.
     pub(super) fn remove(&mut self, task: &TaskId) -> Result<(), StoreError> {
         let staged = self.load(task)?;
-        staged.after = None;
+        let gone = staged.after.take().map(|record| Tally::count(&record.reminders));
         staged.dirty = true;
+        self.meta.ledger.forget(&gone.unwrap_or_default());
         Ok(())
     }
 
@@ -179,9 +185,18 @@ impl<'a> Group<'a> {
     /// Ends the group in one batch. Counters alone are no reason to write: they go out with the next change.
     pub(super) fn finish(mut self) -> Folded {
         let mut pending = Vec::new();
+        let mut recount = self.effects.recount.take().or_else(|| self.core.recount.clone());
         for (task, staged) in self.records.drain().filter(|(_, staged)| staged.dirty) {
+            if let Some(recount) = &mut recount {
+                recount.follow_record(&task, staged.before.as_deref(), staged.after.as_deref());
+            }
             pending.extend(self.batch.replace(&task, staged.before.as_deref(), staged.after));
         }
+        if let Some(recount) = &mut recount {
+            recount.follow(&self.batch, self.core.store.as_ref());
+            recount.compare(&mut self.meta);
+        }
+        self.effects.recount = recount;
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
@@ -221,6 +236,7 @@ impl Core {
             forgot_planned,
             judge_anew,
             dropped_to,
+            recount,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
@@ -248,18 +264,14 @@ impl Core {
         if judge_anew {
             self.judge_anew();
         }
+        self.take_over_recount(recount);
         self.outbox_taken.retain(|number, _| !outbox_settled.contains_key(number));
         self.outbox_taken.extend(outbox_taken);
         if let Some(pass) = outbox_pass {
             self.outbox_pass = pass;
         }
         if let Some(to) = purged_to {
-            let found = self.silent_so_far + silent;
-            self.silent_so_far = if to.is_some() { found } else { 0 };
-            if to.is_none() {
-                self.silent = found;
-            }
-            self.purged_to = to;
+            self.take_over_purge(to, silent);
         }
         self.receipts.drain(..receipts_written);
         self.foreign.note(foreign);

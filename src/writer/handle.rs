@@ -4,7 +4,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX,
-    ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Settlement,
+    ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Room, Settlement,
     Switch, Switched, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
@@ -17,6 +17,7 @@ pub struct Writer {
     pub(super) next_wake: watch::Receiver<Timestamp>,
     pub(super) outbox_waiting: watch::Receiver<u64>,
     pub(super) usable: watch::Receiver<bool>,
+    pub(super) room: watch::Receiver<Option<Room>>,
 }
 
 impl Writer {
@@ -124,6 +125,15 @@ impl Writer {
         self.ask(|reply| Command::Purge { reply }).await?
     }
 
+    /// Recounts what the store holds and compares it with the counters, one step of at most
+    /// [`crate::store::audit::AUDIT_STEP`]; true while more is left.
+    ///
+    /// # Errors
+    /// [`NotCommitted`]
+    pub async fn reconcile(&self) -> Result<bool, NotCommitted> {
+        self.ask(|reply| Command::Reconcile { reply }).await?
+    }
+
     /// Pauses all reminders or lets them go on, and tells what was and what is.
     ///
     /// # Errors
@@ -178,6 +188,12 @@ impl Writer {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         *self.usable.borrow()
+    }
+
+    /// How much room there is where the store lies; `None` where that can't be told.
+    #[must_use]
+    pub fn room(&self) -> Option<Room> {
+        *self.room.borrow()
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, NotCommitted> {

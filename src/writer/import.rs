@@ -48,8 +48,9 @@ impl Group<'_> {
         arrived: Timestamp,
     ) -> Result<Imported, StoreError> {
         let mut imported = Imported::default();
-        let planned_before = self.meta.reminders.planned();
+        let planned_before = self.meta.ledger.planned;
         for (place, line) in lines.into_iter().enumerate() {
+            self.meta.ledger.received += 1;
             let outcome = match line {
                 ImportLine::Ignored => {
                     self.ignore();
@@ -64,6 +65,7 @@ impl Group<'_> {
                             "the preferences of a user can't be read; an imported change of them is refused"
                         );
                         imported.unreadable.push((place, why));
+                        self.meta.ledger.received -= 1;
                         continue;
                     }
                     Err(other) => return Err(other),
@@ -73,6 +75,7 @@ impl Group<'_> {
                     Err(StoreError::Corrupt(why)) => {
                         tracing::error!(task = %event.task_id, why, "the record of a task can't be read; its imported event is refused");
                         imported.unreadable.push((place, why));
+                        self.meta.ledger.received -= 1;
                         continue;
                     }
                     Err(other) => return Err(other),
@@ -85,8 +88,7 @@ impl Group<'_> {
                 Outcome::Ignored => &mut imported.ignored,
             } += 1;
         }
-        // Planned only ever rises.
-        imported.planned = u64::try_from(self.meta.reminders.planned() - planned_before).unwrap_or(0);
+        imported.planned = self.meta.ledger.planned - planned_before;
         Ok(imported)
     }
 

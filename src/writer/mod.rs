@@ -28,14 +28,17 @@ mod preferences;
 mod purge;
 mod queue;
 mod receipts;
+mod reconcile;
 mod refused;
 mod rehearsal;
 mod replan;
 mod restored;
 mod run;
+mod space;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +47,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::decide::Attempt;
 use crate::domain::{
-    Backoff, Event, Policy, PolicyInForce, Preferences, PreferencesChange, Reminder, ReminderId, Task,
+    Backoff, Event, Policy, PolicyInForce, Preferences, PreferencesChange, Reminder, ReminderId, Said, Task,
     TaskId, Timestamp, Verdict,
 };
 use crate::store::OutboxEntry;
@@ -60,7 +63,9 @@ pub use pause::{Switch, Switched};
 pub use rehearsal::{Claiming, Rehearsal};
 pub use restored::{Confirm, Confirmed};
 pub use run::CommitLoop;
+pub use space::Room;
 pub use view::{Overdue, View};
+pub use watch::SetBack;
 
 /// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small
 /// enough that the engine's memory stays flat.
@@ -106,6 +111,11 @@ pub enum Content {
 }
 
 impl Delivery {
+    /// Whether it came as an event: what a person says of their preferences is none.
+    fn is_event(&self) -> bool {
+        !matches!(&self.content, Content::Preferences(change, _) if change.said == Said::Now)
+    }
+
     /// How many plain events it weighs: a group is bounded in bytes as well.
     fn weight(&self) -> usize {
         let bytes = match &self.content {
@@ -236,6 +246,8 @@ pub struct Settings {
     pub quarantine_max_bytes: u64,
     /// Most bytes of events waiting in the outbox.
     pub outbox_max_bytes: u64,
+    /// While fewer bytes are free nothing is taken in that grows the store; 0 for no such limit.
+    pub reserve_bytes: u64,
 }
 
 type Reply<T> = oneshot::Sender<T>;
@@ -254,6 +266,7 @@ enum Command {
     Receipts { receipts: Vec<Receipt>, at: Timestamp },
     Order { task: TaskId, order: Order, id: String, reply: Reply<Result<Ordered, NotCommitted>> },
     Purge { reply: Reply<Result<bool, NotCommitted>> },
+    Reconcile { reply: Reply<Result<bool, NotCommitted>> },
     Switch { switch: Switch, reply: Reply<Result<Switched, NotCommitted>> },
     Confirm { confirm: Confirm, reply: Reply<Result<Confirmed, NotCommitted>> },
     Read(ReadFn),

@@ -183,12 +183,6 @@ impl Pacing {
         }
     }
 
-    /// Whether the clock has stepped back while something is held back: some of that may not be due any more, and
-    /// instants that were told by the old time would not come for long.
-    pub(super) fn has_stepped_back(&self, now: Timestamp) -> bool {
-        now < self.now && self.queue.len() > 0
-    }
-
     /// Forgets what is held back; the rates go on, and so does what is in flight.
     pub(super) fn forget(&mut self, in_flight: &HashSet<ReminderId>) {
         self.queue = Queue::default();

@@ -7,9 +7,22 @@
 //! The pass reads every record, so it looks as well whether each series that goes on has its next reminder.
 
 use super::STEP_MAX;
+use super::core::Core;
 use super::group::Group;
 use crate::domain::{Record, Rules, State, TaskId, is_silent};
 use crate::store::StoreError;
+
+impl Core {
+    /// Takes over how far a pass has come, `None` for its end, and how many silent series its last step has found.
+    pub(super) fn take_over_purge(&mut self, to: Option<TaskId>, silent: u64) {
+        let found = self.silent_so_far + silent;
+        self.silent_so_far = if to.is_some() { found } else { 0 };
+        if to.is_none() {
+            self.silent = found;
+        }
+        self.purged_to = to;
+    }
+}
 
 impl Group<'_> {
     /// Looks at the next [`STEP_MAX`] tasks; true while more are left in this round.

@@ -16,8 +16,7 @@ use super::core::Core;
 use super::group::Folded;
 use super::handle::Writer;
 use super::{Command, GROUP_EVENTS_MAX, QUEUE_MAX, Settings};
-use crate::clock::Clock;
-use crate::domain::Timestamp;
+use crate::clock::{Clock, Reading};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
@@ -81,6 +80,7 @@ impl CommitLoop {
             usable: usable.subscribe(),
             next_wake: core.next_wake.subscribe(),
             outbox_waiting: core.outbox_waiting.subscribe(),
+            room: core.space.room(),
         };
         let work_put_off = core.has_work_put_off();
         let core = Arc::new(Mutex::new(core));
@@ -137,15 +137,15 @@ impl CommitLoop {
 
     /// Carries out one group; an empty one does what was put off.
     async fn turn(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let started = self.clock.monotonic();
+        let now = Reading::of(self.clock.as_ref());
+        let started = now.monotonic;
         let count = commands.len();
         let long_ago = count == 0 || started.saturating_sub(self.put_off_at) >= IDLE_TURN;
         if long_ago {
             self.put_off_at = started;
         }
-        let turn = blocking(&self.core, move |core| take_turn(core, commands, now, long_ago)).await?;
-        let turned = match turn {
+        let turn = blocking(&self.core, move |core| take_turn(core, commands, &now, long_ago));
+        let turned = match turn.await? {
             Turn::Done(turned) => turned,
             Turn::Unread(error, answers, commands) => {
                 tracing::error!(%error, "the store can't be read; what waited is told to come again");
@@ -217,14 +217,17 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
     }
 }
 
-fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
-    if core.pacing.get_mut().has_stepped_back(now) {
-        core.judge_anew();
-    }
-    match core.fold(commands, now, long_ago) {
-        Ok((folded, answers)) => {
-            conclude(core, Box::new(folded), answers).map_or_else(Turn::Stuck, Turn::Done)
-        }
+fn take_turn(core: &mut Core, commands: Vec<Command>, now: &Reading, long_ago: bool) -> Turn {
+    core.watch_clock(now);
+    let commands = core.space.admit(core.store.as_ref(), commands, now.monotonic);
+    match core.fold(commands, now.wall, long_ago) {
+        Ok((folded, answers)) => conclude(core, Box::new(folded), answers).map_or_else(
+            |stuck| {
+                core.space.refuse_parked();
+                Turn::Stuck(stuck)
+            },
+            Turn::Done,
+        ),
         Err((error, answers, commands)) => {
             core.judge_anew();
             Turn::Unread(error, answers, commands)

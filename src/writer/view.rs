@@ -6,7 +6,9 @@ use super::claims::pending;
 use super::foreign::Foreign;
 use super::pacing::{HeldBack, Pacing};
 use super::restored::held_to;
+use super::watch::SetBack;
 use crate::domain::{PolicyInForce, Preferences, Task, Timestamp};
+use crate::store::audit::Mismatch;
 use crate::store::{Meta, Restored, Store, StoreError};
 
 /// How many of the next reminders are looked at for the oldest overdue one. Failed attempts stand in the
@@ -27,6 +29,10 @@ pub struct View<'a> {
     pub in_flight: usize,
     /// Series that go on and have no reminder pending, as the last pass over all tasks found them: never any.
     pub silent: u64,
+    /// That the wall clock was set back in this life of the worker, the last time.
+    pub set_back: Option<SetBack>,
+    /// What is not as it was counted, as the last recount found it; empty where all is.
+    pub mismatches: &'a [Mismatch],
     /// What another worker was seen to do.
     pub foreign: &'a Foreign,
     pub(super) pacing: &'a RefCell<Pacing>,

@@ -103,7 +103,7 @@ async fn received_and_planned_are_the_sums_of_the_rest() {
             "reminders": {"planned": 3, "pending": 2, "published": 0, "cancelled": 0, "superseded": 0, "expired": 1},
             "firing": {"paused": false, "since": null, "reason": null},
             "held_back": 0,
-            "alarms": {"foreign_worker": null},
+            "alarms": {"counters": [], "foreign_worker": null},
         })
     );
 }

@@ -90,6 +90,7 @@ pub(crate) fn worker_on(
         quarantine_max_entries: 100,
         quarantine_max_bytes: 64 * 1024 * 1024,
         outbox_max_bytes: config.outbox.max_mb * 1024 * 1024,
+        reserve_bytes: 0,
     };
     let (writer, commit_loop) = CommitLoop::open(Arc::new(store), settings, clock.clone()).unwrap();
     let shutdown = Shutdown::new(clock.clone(), Duration::from_secs(5));

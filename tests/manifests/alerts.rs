@@ -90,6 +90,7 @@ fn every_label_of_an_alert_is_one_that_the_metric_takes() {
     let metrics = telemetry::start_metrics().unwrap();
     telemetry::event(None, EventOutcome::Quarantined);
     telemetry::outbox(OutboxState::DeadLetter, 1);
+    telemetry::clock_jump("back");
     let rendered = metrics.render();
     let rule = |tree: &Tree, faults: &mut Faults| {
         let mut seen = 0;
@@ -111,6 +112,7 @@ fn every_label_of_an_alert_is_one_that_the_metric_takes() {
             (ALERTS, "outcome=\"quarantined\"", "outcome=\"quarantine\""),
             (ALERTS, "outcome=\"quarantined\"", "result=\"quarantined\""),
             (ALERTS, "state=\"dead_letter\"", "state=\"dead\""),
+            (ALERTS, "kind=\"back\"", "kind=\"backwards\""),
         ],
     );
 }

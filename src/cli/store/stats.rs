@@ -28,11 +28,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
                 bytes(space.values)
             ));
         }
-        text.push_str(&format!("\nreminders ever planned: {}", meta.reminders.planned()));
+        text.push_str(&format!("\nreminders ever planned: {}", meta.ledger.planned));
         for state in State::ALL {
             text.push_str(&format!(", {} {}", meta.reminders.of(state), state.name()));
         }
-        text.push_str(&format!("\nevents received: {}\n", meta.events.received()));
+        text.push_str(&format!("\nevents received: {}\n", meta.ledger.received));
         if let Some(restored) = store.restored().map_err(failed)? {
             text.push_str(&format!(
                 "restored at {} from {}, of {}\n",

@@ -1,6 +1,6 @@
 //! A clock that a test can step, and one that moves while it is looked at.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Clock, Sleep, TokioClock};
@@ -11,6 +11,8 @@ pub(crate) struct TestClock {
     inner: TokioClock,
     /// How far the wall clock is ahead of what tokio's time makes it, in milliseconds.
     ahead: AtomicI64,
+    /// How long the machine was suspended: boot time ran on and monotonic time stood still.
+    suspended: AtomicU64,
     /// What every look at the wall clock adds to that.
     a_look: i64,
 }
@@ -22,7 +24,18 @@ impl TestClock {
 
     /// A clock whose `now` is `a_look` milliseconds later at every look.
     pub(crate) fn moving(origin: Timestamp, a_look: i64) -> Self {
-        Self { inner: TokioClock::starting_at(origin), ahead: AtomicI64::new(0), a_look }
+        Self {
+            inner: TokioClock::starting_at(origin),
+            ahead: AtomicI64::new(0),
+            suspended: AtomicU64::new(0),
+            a_look,
+        }
+    }
+
+    /// Suspends the machine: tokio's time is the one that stands still.
+    pub(crate) fn suspend(&self, for_millis: u32) {
+        self.suspended.fetch_add(for_millis.into(), Ordering::SeqCst);
+        self.step(for_millis.into());
     }
 
     /// Steps the wall clock.
@@ -43,5 +56,9 @@ impl Clock for TestClock {
 
     fn monotonic(&self) -> Duration {
         self.inner.monotonic()
+    }
+
+    fn boot(&self) -> Duration {
+        self.inner.monotonic() + Duration::from_millis(self.suspended.load(Ordering::SeqCst))
     }
 }

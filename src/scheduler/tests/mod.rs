@@ -69,6 +69,7 @@ impl Worker {
             quarantine_max_entries: 1_000,
             quarantine_max_bytes: 1_000_000,
             outbox_max_bytes: 1_000_000,
+            reserve_bytes: 0,
         };
         let store = FaultyStore::new();
         let (writer, commit_loop) = CommitLoop::open(store.clone(), settings, clock.clone()).unwrap();

@@ -90,6 +90,44 @@ async fn a_clock_that_steps_forward_an_hour_fires_all_that_is_due_within_a_secon
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_suspend_of_an_hour_fires_all_that_fell_due_within_a_second_of_waking() {
+    const HOUR: u32 = 60 * 60 * 1_000;
+    let worker = Worker::start().await;
+    worker.tell_all(due_in_each((1..=2_000).map(|n| n * 1_750))).await;
+    worker.tell(due_in("later", i64::from(HOUR) + 60_000)).await;
+    worker.sleep(Duration::from_millis(300)).await;
+    worker.clock.suspend(HOUR);
+    let woke = worker.clock.now();
+    worker.sleep(2 * SECOND).await;
+    let entries = worker.broker.entries();
+    assert_eq!(entries.len(), 2_000);
+    assert!(entries.iter().all(|(at, _)| at.since(woke) <= SECOND), "{:?}", entries.last());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_jump_wakes_who_sleeps_and_a_clock_that_was_set_back_is_remembered() {
+    let worker = Worker::still().await;
+    worker.tell(due_in("t", 60_000)).await;
+    let mut next_wake = worker.writer.next_wake();
+    let set_back = || async { worker.writer.read(|view| view.set_back.map(|back| back.by)).await.unwrap() };
+    worker.sleep(5 * SECOND).await;
+    next_wake.mark_unchanged();
+    worker.sleep(5 * SECOND).await;
+    assert_eq!((next_wake.has_changed().unwrap(), set_back().await), (false, None), "nothing has happened");
+    worker.clock.step(30_000);
+    worker.sleep(2 * SECOND).await;
+    assert_eq!((next_wake.has_changed().unwrap(), set_back().await), (true, None));
+    next_wake.mark_unchanged();
+    worker.clock.suspend(10_000);
+    worker.sleep(2 * SECOND).await;
+    assert_eq!((next_wake.has_changed().unwrap(), set_back().await), (true, None));
+    next_wake.mark_unchanged();
+    worker.clock.step(-40_000);
+    worker.sleep(2 * SECOND).await;
+    assert_eq!((next_wake.has_changed().unwrap(), set_back().await), (true, Some(40 * SECOND)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_steps_back_fires_nothing_early_and_each_once() {
     let worker = Worker::start().await;
     worker.tell_all(due_in_each((1..=100).map(|n| n * 100))).await;

@@ -31,6 +31,11 @@ pub(super) trait Disk: Send + Sync {
     /// Waits until the device has what was flushed. Once this has failed nothing says what is durable.
     fn sync(&self) -> Result<(), StoreError>;
 
+    /// How many bytes are free on it; `None` where that means nothing.
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// The three steps of one commit.
     fn write(&self, writes: &Writes) -> Result<(), StoreError> {
         self.apply(writes)?;

@@ -105,6 +105,13 @@ impl Disk for SledDisk {
         self.written(caught(|| db.flush().map(drop)))
     }
 
+    #[cfg(unix)]
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        // What is left to who is not root; a quota that the file system counts as its size counts too.
+        let found = rustix::fs::fstatvfs(&self.data)?;
+        Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+    }
+
     fn sync(&self) -> Result<(), StoreError> {
         self.data.sync_data().map_err(|error| StoreError::Unsynced(error.to_string()))
     }

@@ -15,6 +15,7 @@ mod engine;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
+mod ledger;
 mod memory;
 mod migrations;
 mod open;
@@ -345,6 +346,10 @@ impl Store for SledStore {
 
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
         self.body(&keys::numbered(keys::OUTBOX_BODY, number))
+    }
+
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        self.disk.free_bytes()
     }
 
     fn syncs(&self) -> u64 {

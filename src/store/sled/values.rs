@@ -1,11 +1,12 @@
 //! The other values in bytes, each with the number of its encoding first: counters and marks, claims, and what
 //! is known of quarantined events and outbox entries. Bodies are kept as they are.
 
+use super::ledger;
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
 use crate::domain::history::EventId;
-use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
+use crate::domain::{ByPriority, ReminderId, State, TaskId, Timestamp};
 use crate::store::{
-    Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage, WishesPass,
+    Claim, Dated, EventTally, Ledger, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage, WishesPass,
 };
 
 /// The number of these encodings.
@@ -14,7 +15,7 @@ const FORMAT: u8 = 1;
 const TASK_UUID: u8 = 0xff;
 
 /// The states in the order of their counters here, whatever their order in the domain is.
-const STATES: [State; State::ALL.len()] =
+pub(super) const STATES: [State; State::ALL.len()] =
     [State::Pending, State::Published, State::Cancelled, State::Superseded, State::Expired];
 
 const META_HAS_HORIZON: u8 = 0x01;
@@ -91,6 +92,7 @@ pub(super) fn encode_meta(meta: &Meta) -> Vec<u8> {
     if has_users(meta) {
         put_users(&mut out, meta);
     }
+    ledger::put(&mut out, meta);
     out
 }
 
@@ -131,14 +133,10 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
         ignored: reader.uint()?,
         quarantined: reader.uint()?,
     };
-    let mut counts = [0; State::ALL.len()];
-    for state in STATES {
-        let count = reader.int()?;
-        State::ALL.iter().zip(&mut counts).filter(|(s, _)| **s == state).for_each(|(_, c)| *c = count);
-    }
+    let reminders = ledger::tally(&mut reader)?;
     let mut meta = Meta {
         events,
-        reminders: Tally::from_counts(counts),
+        reminders,
         next_claim: reader.uint()?,
         next_quarantined: reader.uint()?,
         next_outbox: reader.uint()?,
@@ -155,6 +153,7 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
         paused: None,
         users: 0,
         wishes_pass: None,
+        ledger: Ledger::from_here_on(&events, &reminders),
     };
     if has(META_POLICY_HAS_MORE) {
         let policy = meta.policy.as_mut().ok_or(Malformed("it has more of a policy that it has not"))?;
@@ -175,7 +174,12 @@ pub(super) fn decode_meta(bytes: &[u8]) -> Result<Meta, Malformed> {
     if has(META_HAS_USERS) {
         (meta.users, meta.wishes_pass) = users(&mut reader)?;
     }
-    reader.end()?;
+    while !reader.is_at_end() {
+        match (reader.byte()?, reader.bytes()?) {
+            (ledger::SECTION, section) => meta.ledger = ledger::read(section)?,
+            _ => return Err(Malformed("it has a section that is not known")),
+        }
+    }
     Ok(meta)
 }
 

@@ -48,7 +48,7 @@ async fn nothing_is_done_twice_by_a_commit_that_is_tried_again() {
     worker.settle(&batch, failed()).await;
     assert_eq!(worker.reminder().attempts, 1);
     let meta = worker.meta().await;
-    assert_eq!((meta.events.applied, meta.events.received(), meta.next_claim), (1, 1, batch.number + 1));
+    assert_eq!((meta.events.applied, meta.ledger.received, meta.next_claim), (1, 1, batch.number + 1));
     assert_eq!(meta.reminders.counts(), [1, 0, 0, 0, 0]);
 }
 
@@ -83,7 +83,7 @@ async fn a_group_that_cant_be_read_is_refused_whole_and_nothing_of_it_is_done() 
     worker.store.fail_reads(true);
     assert_eq!(worker.tell_all(vec![due_at("a", 60), due_at("b", 60)]).await, [Verdict::Retry; 2]);
     worker.store.fail_reads(false);
-    assert_eq!(worker.meta().await.events.received(), 0);
+    assert_eq!(worker.meta().await.ledger.received, 0);
     assert_eq!(worker.tell_all(vec![due_at("a", 60), due_at("b", 60)]).await, [Verdict::Success; 2]);
 }
 

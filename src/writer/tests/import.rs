@@ -142,7 +142,7 @@ async fn every_line_is_counted_once_and_one_that_cant_be_kept_is_told_and_not_co
     let counts = (imported.applied, imported.duplicate, imported.stale, imported.ignored);
     assert_eq!(counts, (3, 1, 0, 1));
     let meta = worker.meta().await;
-    assert_eq!(meta.events.received(), 5);
+    assert_eq!(meta.ledger.received, 5);
     assert_eq!(meta.quarantine.entries, 0);
 }
 
@@ -198,7 +198,7 @@ proptest! {
             prop_assert!(worker.claims_nothing().await, "an import fires nothing");
             let records = ["a", "b", "c"].map(|id| worker.store.record(&task(id)).unwrap());
             let meta = worker.meta().await;
-            prop_assert_eq!(i64::try_from(planned), Ok(meta.reminders.planned()));
+            prop_assert_eq!(i64::try_from(planned), Ok(meta.reminders.total()));
             Ok((records, meta.events, meta.reminders, planned, past))
         });
         prop_assert_eq!(records(size)?, records(events.len())?);

@@ -20,10 +20,12 @@ mod preferences;
 mod purge;
 mod quarantine;
 mod receipts;
+mod reconcile;
 mod rehearsal;
 mod repeats;
 mod restored;
 mod schedules;
+mod space;
 mod store;
 
 use std::sync::Arc;
@@ -48,6 +50,7 @@ pub(crate) fn settings() -> Settings {
         quarantine_max_entries: 1_000,
         quarantine_max_bytes: 1_000_000,
         outbox_max_bytes: 1_000_000,
+        reserve_bytes: 0,
     }
 }
 

@@ -36,7 +36,7 @@ async fn a_cancel_before_a_claim_is_answered_will_not_fire_as_often_as_it_is_ask
     assert_eq!(cancel(&worker).await, [Fate::WillNotFire]);
     assert_eq!(worker.record("t"), record, "a repeat writes nothing");
     assert_eq!(worker.meta().await.reminders.counts(), [0, 0, 1, 0, 0]);
-    assert_eq!(worker.meta().await.events.received(), 1, "an order is no event received");
+    assert_eq!(worker.meta().await.ledger.received, 1, "an order is no event received");
 }
 
 #[tokio::test(start_paused = true)]

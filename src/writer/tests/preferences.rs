@@ -64,8 +64,8 @@ async fn where_nobody_has_preferences_none_are_read() {
 async fn preferences_are_counted_as_events_and_kept_for_users_of_whom_nothing_is_known() {
     let worker = Worker::start().await;
     assert_eq!(worker.wish("u", quiet()).await, Verdict::Success);
-    let events = worker.meta().await.events;
-    assert_eq!((events.applied, events.received()), (1, 1));
+    let meta = worker.meta().await;
+    assert_eq!((meta.events.applied, meta.ledger.received), (1, 1));
     let worker = worker.restart().await;
     assert!(worker.store.preferences("u").unwrap().unwrap().quiet().is_some());
     worker.tell(owned("t", "u", NIGHT)).await;

@@ -43,7 +43,7 @@ async fn redelivery_of_what_is_applied_but_not_yet_durable() {
     worker.clock.sleep(Duration::from_secs(3)).await;
     assert_eq!(worker.tell(event).await, Verdict::Success);
     let events = worker.meta().await.events;
-    assert_eq!((events.applied, events.duplicate, events.received()), (1, 1, 2));
+    assert_eq!((events.applied, events.duplicate, events.total()), (1, 1, 2));
     assert_eq!(worker.reminder().state, State::Pending);
 }
 

@@ -1,7 +1,7 @@
 //! A store in memory that counts, and fails on demand.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::domain::{Preferences, Record, TaskId};
@@ -26,6 +26,10 @@ pub(super) struct TestStore {
     reads: AtomicI64,
     /// How often a user's preferences were read.
     preferences_read: AtomicUsize,
+    /// How many bytes are free.
+    free: AtomicU64,
+    /// How often that was asked.
+    looks: AtomicUsize,
     /// Tasks whose records are damaged.
     damaged: Mutex<HashSet<TaskId>>,
 }
@@ -41,6 +45,8 @@ impl TestStore {
             readable: AtomicI64::new(-1),
             reads: AtomicI64::new(0),
             preferences_read: AtomicUsize::new(0),
+            free: AtomicU64::new(u64::MAX),
+            looks: AtomicUsize::new(0),
             damaged: Mutex::default(),
         })
     }
@@ -71,6 +77,16 @@ impl TestStore {
 
     pub(super) fn damage(&self, task: &TaskId) {
         self.damaged.lock().unwrap().insert(task.clone());
+    }
+
+    /// So many bytes are free from now on.
+    pub(super) fn set_free(&self, bytes: u64) {
+        self.free.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How often somebody has looked how much is free.
+    pub(super) fn looks(&self) -> usize {
+        self.looks.load(Ordering::SeqCst)
     }
 
     /// Forgets the batches seen so far.
@@ -167,6 +183,11 @@ impl Store for TestStore {
 
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
         self.inner.outbox_body(number)
+    }
+
+    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        Ok(Some(self.free.load(Ordering::SeqCst)))
     }
 
     fn syncs(&self) -> u64 {

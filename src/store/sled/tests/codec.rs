@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::strategies::{any_instant, any_record, any_task_id, noted_record, plain_record};
 use crate::domain::{ByPriority, ReminderId, State, Tally, TaskId, Timestamp};
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
+use crate::store::{
+    Claim, Dated, EventTally, Ledger, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage,
+};
 
 /// Most bytes that a plain task may take in its record: the design reckons with 120, its key aside.
 const PLAIN_MAX_BYTES: usize = 130;
@@ -49,8 +51,9 @@ fn any_meta() -> impl Strategy<Value = Meta> {
         some(proptest::option::of(any_task_id()).boxed()),
         (any_usage(), any_usage(), any_usage()),
         proptest::option::of((any_instant(), proptest::option::of("\\PC{0,80}"))),
+        (any::<u64>(), any::<u64>(), proptest::option::of(any::<[i64; State::ALL.len()]>())),
     )
-        .prop_map(|(counts, states, horizon, policy, replanning_after, usage, paused)| Meta {
+        .prop_map(|(counts, states, horizon, policy, replanning_after, usage, paused, ledger)| Meta {
             events: EventTally {
                 applied: counts[0],
                 duplicate: counts[1],
@@ -71,6 +74,11 @@ fn any_meta() -> impl Strategy<Value = Meta> {
             outbox: usage.1,
             outbox_dead: usage.2,
             paused: paused.map(|(since, reason)| Paused { since, reason }),
+            ledger: Ledger {
+                received: ledger.0,
+                planned: ledger.1,
+                forgotten: ledger.2.map(Tally::from_counts),
+            },
         })
 }
 

@@ -10,9 +10,11 @@ use crate::domain::{
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{keys, records, values};
-use crate::store::{Claim, Dated, EventTally, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage};
+use crate::store::{
+    Claim, Dated, EventTally, Ledger, Meta, OutboxEntry, Paused, PolicyMark, Quarantined, Usage,
+};
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -257,7 +259,7 @@ fn records_with_extras_keep_their_bytes() {
 }
 
 /// Another count for each state.
-fn counts() -> Tally {
+pub(super) fn counts() -> Tally {
     let mut counts = [0; State::ALL.len()];
     for (state, count) in [
         (State::Pending, 1),
@@ -298,6 +300,7 @@ fn other_values_keep_their_bytes() {
         paused: None,
         users: 0,
         wishes_pass: None,
+        ledger: Ledger { received: 15, planned: 15, forgotten: None },
     };
     assert_eq!(
         hex(&values::encode_meta(&meta)),
@@ -342,6 +345,7 @@ fn a_pause_stands_behind_all_that_a_store_from_before_it_has() {
             reason: reason.map(str::to_owned),
         }),
         horizon: Some(Timestamp::from_millis(6)),
+        ledger: Ledger { forgotten: None, ..Ledger::default() },
         ..Meta::default()
     };
     let counts = "00".repeat(19);

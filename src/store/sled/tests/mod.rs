@@ -6,6 +6,7 @@ pub(super) mod disks;
 mod faults;
 mod formats;
 mod golden;
+mod ledger;
 mod limits;
 mod preferences;
 mod strategies;

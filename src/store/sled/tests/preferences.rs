@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::store::sled::codes::Coded;
 use crate::store::sled::{in_memory, keys, preferences, values};
-use crate::store::{Batch, Meta, Op, Store, WishesPass};
+use crate::store::{Batch, Ledger, Meta, Op, Store, WishesPass};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -88,14 +88,15 @@ fn counters_of_users_keep_their_bytes_and_cost_none_where_there_are_none() {
     let pass = |after: Option<&str>, again| {
         Some(WishesPass { after: after.map(|id| crate::domain::TaskId::new(id).unwrap()), again })
     };
-    let plain = hex(&values::encode_meta(&Meta::default()));
+    let empty = Meta { ledger: Ledger { forgotten: None, ..Ledger::default() }, ..Meta::default() };
+    let plain = hex(&values::encode_meta(&empty));
     for (users, wishes_pass, added) in [
         (0, None, ""),
         (300, None, "ac0200"),
         (2, pass(None, false), "0201"),
         (2, pass(Some("t"), true), "02070174"),
     ] {
-        let meta = Meta { users, wishes_pass, ..Meta::default() };
+        let meta = Meta { users, wishes_pass, ..empty.clone() };
         let bytes = values::encode_meta(&meta);
         let mut flagged = plain.clone();
         if !added.is_empty() {
