@@ -4,18 +4,22 @@
 //! For simulations. Owns nothing of what is decided: whatever the loop comes to do, a rehearsal does. What the loop does
 //! between commands, while simulated time stands still, is done here after each of them.
 //!
-//! Must never know: a clock, a thread, a runtime.
+//! Must never know: a clock, a thread, a runtime. A machine that is simulated is never suspended and its time passes as
+//! the caller's does; only where that goes back has the wall clock been set.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::run::conclude;
+use super::run::{TRIES_MAX, Turn, conclude, take_turn};
 use super::{
-    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Reply, Settings, Settlement, View,
+    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, ImportLine, Imported, NotCommitted, Order, Ordered,
+    Receipt, Reply, Settings, Settlement, Switch, Switched, View,
 };
-use crate::domain::{Timestamp, Verdict};
+use crate::clock::Reading;
+use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::{Store, StoreError};
 
 /// Turns after one command for what was put off: a million tasks are planned anew in so many. What is left then goes on
@@ -25,6 +29,7 @@ const PUT_OFF_TURNS_MAX: usize = 4_096;
 /// A commit loop that is turned by hand.
 pub struct Rehearsal {
     core: Core,
+    last: Reading,
 }
 
 /// What came of a claim.
@@ -43,7 +48,8 @@ impl Rehearsal {
     /// # Errors
     /// [`StoreError`]
     pub fn open(store: Arc<dyn Store>, settings: Settings, now: Timestamp) -> Result<Self, StoreError> {
-        let mut rehearsal = Self { core: Core::open(store, settings, now)? };
+        let last = Reading { wall: now, monotonic: Duration::ZERO, boot: Duration::ZERO, sound: true };
+        let mut rehearsal = Self { core: Core::open(store, settings, now)?, last };
         rehearsal.do_what_was_put_off(now)?;
         Ok(rehearsal)
     }
@@ -91,6 +97,51 @@ impl Rehearsal {
         self.ask(now, |reply| Command::Settle { claim, settlements, reply })?.0.map_err(unread)
     }
 
+    /// Carries out an order about a task's reminders under the id `id`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn order(
+        &mut self,
+        task: &TaskId,
+        order: Order,
+        id: String,
+        now: Timestamp,
+    ) -> Result<Ordered, StoreError> {
+        let ask = |reply| Command::Order { task: task.clone(), order, id, reply };
+        self.ask(now, ask)?.0.map_err(unread)
+    }
+
+    /// Takes lines of an import that arrived at `arrived`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn import(
+        &mut self,
+        lines: Vec<ImportLine>,
+        arrived: Timestamp,
+        now: Timestamp,
+    ) -> Result<Imported, StoreError> {
+        self.ask(now, |reply| Command::Import { lines, arrived, reply })?.0.map_err(unread)
+    }
+
+    /// Pauses or resumes all reminders.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn switch(&mut self, switch: Switch, now: Timestamp) -> Result<Switched, StoreError> {
+        self.ask(now, |reply| Command::Switch { switch, reply })?.0.map_err(unread)
+    }
+
+    /// Notes reminders that came back through the broker.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn receive(&mut self, receipts: Vec<Receipt>, now: Timestamp) -> Result<(), StoreError> {
+        self.turn(vec![Command::Receipts { receipts, at: now }], now)?;
+        self.do_what_was_put_off(now)
+    }
+
     /// Forgets tasks whose retention is over, one step; true while more is left in this round.
     ///
     /// # Errors
@@ -134,10 +185,32 @@ impl Rehearsal {
         Ok(())
     }
 
+    /// The clocks at `now`.
+    fn read(&mut self, now: Timestamp) -> Reading {
+        let ran = self.last.monotonic.saturating_add(now.since(self.last.wall));
+        self.last = Reading { wall: now, monotonic: ran, boot: ran, sound: true };
+        self.last
+    }
+
+    /// A commit that fails is tried again, as often as the loop does before it gives up.
     fn turn(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<bool, StoreError> {
-        let (folded, answers) = self.core.fold(commands, now, true).map_err(|(error, ..)| error)?;
-        let turned = conclude(&mut self.core, Box::new(folded), answers).map_err(|(error, ..)| error)?;
-        Ok(turned.wrote)
+        let now = self.read(now);
+        let mut stuck = match take_turn(&mut self.core, commands, &now, true) {
+            Turn::Done(turned) => return Ok(turned.wrote),
+            Turn::Unread(error, ..) => return Err(error),
+            Turn::Stuck(stuck) => stuck,
+        };
+        for _ in 0..TRIES_MAX {
+            let (error, folded, answers) = stuck;
+            if matches!(error, StoreError::Unsynced(_)) {
+                return Err(error);
+            }
+            match conclude(&mut self.core, folded, answers) {
+                Ok(turned) => return Ok(turned.wrote),
+                Err(again) => stuck = again,
+            }
+        }
+        Err(stuck.0)
     }
 }
 

@@ -11,6 +11,7 @@ mod backup;
 mod codes;
 mod disk;
 mod engine;
+mod faulty;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,6 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use disk::{Bytes, Disk, Writes};
+pub use faulty::{DiskFault, FaultyDisk};
 use parts::{Parts, Value};
 use wire::Malformed;
 
