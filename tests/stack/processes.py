@@ -147,9 +147,19 @@ class Process:
             self._child.kill()
             await self._gone()
 
-    async def _gone(self) -> int:
+    async def ended(self, seconds: float) -> int:
+        """Waits until it has ended by itself; the exit code, or minus the signal that ended it."""
+
         async def ended() -> bool:
             return self._child.poll() is not None
 
-        await poll(f"{self.name} has ended; see {self.log}", ended, STOP_SECONDS)
+        await poll(f"{self.name} has ended; see {self.log}", ended, seconds)
         return self._child.returncode
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that was started last."""
+        return self._child.pid
+
+    async def _gone(self) -> int:
+        return await self.ended(STOP_SECONDS)

@@ -1,0 +1,174 @@
+"""One row's cast: a worker on a store of its own, its sidecar, its deliveries and its book.
+
+Owns their order and what is looked at when a row ends: the store's own list and counters, the log, the exit code.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from pathlib import Path
+
+import aiohttp
+
+from ..ledger import parse_ms
+from ..processes import Failed, poll
+from ..worker import Worker
+from .book import Book
+from .deliveries import Deliveries
+from .load import Load
+from .sidecar import Sidecar
+
+TOPICS = {role: role for role in ("task-events", "task-updates", "reminders")}
+# How long a start and what was on its way may take; above what any machine needs.
+RECOVERED_SECONDS = 120.0
+PAGE = 1000
+EXIT_STORE = 74
+
+
+class Bench:
+    """What rows play on. `environment` and `prefix` are the worker's."""
+
+    def __init__(self, directory: Path, binary: Path, name: str):
+        self.directory = directory / re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")
+        self.directory.mkdir(parents=True)
+        self.binary = binary
+        self.store = self.directory / "store"
+        self.book = Book()
+        self.session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.sidecar = Sidecar(self.book, TOPICS)
+        self.worker = Worker(binary, self.directory, TOPICS, self.session)
+        self.deliveries = Deliveries(lambda: self.worker.app_port)
+        self.load = Load("t", self.book, self.deliveries)
+        self.rounds = 0
+        self.recoveries: list[float] = []
+        # Figures that have no column.
+        self.notes: list[str] = []
+        self.faults: list[str] = []
+        self._environment: dict[str, str] = {}
+        self._prefix: list[str] = []
+        self.beside()
+
+    def beside(self, environment: dict[str, str] | None = None, prefix: list[str] | None = None) -> None:
+        """Says how the worker is started from now on."""
+        self._environment = {"REMINDER_WORKER__STORE__PATH": str(self.store), **(environment or {})}
+        self._prefix = prefix or []
+        self.worker.beside(self.sidecar.port, self._environment, self._prefix)
+
+    def on(self, store: Path) -> None:
+        """Puts the store elsewhere."""
+        self.store = store
+        self.beside({**self._environment, "REMINDER_WORKER__STORE__PATH": str(store)}, self._prefix)
+
+    async def open(self) -> None:
+        """Starts sidecar and deliveries."""
+        await self.sidecar.start()
+        await self.deliveries.start()
+
+    async def start(self) -> None:
+        """Starts the worker and waits until it is ready."""
+        self.worker.process.start()
+        await self.worker.ready()
+
+    async def recovered(self, since: float) -> None:
+        """Waits until the worker is ready and has acknowledged an event since then, and notes the seconds."""
+
+        self.load.far()
+
+        async def acknowledged() -> bool:
+            self.worker.process.must_run()
+            return self.deliveries.last_acknowledged > since
+
+        await poll("an event is acknowledged again", acknowledged, RECOVERED_SECONDS)
+        await self.worker.ready()
+        self.recoveries.append(time.monotonic() - since)
+
+    @contextlib.asynccontextmanager
+    async def under_load(self, rate: float = 600, soon_ms: tuple[int, int] = (500, 4000), make=None):
+        """Events come as long as the block runs."""
+        over = asyncio.Event()
+        make = make or (lambda: self.load.mixture(soon_ms))
+        running = asyncio.create_task(self.load.run(over, make, rate))
+        try:
+            yield
+        finally:
+            over.set()
+            await running
+
+    async def acknowledges(self, count: int, seconds: float = RECOVERED_SECONDS) -> None:
+        """Waits until so many more events are acknowledged."""
+        wanted = self.deliveries.acknowledged + count
+
+        async def enough() -> bool:
+            return self.deliveries.acknowledged >= wanted
+
+        await poll(f"{count} events are acknowledged", enough, seconds)
+
+    async def exits(self, code: int, seconds: float) -> str:
+        """Waits until the worker has ended by itself; what it said last. Another code is a fault."""
+        found = await self.worker.process.ended(seconds)
+        said = self.last_words()
+        if found != code:
+            self.faults.append(f"it ended with {found}, not {code}: {said}")
+        return said
+
+    def last_words(self) -> str:
+        """The last line of the log."""
+        lines = self.worker.process.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1][-400:] if lines else ""
+
+    async def settle(self, seconds: float = RECOVERED_SECONDS) -> None:
+        """Waits until all is acknowledged, all that was due has come and repeats had their time; then looks."""
+        if not await self.deliveries.drained(seconds):
+            self.faults.append(f"{self.deliveries.left()} events were never acknowledged")
+        await self.book.complete(seconds)
+        await self.look()
+
+    async def listed(self) -> dict[str, list[tuple[int, str]]]:
+        """All reminders of the store by their tasks."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        after = ""
+        while True:
+            path = f"/api/v1/reminders?limit={PAGE}" + (f"&after={after}" if after else "")
+            page = await self.worker.ask(path)
+            if not isinstance(page, dict) or "reminders" not in page:
+                raise Failed(f"the worker does not list its reminders: {page}")
+            for one in page["reminders"]:
+                found.setdefault(one["task_id"], []).append((parse_ms(one["fire_at"]), one["state"]))
+            after = page["next"]
+            if not after:
+                return found
+
+    async def look(self) -> None:
+        """Compares the store with the book, its counters with one another."""
+        self.book.look(await self.listed())
+        told = await self.worker.ask("/api/v1/stats")
+        for what, whole, parts in [
+            ("reminders", "planned", ("pending", "published", "cancelled", "superseded", "expired")),
+            ("events", "received", ("applied", "duplicate", "stale", "ignored", "quarantined")),
+        ]:
+            counts = told[what]
+            if counts[whole] != sum(counts[part] for part in parts):
+                self.faults.append(f"{what} do not add up: {counts}")
+        if told["reminders"]["expired"]:
+            self.faults.append(f"reminders expired: {told['reminders']}")
+
+    async def end(self) -> None:
+        """Ends all, and reads the log."""
+        try:
+            if self.worker.process.runs():
+                await self.worker.end()
+        except Failed as failed:
+            self.faults.append(str(failed))
+        await self.close()
+        self.faults += self.deliveries.unexpected[:3]
+        log = self.worker.process.log
+        if log.exists() and (panics := re.findall(r".*panicked at.*", log.read_text(errors="replace"))):
+            self.faults.append(f"{len(panics)} panics: {panics[0][:300]}")
+
+    async def close(self) -> None:
+        """Ends what is in this process, and the worker without a word."""
+        await self.deliveries.stop()
+        await self.worker.process.erase()
+        await self.sidecar.stop()
+        await self.session.close()

@@ -1,0 +1,101 @@
+"""What was acknowledged, what therefore must come, must stand in the store, or must not come; and what did.
+
+A ledger with three more pages. A reminder **stands** when its task was acknowledged and it is due long after the run:
+it must be listed as pending. It **may** come when its task was ended too late to say. It is **forbidden** when the end
+of its task was acknowledged before it was due.
+"""
+
+from dataclasses import dataclass
+
+from ..ledger import Count, Key, Ledger
+
+
+@dataclass
+class Judgement:
+    """A row's figures."""
+
+    expected: int
+    lost: list[Key]
+    early: list[tuple[Key, int]]
+    repeats: int
+    differing: list[Key]
+    forbidden: list[Key]
+    unplanned: list[Key]
+    lateness_ms: list[int]
+
+    def faults(self) -> list[str]:
+        """What breaks a promise, with the first few examples."""
+        named = {
+            "lost": self.lost,
+            "early": self.early,
+            "repeated in other bytes": self.differing,
+            "came though their tasks had ended before": self.forbidden,
+            "not planned": self.unplanned,
+        }
+        return [f"{len(found)} {what}: {found[:4]}" for what, found in named.items() if found]
+
+
+class Book(Ledger):
+    """The ledger of one row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._may: set[Key] = set()
+        self._forbidden: set[Key] = set()
+        self._stands: dict[str, int] = {}
+        self._vanished: dict[str, str] = {}
+        self._tried: dict[Key, bytes] = {}
+        self._tried_early: list[tuple[Key, int]] = []
+        self._tried_otherwise: set[Key] = set()
+        # Seconds by which the worker's clock is ahead of this one while a clock is faked.
+        self.ahead_ms = 0
+
+    def stand(self, task_id: str, due_ms: int) -> None:
+        """A reminder that must be in the store as pending."""
+        self._stands[task_id] = due_ms
+
+    def may(self, task_id: str, due_ms: int) -> None:
+        """A reminder that may come."""
+        self._may.add((task_id, due_ms))
+
+    def forbid(self, task_id: str, due_ms: int) -> None:
+        """A reminder that must not come any more."""
+        self._forbidden.add((task_id, due_ms))
+
+    def tried(self, key: Key, body: bytes, at_ms: int) -> None:
+        """A reminder was sent, whether it was taken or not: it must not have been early, and every time the same."""
+        if at_ms + self.ahead_ms < key[1]:
+            self._tried_early.append((key, at_ms + self.ahead_ms - key[1]))
+        if self._tried.setdefault(key, body) != body:
+            self._tried_otherwise.add(key)
+
+    def missing(self) -> int:
+        """How many that must have come have not."""
+        return self._missing
+
+    def standing(self) -> int:
+        """How many stand."""
+        return len(self._stands)
+
+    def look(self, listed: dict[str, list[tuple[int, str]]]) -> None:
+        """Compares with all that the store lists: task → instants and states. What is not there has vanished."""
+        for task, due in self._stands.items():
+            if (due, "pending") not in listed.get(task, []):
+                self._vanished.setdefault(task, f"listed as {listed.get(task, 'nothing')}")
+
+    def judge(self) -> Judgement:
+        """The figures of all that was noted. A clock that is ahead is set back before it is asked."""
+        count: Count = self.count(ordered=False)
+        lost = [*count.lost, *((task, self._stands[task]) for task in self._vanished)]
+        seen = set(self._seen)
+        return Judgement(
+            expected=count.planned + len(self._stands),
+            lost=lost,
+            # Each sighting was a try.
+            early=self._tried_early,
+            repeats=count.repeats,
+            differing=sorted({*count.differing, *self._tried_otherwise}),
+            forbidden=sorted(self._forbidden & seen),
+            unplanned=[key for key in count.unplanned if key not in self._may and key not in self._forbidden],
+            lateness_ms=count.lateness_ms,
+        )

@@ -1,0 +1,70 @@
+"""The rows: each fault, how often it is played, and what it may cost.
+
+Owns the words of the page `docs/faults.md` about each.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from . import kills
+from .bench import Bench
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row."""
+
+    name: str
+    play: Callable[[Bench, int], Awaitable[None]]
+    rounds: int
+    quick: int
+    what: str
+    accepted: str
+    root: bool = False
+    # It shows what happens without what is under proof, and must lose.
+    control: bool = False
+    # The command that the binary must know.
+    needs: tuple[str, ...] = ()
+
+
+REPEATS = (
+    "a reminder that the broker took and of which the worker did not hear comes again, under the same id and in the same bytes: "
+    "that cannot be avoided without losing some."
+)
+
+FAULTS = [
+    Fault(
+        "SIGKILL during ingest",
+        kills.ingest,
+        rounds=120,
+        quick=4,
+        what="Killed after a random number of acknowledgements, while reminders fall due.",
+        accepted=REPEATS,
+    ),
+    Fault(
+        "SIGKILL during a burst",
+        kills.burst,
+        rounds=80,
+        quick=3,
+        what="300 reminders within 400 ms; killed after a random number of them has come.",
+        accepted=REPEATS,
+    ),
+    Fault(
+        "SIGKILL during export",
+        kills.export,
+        rounds=40,
+        quick=2,
+        what="Killed while `store export` reads the store; every other time the export too.",
+        accepted=REPEATS,
+        needs=("store", "export"),
+    ),
+    Fault(
+        "SIGKILL during backup",
+        kills.backup,
+        rounds=40,
+        quick=2,
+        what="Killed while a backup is written.",
+        accepted=REPEATS,
+        needs=("store", "backup"),
+    ),
+]
