@@ -43,11 +43,14 @@ class Book(Ledger):
         self._may: set[Key] = set()
         self._forbidden: set[Key] = set()
         self._stands: dict[str, int] = {}
-        self._vanished: dict[str, str] = {}
+        self._vanished: set[Key] = set()
+        # Of stores that are gone: how many stood there, and what was missing then.
+        self._stood = 0
+        self._given_up: set[Key] = set()
         self._tried: dict[Key, bytes] = {}
         self._tried_early: list[tuple[Key, int]] = []
         self._tried_otherwise: set[Key] = set()
-        # Seconds by which the worker's clock is ahead of this one while a clock is faked.
+        # Milliseconds by which the worker's clock is ahead of this one while a clock is faked.
         self.ahead_ms = 0
 
     def stand(self, task_id: str, due_ms: int) -> None:
@@ -73,29 +76,35 @@ class Book(Ledger):
         """How many that must have come have not."""
         return self._missing
 
-    def standing(self) -> int:
-        """How many stand."""
-        return len(self._stands)
+    def close_store(self, lost: bool = False) -> None:
+        """The store is given up after it was looked at, or because it is lost; the next one begins empty."""
+        if lost:
+            self._vanished |= set(self._stands.items())
+        self._stood += len(self._stands)
+        self._stands.clear()
+        self._given_up |= {key for key in self._planned if key not in self._seen}
+        self._planned -= self._given_up
+        self._missing = 0
 
     def look(self, listed: dict[str, list[tuple[int, str]]]) -> None:
         """Compares with all that the store lists: task → instants and states. What is not there has vanished."""
         for task, due in self._stands.items():
             if (due, "pending") not in listed.get(task, []):
-                self._vanished.setdefault(task, f"listed as {listed.get(task, 'nothing')}")
+                self._vanished.add((task, due))
 
     def judge(self) -> Judgement:
-        """The figures of all that was noted. A clock that is ahead is set back before it is asked."""
+        """The figures of all that was noted."""
         count: Count = self.count(ordered=False)
-        lost = [*count.lost, *((task, self._stands[task]) for task in self._vanished)]
+        lost = [*count.lost, *sorted(self._given_up), *sorted(self._vanished)]
         seen = set(self._seen)
         return Judgement(
-            expected=count.planned + len(self._stands),
+            expected=count.planned + len(self._given_up) + self._stood + len(self._stands),
             lost=lost,
             # Each sighting was a try.
             early=self._tried_early,
             repeats=count.repeats,
             differing=sorted({*count.differing, *self._tried_otherwise}),
             forbidden=sorted(self._forbidden & seen),
-            unplanned=[key for key in count.unplanned if key not in self._may and key not in self._forbidden],
+            unplanned=sorted(set(count.unplanned) - self._may - self._forbidden - self._given_up),
             lateness_ms=count.lateness_ms,
         )

@@ -6,7 +6,7 @@ Owns the words of the page `docs/faults.md` about each.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import kills
+from . import kills, power
 from .bench import Bench
 
 
@@ -66,5 +66,31 @@ FAULTS = [
         what="Killed while a backup is written.",
         accepted=REPEATS,
         needs=("store", "backup"),
+    ),
+    Fault(
+        "power loss",
+        power.loss,
+        rounds=50,
+        quick=3,
+        what=(
+            "The store is on an ext4 of its own (mkfs's defaults) in a loop-mounted file. Under load it is shut down without a flush, not "
+            "even of its journal (`EXT4_IOC_SHUTDOWN`, 2); then SIGKILL, unmount, mount, start. Bodies up to 4 MiB go to the quarantine "
+            "and up to 890 KiB to the outbox."
+        ),
+        accepted=REPEATS,
+        root=True,
+    ),
+    Fault(
+        "power loss without fdatasync",
+        power.control,
+        rounds=6,
+        quick=3,
+        what=(
+            "The control of the row above: the same, with the worker's own `fdatasync` made to do nothing (`LD_PRELOAD`), a new store "
+            "each cycle."
+        ),
+        accepted="it must lose acknowledged events, else the row above would prove nothing.",
+        root=True,
+        control=True,
     ),
 ]
