@@ -109,6 +109,10 @@ class Process:
         """Whether it has been started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    def started(self) -> bool:
+        """Whether it has ever been started."""
+        return self._child is not None
+
     def must_run(self) -> None:
         """`Failed`, with the end of its log, where it ended by itself."""
         if not self.runs():

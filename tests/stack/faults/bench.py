@@ -22,8 +22,12 @@ from .sidecar import Sidecar
 TOPICS = {role: role for role in ("task-events", "task-updates", "reminders")}
 # How long a start and what was on its way may take; above what any machine needs.
 RECOVERED_SECONDS = 120.0
+# What a supervisor waits before it starts the worker again.
+RESTART_SECONDS = 0.5
 PAGE = 1000
-EXIT_STORE = 74
+# The store will not open; and what ends a running worker whose store fails for good.
+EXIT_STORE = (74,)
+EXIT_RUNNING = (1, 74)
 
 
 class Bench:
@@ -70,13 +74,14 @@ class Bench:
         self.worker.process.start()
         await self.worker.ready()
 
-    async def recovered(self, since: float) -> None:
+    async def recovered(self, since: float, is_supervised: bool = False) -> None:
         """Waits until the worker is ready and has acknowledged an event since then, and notes the seconds."""
 
         self.load.far()
 
         async def acknowledged() -> bool:
-            self.worker.process.must_run()
+            if not is_supervised:
+                self.worker.process.must_run()
             return self.deliveries.last_acknowledged > since
 
         await poll("an event is acknowledged again", acknowledged, RECOVERED_SECONDS)
@@ -95,6 +100,30 @@ class Bench:
             over.set()
             await running
 
+    @contextlib.asynccontextmanager
+    async def supervised(self):
+        """Starts the worker, and again whenever its store has ended it, as Kubernetes would, as long as the block runs.
+        Gives its last words of each end."""
+        ends: list[str] = []
+
+        async def supervise() -> None:
+            while True:
+                if not self.worker.process.runs():
+                    if self.worker.process.started():
+                        ends.append(await self.exits(EXIT_RUNNING, 1))
+                    await asyncio.sleep(RESTART_SECONDS)
+                    self.worker.process.start()
+                await asyncio.sleep(0.05)
+
+        supervising = asyncio.create_task(supervise())
+        try:
+            yield ends
+        finally:
+            supervising.cancel()
+            await asyncio.gather(supervising, return_exceptions=True)
+        if supervising.done() and not supervising.cancelled() and supervising.exception():
+            raise supervising.exception()
+
     async def acknowledges(self, count: int, seconds: float = RECOVERED_SECONDS) -> None:
         """Waits until so many more events are acknowledged."""
         wanted = self.deliveries.acknowledged + count
@@ -104,12 +133,12 @@ class Bench:
 
         await poll(f"{count} events are acknowledged", enough, seconds)
 
-    async def exits(self, code: int, seconds: float) -> str:
-        """Waits until the worker has ended by itself; what it said last. Another code is a fault."""
+    async def exits(self, codes: tuple[int, ...], seconds: float) -> str:
+        """Waits until the worker has ended by itself; what it said last. A code that is none of these is a fault."""
         found = await self.worker.process.ended(seconds)
         said = self.last_words()
-        if found != code:
-            self.faults.append(f"it ended with {found}, not {code}: {said}")
+        if found not in codes:
+            self.faults.append(f"it ended with {found}, not {codes}: {said}")
         return said
 
     def last_words(self) -> str:

@@ -76,6 +76,10 @@ class Book(Ledger):
         """How many that must have come have not."""
         return self._missing
 
+    def came(self, keys: list[Key]) -> int:
+        """How many of these were seen."""
+        return sum(key in self._seen for key in keys)
+
     def close_store(self, lost: bool = False) -> None:
         """The store is given up after it was looked at, or because it is lost; the next one begins empty."""
         if lost:

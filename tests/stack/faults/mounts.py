@@ -74,7 +74,10 @@ class Ext4:
             _run("umount", self.at)
             self._is_mounted = False
 
-    def read_only(self, read_only: bool) -> None:
-        """Mounts it anew as read-only, or writable again. Fails while a file is open for writing, hence the shutdown of
-        the super block alone is no way; the caller sees `Failed`."""
-        _run("mount", "-o", f"remount,{'ro' if read_only else 'rw'}", self.at)
+    def abort(self) -> None:
+        """What ext4 does after an error of its device: the journal ends, and every write fails as read-only."""
+        _run("mount", "-o", "remount,abort", self.at)
+
+    def read_only(self, is_so: bool) -> None:
+        """Read-only from now on, or writable again; no file may be open for writing."""
+        _run("mount", "-o", f"remount,{'ro' if is_so else 'rw'}", self.at)

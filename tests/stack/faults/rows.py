@@ -6,7 +6,7 @@ Owns the words of the page `docs/faults.md` about each.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import kills, power
+from . import disks, kills, power
 from .bench import Bench
 
 
@@ -92,5 +92,41 @@ FAULTS = [
         accepted="it must lose acknowledged events, else the row above would prove nothing.",
         root=True,
         control=True,
+    ),
+    Fault(
+        "disk full",
+        disks.full,
+        rounds=4,
+        quick=1,
+        what=(
+            "The store is on a tmpfs of 192 MiB. Under load another file takes all its room but 12 MiB, which the load takes; it goes "
+            "again after 12 s, or after 50. The worker is started again whenever it ends."
+        ),
+        accepted="intake stops while there is no room, and what is due then comes late. " + REPEATS,
+        root=True,
+    ),
+    Fault(
+        "file system turns read-only",
+        disks.read_only,
+        rounds=10,
+        quick=2,
+        what=(
+            "The ext4 under the store aborts its journal under load, as after an error of its device; then it is mounted read-only at a start, "
+            "and writable again."
+        ),
+        accepted="the worker ends with exit code 74, since after a failed forced write nobody knows what is on the disk; nothing is moved. " + REPEATS,
+        root=True,
+    ),
+    Fault(
+        "files that may not be read or written",
+        disks.denied,
+        rounds=14,
+        quick=7,
+        what=(
+            "The worker runs as a user without rights and is killed; then the directory, a file in it, the lock beside it or the directory "
+            "above lose their permissions, and it is started."
+        ),
+        accepted="exit code 74 with what to do, and nothing is moved, until the permissions are back.",
+        root=True,
     ),
 ]
