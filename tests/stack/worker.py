@@ -44,13 +44,17 @@ class Worker:
 
         async def content() -> bool:
             self.process.must_run()
-            try:
-                async with self._session.get(self._ops("/readyz")) as reply:
-                    return reply.status == 200
-            except aiohttp.ClientError:
-                return False
+            return await self.is_ready()
 
         await poll(f"the worker is ready; see {self.process.log}", content, READY_SECONDS)
+
+    async def is_ready(self) -> bool:
+        """Whether its readiness probe is content now."""
+        try:
+            async with self._session.get(self._ops("/readyz")) as reply:
+                return reply.status == 200
+        except aiohttp.ClientError:
+            return False
 
     async def end(self) -> None:
         """Ends it as a pod's end does; `Failed` unless it goes well."""

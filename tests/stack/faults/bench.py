@@ -195,6 +195,10 @@ class Bench:
         if log.exists() and (panics := re.findall(r".*panicked at.*", log.read_text(errors="replace"))):
             self.faults.append(f"{len(panics)} panics: {panics[0][:300]}")
 
+    async def pause(self) -> None:
+        """Between two looks at something that takes a moment."""
+        await asyncio.sleep(0.02)
+
     async def close(self) -> None:
         """Ends what is in this process, and the worker without a word."""
         await self.deliveries.stop()

@@ -6,7 +6,7 @@ Owns the words of the page `docs/faults.md` about each.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import disks, kills, power
+from . import damage, disks, kills, power
 from .bench import Bench
 
 
@@ -128,5 +128,16 @@ FAULTS = [
         ),
         accepted="exit code 74 with what to do, and nothing is moved, until the permissions are back.",
         root=True,
+    ),
+    Fault(
+        "torn and changed files",
+        damage.torn,
+        rounds=240,
+        quick=24,
+        what=(
+            "A stopped store is copied and one place of the copy is damaged: a bit, a page or half of one, the end cut off, a file gone. A "
+            "worker is started there and shows all reminders, states, counters and the quarantine."
+        ),
+        accepted="it refuses with exit code 74, names the damage and moves nothing.",
     ),
 ]
