@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 
 from ..ledger import parse_ms
-from ..processes import Failed, poll
+from ..processes import Failed, now_ms, poll
 from ..worker import Worker
 from .book import Book
 from .deliveries import Deliveries
@@ -86,6 +86,19 @@ class Bench:
 
         await poll("an event is acknowledged again", acknowledged, RECOVERED_SECONDS)
         await self.worker.ready()
+        self.recoveries.append(time.monotonic() - since)
+
+    async def flows(self, since: float) -> None:
+        """Waits until a reminder of a task that is due in a moment comes, and notes the seconds since then."""
+        # Ahead: what is due when it is made is born expired.
+        due = now_ms() + self.book.ahead_ms + 300
+        task = self.load.due(due)
+
+        async def came() -> bool:
+            self.worker.process.must_run()
+            return self.book.came([(task, due)]) > 0
+
+        await poll("a reminder comes again", came, RECOVERED_SECONDS)
         self.recoveries.append(time.monotonic() - since)
 
     @contextlib.asynccontextmanager

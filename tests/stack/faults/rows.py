@@ -6,7 +6,7 @@ Owns the words of the page `docs/faults.md` about each.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from . import damage, disks, kills, power
+from . import clocks, damage, disks, kills, network, power
 from .bench import Bench
 
 
@@ -139,5 +139,66 @@ FAULTS = [
             "worker is started there and shows all reminders, states, counters and the quarantine."
         ),
         accepted="it refuses with exit code 74, names the damage and moves nothing.",
+    ),
+    Fault(
+        "out of file descriptors",
+        network.descriptors,
+        rounds=5,
+        quick=1,
+        what="The worker may have 64 descriptors; 200 idle connections take what it has left for 6 s, under load.",
+        accepted="connections wait meanwhile, so events and reminders come late.",
+    ),
+    Fault(
+        "sidecar hangs",
+        network.hung,
+        rounds=2,
+        quick=1,
+        what="For 25 s it reads requests and never answers; half of them the broker has.",
+        accepted=REPEATS,
+    ),
+    Fault(
+        "sidecar is slow",
+        network.slow,
+        rounds=2,
+        quick=1,
+        what="For 25 s it answers after 10.5 to 14 s, when the worker has given up; the broker has all of it.",
+        accepted=REPEATS,
+    ),
+    Fault(
+        "sidecar fails half the time",
+        network.failing,
+        rounds=3,
+        quick=1,
+        what="For 12 s every other request is answered 500; half of those the broker has all the same.",
+        accepted=REPEATS,
+    ),
+    Fault(
+        "sidecar is down",
+        network.down,
+        rounds=3,
+        quick=1,
+        what="For 15 s its port is closed.",
+        accepted="reminders come late. " + REPEATS,
+    ),
+    Fault(
+        "clock steps by an hour",
+        clocks.stepped,
+        rounds=4,
+        quick=1,
+        what=(
+            "The worker's wall clock, not its monotonic one, steps an hour forward, back, an hour back and forward again (libfaketime), while "
+            "reminders fall due by either. *Early* is by the stepped clock."
+        ),
+        accepted=(
+            "what a step forward passes over goes out at once, as after a time off; after a step back, what is planned by the later clock waits for it."
+        ),
+    ),
+    Fault(
+        "stopped and continued",
+        clocks.stopped,
+        rounds=3,
+        quick=1,
+        what="SIGSTOP for 60 s under load, with requests under way on both sides, then SIGCONT.",
+        accepted=REPEATS,
     ),
 ]
