@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..processes import Failed
 from ..run import fresh_directory
-from . import table
+from . import soak, table
 from .bench import Bench
 from .rows import FAULTS, Fault
 from .table import Row
@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="WORD", help="rows whose name contains it")
     parser.add_argument("--quick", action="store_true", help="few rounds of each")
     parser.add_argument("--seed", type=int, help="of the random choices; told at the end")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="the soak in place of the rows")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="where the table is written as a page")
     return parser.parse_args()
 
@@ -69,11 +70,32 @@ async def play(fault: Fault, directory: Path, binary: Path, quick: bool) -> Row:
     return row
 
 
-async def run(given: argparse.Namespace, faults: list[Fault]) -> list[Row]:
-    """Plays rows in turn. Whoever ends the run with a signal gets what Ctrl-C gets."""
+async def soaked(given: argparse.Namespace) -> int:
+    """Plays the soak; the exit code."""
+    stop_on_signals()
+    bench = Bench(fresh_directory("soak"), given.worker, "soak")
+    try:
+        await bench.open()
+        done = await soak.Run(bench, given.soak).play()
+    finally:
+        await bench.end()
+    done.faults += bench.faults
+    print(soak.section(done))
+    if given.write:
+        table.write_soak(given.write, soak.section(done))
+    return 1 if done.faults else 0
+
+
+def stop_on_signals() -> None:
+    """Whoever ends the run with a signal gets what Ctrl-C gets."""
     loop, whole = asyncio.get_running_loop(), asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, whole.cancel)
+
+
+async def run(given: argparse.Namespace, faults: list[Fault]) -> list[Row]:
+    """Plays rows in turn."""
+    stop_on_signals()
     directory = fresh_directory("faults")
     rows = []
     for fault in faults:
@@ -97,6 +119,8 @@ def main() -> int:
     seed = given.seed if given.seed is not None else random.SystemRandom().randrange(1 << 32)
     random.seed(seed)
     began = time.monotonic()
+    if given.soak:
+        return asyncio.run(soaked(given))
     rows = asyncio.run(run(given, faults))
     print(f"\nfaults, {time.monotonic() - began:.0f} s, --seed {seed}\n\n{table.render(rows)}")
     if given.write:

@@ -88,10 +88,10 @@ class Bench:
         await self.worker.ready()
         self.recoveries.append(time.monotonic() - since)
 
-    async def flows(self, since: float) -> None:
+    async def flows(self, since: float, ahead_ms: int = 0) -> None:
         """Waits until a reminder of a task that is due in a moment comes, and notes the seconds since then."""
         # Ahead: what is due when it is made is born expired.
-        due = now_ms() + self.book.ahead_ms + 300
+        due = now_ms() + ahead_ms + 300
         task = self.load.due(due)
 
         async def came() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..ledger import parse_ms
 from ..processes import Failed, now_ms
-from .bench import Bench
+from .bench import RECOVERED_SECONDS, Bench
 from .sidecar import Reply
 
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"]
@@ -54,13 +54,19 @@ class _Clock:
         new.rename(self._file)
 
     async def step(self, ms: int) -> None:
-        """Sets the offset. While both are possible, what is early by neither is not early."""
+        """Sets the offset, and waits until a reminder comes by the new time. While both are possible, what is early by
+        neither is not early."""
         book = self._bench.book
         was = book.ahead_ms
         book.ahead_ms = max(was, ms)
+        since = time.monotonic()
         self._write(ms)
-        await asyncio.sleep(NOTICED_SECONDS)
+        await self._bench.flows(since, ms)
+        await asyncio.sleep(max(0, since + NOTICED_SECONDS - time.monotonic()))
         book.ahead_ms = ms
+        shown = _shown(await self._bench.worker.ask("/api/v1/reminders?limit=1"))
+        if abs(shown - now_ms() - ms) > 60_000:
+            raise Failed("libfaketime has no hold on this binary; a static one can't be tested so")
 
 
 async def stepped(bench: Bench, rounds: int) -> None:
@@ -69,27 +75,31 @@ async def stepped(bench: Bench, rounds: int) -> None:
     await bench.start()
     for _ in range(rounds):
         for ahead in (HOUR_MS, 0, -HOUR_MS, 0):
-            at = now_ms()
-            # Due soon as it is now; due in the hour that a step forward skips; due soon after the step.
-            before = [(bench.load.due(at + bench.book.ahead_ms + 5_000 + 10 * n), at) for n in range(DUE)]
-            skipped = [bench.load.due(at + HOUR_MS // 2 + 10 * n) for n in range(DUE)] if ahead > 0 else []
-            after = [bench.load.due(at + ahead + 7_000 + 10 * n) for n in range(DUE)]
-            await bench.acknowledges(len(before) + len(skipped) + len(after))
-            if _shown(await bench.worker.ask("/api/v1/reminders?limit=1")) is None:
-                raise Failed("the worker does not tell its time")
-            since = time.monotonic()
+            at = now_ms() + bench.book.ahead_ms
+            # Due in a moment by the clock as it is: after a step back an hour later, and not at the old instant.
+            for n in range(DUE):
+                bench.load.due(at + 4_000 + 10 * n)
+            # Due in the hour that a step forward passes over: at once.
+            for n in range(DUE if ahead > bench.book.ahead_ms else 0):
+                bench.load.due(at + HOUR_MS // 2 + 10 * n)
+            if not await bench.deliveries.drained(RECOVERED_SECONDS):
+                raise Failed("events were not acknowledged")
             await clock.step(ahead)
-            shown = _shown(await bench.worker.ask("/api/v1/reminders?limit=1"))
-            if shown is None or abs(shown - now_ms() - ahead) > 60_000:
-                raise Failed("libfaketime has no hold on this binary; a static one can't be tested so")
             bench.rounds += 1
-            await bench.flows(since)
+            # Made and due by the new clock.
+            for n in range(DUE):
+                bench.load.due(now_ms() + ahead + 2_000 + 10 * n)
             await asyncio.sleep(8)
+    # What a step back has put off until the next hour is due then.
+    await clock.step(HOUR_MS)
     await bench.settle()
 
 
-def _shown(page) -> int | None:
-    return parse_ms(page["now"]) if isinstance(page, dict) and "now" in page else None
+def _shown(page) -> int:
+    """What time it is with the worker."""
+    if not isinstance(page, dict) or "now" not in page:
+        raise Failed(f"the worker does not tell its time: {page}")
+    return parse_ms(page["now"])
 
 
 async def stopped(bench: Bench, rounds: int) -> None:

@@ -38,6 +38,8 @@ class Sidecar:
     def __init__(self, book: Book, topics: dict[str, str]):
         self.port = free_port()
         self.behave: Callable[[], Reply] = lambda: TAKE
+        # What is taken from the topic of reminders goes here too, as to who subscribes to it.
+        self.passes_on: Callable[[bytes], None] = lambda _: None
         # Requests that published something, and events that came through the outbox, by their ids.
         self.requests = 0
         self.outbox: dict[str, list[bytes]] = {}
@@ -96,9 +98,11 @@ class Sidecar:
                 self.outbox.setdefault(event["data"]["event_id"], []).append(raw)
             return
         payload = event["data"]["payload"]
-        self._book.tried((payload["task_id"], parse_ms(payload["remind_at"])), raw, at)
+        key = (payload["task_id"], parse_ms(payload["remind_at"]))
+        self._book.tried(key, raw, at)
         if taken:
             self._book.saw(raw, at)
+            self.passes_on(raw)
 
 
 def _entries(body: str):

@@ -100,12 +100,19 @@ def page(rows: list[Row], command: str) -> str:
     return text
 
 
-def write(path: Path, rows: list[Row], command: str) -> None:
-    """Writes the page; sections that others own stay."""
-    kept = ""
-    if path.exists() and (mark := path.read_text().find(SOAK)) >= 0:
-        kept = "\n" + path.read_text()[mark:]
-    path.write_text(page(rows, command) + kept)
-
-
+# Where the part of the page begins that the soak writes.
 SOAK = "## Soak\n"
+
+
+def write(path: Path, rows: list[Row], command: str) -> None:
+    """Writes the page; what the soak wrote stays."""
+    text = path.read_text() if path.exists() else ""
+    soak = text[text.find(SOAK) :] if SOAK in text else ""
+    path.write_text(page(rows, command) + (f"\n{soak}" if soak else ""))
+
+
+def write_soak(path: Path, section: str) -> None:
+    """Writes the soak's part of the page; the rest stays."""
+    text = path.read_text() if path.exists() else ""
+    rest = text[: text.find(SOAK)] if SOAK in text else f"{text}\n"
+    path.write_text(rest + section)
