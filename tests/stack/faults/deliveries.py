@@ -23,6 +23,8 @@ TIMEOUT_SECONDS = 15.0
 SINGLES = 6
 BULKS = 2
 BATCH = 40
+# What is delivered alone.
+LARGE_BYTES = 64 << 10
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Deliveries:
 
     def __init__(self, port: Callable[[], int]):
         self._port = port
-        self._waiting: collections.deque[Pending] = collections.deque()
+        self._waiting: dict[str, collections.deque[Pending]] = collections.defaultdict(collections.deque)
         self._under_way = 0
         self._tasks: list[asyncio.Task] = []
         self._session: aiohttp.ClientSession | None = None
@@ -66,12 +68,12 @@ class Deliveries:
             await self._session.close()
 
     def offer(self, pending: Pending) -> None:
-        """Puts an event at the end of what waits."""
-        self._waiting.append(pending)
+        """Puts an event at the end of what waits on its route."""
+        self._waiting[pending.route].append(pending)
 
     def left(self) -> int:
         """How many are not acknowledged yet."""
-        return len(self._waiting) + self._under_way
+        return sum(map(len, self._waiting.values())) + self._under_way
 
     async def drained(self, seconds: float) -> bool:
         """Waits until all is acknowledged."""
@@ -94,20 +96,20 @@ class Deliveries:
                 pass
             finally:
                 self._under_way -= len(taken)
-                self._waiting.extendleft(reversed(again))
+                self._waiting[taken[0].route].extendleft(reversed(again))
             if again:
                 self.refused += len(again)
                 await asyncio.sleep(AGAIN_SECONDS)
 
     def _take(self, size: int) -> list[Pending]:
-        """From the front, all of one route; large ones alone, as a broker's batches have a limit."""
+        """From the front of the longest route; large ones alone, as a broker's batches have a limit."""
         taken: list[Pending] = []
-        while self._waiting and len(taken) < size:
-            front = self._waiting[0]
-            if taken and (front.route != taken[0].route or len(front.event) > 64 << 10):
+        waiting = max(self._waiting.values(), key=len, default=())
+        while waiting and len(taken) < size:
+            if taken and len(waiting[0].event) > LARGE_BYTES:
                 break
-            taken.append(self._waiting.popleft())
-            if len(taken[0].event) > 64 << 10:
+            taken.append(waiting.popleft())
+            if len(taken[0].event) > LARGE_BYTES:
                 break
         return taken
 

@@ -1,10 +1,9 @@
-"""File systems of a row's own: a small tmpfs, an ext4 in a file, and the end of one without a flush.
+"""File systems of a row's own: an ext4 in a file, and the ends that it can come to.
 
 The command runs in a mount namespace of its own, so that nothing stays mounted however it ends; each is unmounted in
 its row all the same.
 """
 
-import contextlib
 import fcntl
 import os
 import struct
@@ -23,17 +22,6 @@ def _run(*command) -> None:
     done = subprocess.run([str(part) for part in command], capture_output=True, check=False)
     if done.returncode:
         raise Failed(f"{command[0]}: {done.stderr.decode(errors='replace').strip()}")
-
-
-@contextlib.contextmanager
-def tmpfs(at: Path, mib: int):
-    """A tmpfs of that size."""
-    at.mkdir(parents=True, exist_ok=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", at)
-    try:
-        yield at
-    finally:
-        _run("umount", "--lazy", at)
 
 
 class Ext4:

@@ -99,7 +99,7 @@ FAULTS = [
         rounds=4,
         quick=1,
         what=(
-            "The store is on a tmpfs of 192 MiB. Under load another file takes all its room but 12 MiB, which the load takes; it goes "
+            "The store is on an ext4 of 1 GiB. Under load another file takes all its room but 12 MiB, which the load takes; it goes "
             "again after 12 s, or after 50. The worker is started again whenever it ends."
         ),
         accepted="intake stops while there is no room, and what is due then comes late. " + REPEATS,
@@ -108,7 +108,7 @@ FAULTS = [
     Fault(
         "file system turns read-only",
         disks.read_only,
-        rounds=10,
+        rounds=6,
         quick=2,
         what=(
             "The ext4 under the store aborts its journal under load, as after an error of its device; then it is mounted read-only at a start, "

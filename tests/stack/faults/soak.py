@@ -23,9 +23,9 @@ from .deliveries import Pending
 from .load import wrapped
 from .sidecar import TAKE, Reply
 
-TASKS = 6_000
+TASKS = 3_000
 # A move is to an instant so far ahead.
-SOON_MS = (1_000, 3_000)
+SOON_MS = (500, 1_500)
 SHARE = 0.7
 CALIBRATED_SECONDS = 20.0
 # How long it may take until every record is full.
@@ -353,7 +353,7 @@ def section(soak: Soak) -> str:
     """The part of the page."""
     text = (
         f"## Soak\n\n{soak.minutes:.0f} minutes at {soak.rate:,.0f} reminders a second, 70 % of the {soak.capacity:,.0f} that this machine "
-        f"did with load, sidecar and worker on it: {TASKS:,} tasks, each moved to an instant in one to three seconds, and on when its "
+        f"did with load, sidecar and worker on it: {TASKS:,} tasks, each moved to an instant in 0.5 to 1.5 seconds, and on when its "
         "reminder has come; every reminder comes back as a receipt, and a body that can't be read comes twice a second. Once a minute, for 12 s, in turn: the "
         "sidecar is restarted, answers 500 to half of all, hangs; another process forces writes to the same disk; a reader of the live stream does "
         "not read.\n\n"
