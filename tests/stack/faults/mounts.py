@@ -25,9 +25,10 @@ def _run(*command) -> None:
 
 
 class Ext4:
-    """An ext4 in a file, made with mkfs's defaults."""
+    """An ext4 in a file, made with mkfs's defaults unless `options` say otherwise."""
 
-    def __init__(self, image: Path, at: Path, mib: int):
+    def __init__(self, image: Path, at: Path, mib: int, *options: str):
+        self._options = options
         self._image = image
         self.at = at
         self._mib = mib
@@ -39,7 +40,7 @@ class Ext4:
         self._image.unlink(missing_ok=True)
         with open(self._image, "wb") as image:
             image.truncate(self._mib << 20)
-        _run("mkfs.ext4", "-q", "-F", self._image)
+        _run("mkfs.ext4", "-q", "-F", *self._options, self._image)
         self.mount()
 
     def mount(self) -> None:
