@@ -5,6 +5,7 @@ Owns their order and what is looked at when a row ends: the store's own list and
 
 import asyncio
 import contextlib
+import os
 import re
 import time
 from pathlib import Path
@@ -58,6 +59,27 @@ class Bench:
         self._environment = {"REMINDER_WORKER__STORE__PATH": str(self.store), **(environment or {})}
         self._prefix = prefix or []
         self.worker.beside(self.sidecar.port, self._environment, self._prefix)
+
+    async def spawn(self, *arguments: str) -> asyncio.subprocess.Process:
+        """Another process of the binary, with this worker's settings."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "REMINDER_WORKER__OPS__PORT": str(self.worker.ops_port),
+            **self._environment,
+        }
+        return await asyncio.create_subprocess_exec(
+            str(self.binary), *arguments, env=environment,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+
+    async def command(self, *arguments: str) -> None:
+        """Runs a command of the binary; that it fails is a fault."""
+        child = await self.spawn(*arguments)
+        said, _ = await child.communicate()
+        if child.returncode:
+            self.faults.append(
+                f"`{' '.join(arguments)}` ended with {child.returncode}: {said.decode(errors='replace')[-400:]}"
+            )
 
     def on(self, store: Path) -> None:
         """Puts the store elsewhere."""

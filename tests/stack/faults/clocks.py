@@ -14,7 +14,10 @@ from ..processes import Failed, now_ms
 from .bench import RECOVERED_SECONDS, Bench
 from .sidecar import Reply
 
-LIBRARIES = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"]
+LIBRARIES = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+]
 HOUR_MS = 3_600_000
 STOPPED_SECONDS = 60.0
 STOPPED_QUICK_SECONDS = 8.0

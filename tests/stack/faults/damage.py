@@ -4,11 +4,11 @@ A store is filled, stopped and kept; each round damages a copy of it in one plac
 undamaged copy shows is the right result: every reminder with its state, and the counters.
 """
 
+import collections
 import random
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..processes import Failed, now_ms
@@ -23,13 +23,8 @@ DECIDED_SECONDS = 60.0
 
 Hurt = Callable[[Path], None]
 
-
-@dataclass
-class Outcome:
-    """What became of one damaged copy."""
-
-    damage: str
-    what: str
+# Anything else breaks a promise.
+GOOD = ("right", "right, restored from the backup", "refused")
 
 
 def _cut(name: str, length: Callable[[int], int]) -> Hurt:
@@ -69,7 +64,9 @@ def damages(rounds: int) -> list[tuple[str, Hurt]]:
     add("db gone", lambda store: (store / "db").unlink())
     add("conf gone", lambda store: (store / "conf").unlink())
     add("the marker cut to nothing", lambda store: (store.parent / "store.marker").write_bytes(b""))
-    add("the lock filled with anything", lambda store: (store.parent / "store.lock").write_bytes(random.randbytes(5000)))
+    add(
+        "the lock filled with anything", lambda store: (store.parent / "store.lock").write_bytes(random.randbytes(5000))
+    )
     add("db is another file's bytes", lambda store: (store / "db").write_bytes(random.randbytes(9_000_000)))
     kinds: list[Callable[[], tuple[str, Hurt]]] = []
 
@@ -117,41 +114,50 @@ def damages(rounds: int) -> list[tuple[str, Hurt]]:
 
 
 async def torn(bench: Bench, rounds: int) -> None:
-    """One damage a round."""
+    """One damage a round, and no backup to be had."""
+    await _play(bench, rounds, with_backup=False)
+
+
+async def restored(bench: Bench, rounds: int) -> None:
+    """The same with a backup of all of it."""
+    await _play(bench, rounds, with_backup=True)
+
+
+async def _play(bench: Bench, rounds: int, with_backup: bool) -> None:
     home = bench.directory / "seed"
     bench.on(home / "store")
-    await _fill(bench)
+    await _fill(bench, with_backup)
     copy = bench.directory / "copy"
-    right = await _shown(bench, home, copy, lambda _: None)
+    right, _ = await _shown(bench, home, copy, lambda _: None)
     if isinstance(right, str):
         raise Failed(f"the undamaged copy is not right: {right}")
-    outcomes: list[Outcome] = []
+    kinds: collections.Counter[str] = collections.Counter()
     for name, hurt in damages(rounds):
         log = bench.worker.process.log
         told = log.stat().st_size
-        found = await _shown(bench, home, copy, hurt)
+        found, moved = await _shown(bench, home, copy, hurt)
         bench.rounds += 1
         if isinstance(found, str):
             what = found
+        elif found != right:
+            what = _difference(right, found)
         else:
-            what = "right" if found == right else _difference(right, found)
+            what = "right, restored from the backup" if moved else "right"
+        if moved and not (with_backup and what.startswith("right")):
+            what += f"; files were moved: {moved}"
         with open(log, "rb") as file:
             file.seek(told)
             if b"panicked at" in file.read():
                 what += "; a panic was printed"
-        outcomes.append(Outcome(name, what))
-        if not what.startswith(("right", "refused")) or "printed" in what:
+        kinds[what.split(":")[0]] += 1
+        if what.split(":")[0] not in GOOD or "; " in what.removeprefix("refused"):
             bench.faults.append(f"{name}: {what}")
-    kinds: dict[str, int] = {}
-    for outcome in outcomes:
-        kind = outcome.what.split(":")[0]
-        kinds[kind] = kinds.get(kind, 0) + 1
     bench.notes.append(", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
     bench.book.close_store()
 
 
-async def _fill(bench: Bench) -> None:
-    """Some of every kind, everything that was due published, and a clean end."""
+async def _fill(bench: Bench, with_backup: bool) -> None:
+    """Some of every kind, everything that was due published, perhaps a backup, and a clean end."""
     bench.store.parent.mkdir()
     await bench.start()
     for n in range(TASKS):
@@ -160,36 +166,41 @@ async def _fill(bench: Bench) -> None:
             bench.load.due(now_ms() + 1_000)
             bench.load.poison(20_000)
     await bench.settle()
+    if with_backup:
+        await bench.command("backup")
     await bench.worker.end()
 
 
 async def _shown(bench: Bench, home: Path, copy: Path, hurt: Hurt):
-    """What a worker shows of a damaged copy: reminders and counters, or in words why not."""
+    """What a worker shows of a damaged copy: reminders and counters, or in words why not; and what was moved."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(home, copy)
     hurt(copy / "store")
-    names = {str(path.relative_to(copy)): path.stat().st_ino for path in copy.rglob("*")}
+    before = _files(copy)
     bench.on(copy / "store")
     process = bench.worker.process
     process.start()
     began = time.monotonic()
+    shown: object = "it neither opens nor ends"
     try:
-        while process.runs():
-            if time.monotonic() - began > DECIDED_SECONDS:
-                return "it neither opens nor ends"
+        while process.runs() and time.monotonic() - began < DECIDED_SECONDS:
             if await bench.worker.is_ready():
-                return await _read(bench)
+                shown = await _read(bench)
+                break
             await bench.pause()
-        code = await process.ended(1)
-        said = bench.last_words()
-        if code not in EXIT_STORE:
-            return f"it ended with {code}: {said}"
-        now = {str(path.relative_to(copy)): path.stat().st_ino for path in copy.rglob("*")}
-        if any(now.get(name) != number for name, number in names.items()):
-            return f"files were moved: {names} {now}"
-        return f"refused: {said}"
+        else:
+            if not process.runs():
+                code, said = await process.ended(1), bench.last_words()
+                shown = f"refused: {said}" if code in EXIT_STORE else f"it ended with {code}: {said}"
     finally:
         await process.erase()
+    after = _files(copy)
+    return shown, sorted(name for name, number in before.items() if after.get(name) != number)
+
+
+def _files(directory: Path) -> dict[str, int]:
+    """Every file and which it is."""
+    return {str(path.relative_to(directory)): path.stat().st_ino for path in directory.rglob("*")}
 
 
 async def _read(bench: Bench):

@@ -81,7 +81,9 @@ async def _fill_up(bench: Bench, disk: Path, ends: list[str], stays_seconds: flo
         await bench.recovered(since, is_supervised=True)
     restarts = len(ends) - ended_before
     if keeps_reserve(bench.binary) and (restarts or came < DUE):
-        bench.faults.append(f"with a reserve of free space it ended {restarts} times, and {came} of {DUE} due reminders came meanwhile")
+        bench.faults.append(
+            f"with a reserve of free space it ended {restarts} times, and {came} of {DUE} due reminders came meanwhile"
+        )
     how = f"ended {restarts} times and was started again" if restarts else "went on by itself"
     bench.notes.append(
         f"full for {stays_seconds:.0f} s: acknowledging stopped {stopped:.1f} s after the room was taken, {came} of {DUE} reminders that "

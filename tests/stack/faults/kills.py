@@ -4,8 +4,8 @@ A kill comes when something has been seen, not when time has passed, so a slow m
 """
 
 import asyncio
+import contextlib
 import random
-import signal
 import time
 
 from ..processes import Failed, now_ms
@@ -20,6 +20,8 @@ BURST_MS = 400
 BURST_AHEAD_MS = 1500
 # Longest that the sidecar has a request and does not answer: a kill then leaves the worker in doubt.
 ANSWER_SECONDS = 0.05
+# What a file of some thousand tasks takes, and some.
+MAKING_SECONDS = 0.15
 
 
 async def _kill(bench: Bench) -> None:
@@ -65,28 +67,47 @@ async def burst(bench: Bench, rounds: int) -> None:
 
 
 async def export(bench: Bench, rounds: int) -> None:
-    """Kills the worker while its store is exported, and the export too."""
-    await _during(bench, rounds, lambda n: ["store", "export", str(bench.directory / f"export-{n}")])
-
-
-async def backup(bench: Bench, rounds: int) -> None:
-    """Kills the worker while its store is backed up."""
-    await _during(bench, rounds, lambda n: ["store", "backup", str(bench.directory / f"backup-{n}")])
-
-
-async def _during(bench: Bench, rounds: int, command) -> None:
+    """Kills the worker, exports its store, and kills the export: it leaves the store as it is, and no half for a whole."""
     await bench.start()
+    whole = 0
     async with bench.under_load(rate=1000):
         for round in range(rounds):
             await bench.acknowledges(random.randint(20, 200))
-            child = await asyncio.create_subprocess_exec(
-                str(bench.binary), *command(round), "--ops-port", str(bench.worker.ops_port),
-                "--store-path", str(bench.store),
-                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            await asyncio.sleep(random.uniform(0, 0.05))
-            await _kill(bench)
-            if child.returncode is None and random.random() < 0.5:
-                child.send_signal(signal.SIGKILL)
-            await child.wait()
+            await bench.worker.process.kill()
+            file = bench.directory / f"export-{round}"
+            child = await bench.spawn("store", "export", str(file))
+            whole += await _kill_sometime(child) == 0
+            since = time.monotonic()
+            bench.rounds += 1
+            if file.exists():
+                await bench.command("store", "verify", str(file))
+            await bench.start()
+            await bench.recovered(since)
+    bench.notes.append(f"{whole} exports were done before they were killed")
     await bench.settle()
+
+
+async def backup(bench: Bench, rounds: int) -> None:
+    """Kills the worker while it makes a backup; what is called one afterwards is whole."""
+    await bench.start()
+    whole = 0
+    async with bench.under_load(rate=1000):
+        for _ in range(rounds):
+            await bench.acknowledges(random.randint(20, 200))
+            child = await bench.spawn("backup")
+            await asyncio.sleep(random.uniform(0, MAKING_SECONDS))
+            await _kill(bench)
+            whole += await child.wait() == 0
+    bench.notes.append(f"{whole} backups were done before the kill")
+    await bench.settle()
+    for file in sorted(bench.directory.glob("store.backups/*.rmb")):
+        await bench.command("store", "verify", str(file))
+
+
+async def _kill_sometime(child: asyncio.subprocess.Process) -> int:
+    """SIGKILL after a random moment, unless it has ended by then; its exit code."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(child.wait(), random.uniform(0, MAKING_SECONDS))
+    if child.returncode is None:
+        child.kill()
+    return await child.wait()

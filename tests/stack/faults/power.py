@@ -146,7 +146,9 @@ async def loss(bench: Bench, rounds: int) -> None:
                 # Nothing of this store may be due when it is gone.
                 await bench.book.complete(30)
         await bench.settle()
-        bench.notes.append(f"{run.bodies:,} large bodies and outbox events among what was acknowledged, {len(run.lost_bodies)} lost")
+        bench.notes.append(
+            f"{run.bodies:,} large bodies and outbox events among what was acknowledged, {len(run.lost_bodies)} lost"
+        )
         if run.lost_bodies:
             bench.faults.append(f"{len(run.lost_bodies)} bodies lost: {run.lost_bodies[:3]}")
     finally:
@@ -180,7 +182,9 @@ async def control(bench: Bench, rounds: int) -> None:
                 bench.book.close_store(lost=True)
             if len(bench.book.judge().lost) > before:
                 lost_in += 1
-        bench.notes.append(f"{lost_in} of {rounds} cycles lost acknowledged events, in {damaged} of them the store did not open")
+        bench.notes.append(
+            f"{lost_in} of {rounds} cycles lost acknowledged events, in {damaged} of them the store did not open"
+        )
     finally:
         await bench.worker.process.erase()
         run.disk.unmount()

@@ -54,7 +54,7 @@ FAULTS = [
         kills.export,
         rounds=40,
         quick=2,
-        what="Killed while `store export` reads the store; every other time the export too.",
+        what="The worker is killed, then `store export` while it reads the store, and the worker is started.",
         accepted=REPEATS,
         needs=("store", "export"),
     ),
@@ -63,9 +63,9 @@ FAULTS = [
         kills.backup,
         rounds=40,
         quick=2,
-        what="Killed while a backup is written.",
+        what="The worker is killed while it makes a backup; what then stands among the backups is verified.",
         accepted=REPEATS,
-        needs=("store", "backup"),
+        needs=("backup",),
     ),
     Fault(
         "power loss",
@@ -114,7 +114,8 @@ FAULTS = [
             "The ext4 under the store aborts its journal under load, as after an error of its device; then it is mounted read-only at a start, "
             "and writable again."
         ),
-        accepted="the worker ends with exit code 74, since after a failed forced write nobody knows what is on the disk; nothing is moved. " + REPEATS,
+        accepted="the worker ends with exit code 74, since after a failed forced write nobody knows what is on the disk; nothing is moved. "
+        + REPEATS,
         root=True,
     ),
     Fault(
@@ -139,6 +140,15 @@ FAULTS = [
             "worker is started there and shows all reminders, states, counters and the quarantine."
         ),
         accepted="it refuses with exit code 74, names the damage and moves nothing.",
+    ),
+    Fault(
+        "torn and changed files, with a backup",
+        damage.restored,
+        rounds=240,
+        quick=24,
+        what="The same beside a backup of all that the store held.",
+        accepted="the damaged store is set aside and the backup takes its place; nothing is deleted.",
+        needs=("backup",),
     ),
     Fault(
         "out of file descriptors",

@@ -87,9 +87,7 @@ class Sidecar:
         if path == "/v1.0/metadata":
             subscribed = [{"pubsubname": PUBSUB, "topic": topic} for topic in self._topics.values()]
             component = {"name": PUBSUB, "type": "pubsub.kafka"}
-            return web.json_response(
-                {"id": "reminder-worker", "components": [component], "subscriptions": subscribed}
-            )
+            return web.json_response({"id": "reminder-worker", "components": [component], "subscriptions": subscribed})
         return web.Response(status=204 if path.startswith("/v1.0/healthz") else 404)
 
     def _note(self, topic: str, raw: bytes, event: dict, at: int, taken: bool) -> None:

@@ -44,6 +44,8 @@ QUARANTINE = {"REMINDER_WORKER__QUARANTINE__MAX_MB": "4"}
 MEMORY_SHARE, MEMORY_MIB = 0.10, 8.0
 LATENESS_SHARE, LATENESS_MS = 1.0, 25.0
 DESCRIPTORS = 8
+# Instants of a task that a repeat may still be of.
+KNOWN = 8
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Soak:
     early: int = 0
     repeats: int = 0
     differing: int = 0
+    unplanned: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -88,11 +91,14 @@ class Moves:
         self.seen = self.repeats = self.early = self.differing = 0
         # The last two of each task: a repeat may come after the next was planned.
         self._bodies: dict[str, dict[int, bytes]] = {}
-        self._unplanned: list[Key] = []
+        # The instants that a task was moved to of late: a repeat is of one of them.
+        self._known: dict[str, collections.deque[int]] = {}
+        self.unplanned = 0
 
     def expect(self, task: str, due_ms: int) -> None:
         """The task was moved there."""
         self.expected[task] = due_ms
+        self._known.setdefault(task, collections.deque(maxlen=KNOWN)).append(due_ms)
 
     def tried(self, key: Key, body: bytes, at_ms: int) -> None:
         """As a book's."""
@@ -110,6 +116,7 @@ class Moves:
         task, due = key
         if self.expected.get(task) != due:
             self.repeats += 1
+            self.unplanned += due not in self._known.get(task, ())
             return
         del self.expected[task]
         self.seen += 1
@@ -288,6 +295,7 @@ class Run:
         except Failed:
             soak.lost = len(self._moves.expected)
         moves = self._moves
+        soak.unplanned = moves.unplanned
         soak.seen, soak.early, soak.repeats, soak.differing = moves.seen, moves.early, moves.repeats, moves.differing
 
     async def _quarantine(self) -> str:
@@ -326,7 +334,7 @@ def judge(soak: Soak) -> None:
     """Appends what breaks a promise."""
     judged = [sample for sample in soak.samples if sample.clean and sample.came]
     for what, count in [
-        ("lost", soak.lost), ("early", soak.early), ("in other bytes", soak.differing),
+        ("lost", soak.lost), ("early", soak.early), ("in other bytes", soak.differing), ("not planned", soak.unplanned),
     ]:  # fmt: skip
         if count:
             soak.faults.append(f"{count} reminders {what}")
@@ -341,7 +349,9 @@ def judge(soak: Soak) -> None:
     ]:
         points = [(sample.at, of(sample)) for sample in judged]
         middle, grown = statistics.median(value for _, value in points), growth(points)
-        soak.notes.append(f"{what}: median {middle:.1f} {unit}, grew by {grown:+.1f} {unit}".replace("  ", " ").rstrip())
+        soak.notes.append(
+            f"{what}: median {middle:.1f} {unit}, grew by {grown:+.1f} {unit}".replace("  ", " ").rstrip()
+        )
         if grown > max(share * middle, allowance):
             soak.faults.append(f"{what} grew by {grown:.1f} {unit} from a median of {middle:.1f}")
 

@@ -94,7 +94,9 @@ def page(rows: list[Row], command: str) -> str:
     text = _HEAD + "\n".join(told)
     text += f"\n\n`{command}`, {today}, {seconds / 60:.0f} minutes of faults.\n\n## Row by row\n"
     for row in rows:
-        text += f"\n**{row.fault.name[0].upper()}{row.fault.name[1:]}.** {row.fault.what} *Accepted:* {row.fault.accepted}"
+        text += (
+            f"\n**{row.fault.name[0].upper()}{row.fault.name[1:]}.** {row.fault.what} *Accepted:* {row.fault.accepted}"
+        )
         text += "".join(f" Measured: {note}." for note in row.notes)
         text += f"\n\n```sh\ntests/faults --only '{row.fault.name}'\n```\n"
     return text
