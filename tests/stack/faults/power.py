@@ -14,9 +14,9 @@ from pathlib import Path
 import aiohttp
 
 from .. import events
-from ..processes import Failed, now_ms, poll
+from ..processes import Failed, poll
 from .bench import Bench
-from .load import BODY_MAX_BYTES, OUTBOX_MAX_BYTES, TITLE_BYTES
+from .load import BODY_MAX_BYTES, OUTBOX_MAX_BYTES
 from .mounts import Ext4
 
 # Room for the cycles of one file system: the engine gives no space back.
