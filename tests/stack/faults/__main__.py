@@ -124,7 +124,7 @@ def main() -> int:
     rows = asyncio.run(run(given, faults))
     print(f"\nfaults, {time.monotonic() - began:.0f} s, --seed {seed}\n\n{table.render(rows)}")
     if given.write:
-        table.write(given.write, rows, "tests/faults" + (" --quick" if given.quick else ""))
+        table.write(given.write, rows)
     return 1 if any(row.faults for row in rows) else 0
 
 

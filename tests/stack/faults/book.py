@@ -80,6 +80,10 @@ class Book(Ledger):
         """How many of these were seen."""
         return sum(key in self._seen for key in keys)
 
+    def lose(self, keys: list[Key]) -> None:
+        """These are gone, as somebody else found."""
+        self._vanished |= set(keys)
+
     def close_store(self, lost: bool = False) -> None:
         """The store is given up after it was looked at, or because it is lost; the next one begins empty."""
         if lost:

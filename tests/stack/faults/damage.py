@@ -141,6 +141,8 @@ async def _play(bench: Bench, rounds: int, with_backup: bool) -> None:
             what = found
         elif found != right:
             what = _difference(right, found)
+            gone = right[0].keys() - found[0].keys()
+            bench.book.lose([(f"{task} of round {bench.rounds}", due) for task in gone for due, _ in right[0][task]])
         else:
             what = "right, restored from the backup" if moved else "right"
         if moved and not (with_backup and what.startswith("right")):

@@ -3,12 +3,12 @@
 Owns how figures are told. What a row means and what it accepts is said where the row is defined (`rows`).
 """
 
-import datetime
+import re
 import statistics
 from pathlib import Path
 
 from .book import Judgement
-from .rows import Fault
+from .rows import FAULTS, Fault
 
 HEADINGS = [
     "fault", "rounds", "acknowledged", "reminders expected", "lost", "early", "duplicates", "byte-identical", "seconds to recover",
@@ -85,36 +85,53 @@ ready: median and worst. They are told and not judged: the machine was shared.
 """
 
 
-def page(rows: list[Row], command: str) -> str:
-    """The page."""
-    told = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS)]
-    told += ["| " + " | ".join(row.cells()) + " |" for row in rows]
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    seconds = sum(row.seconds for row in rows)
-    text = _HEAD + "\n".join(told)
-    text += f"\n\n`{command}`, {today}, {seconds / 60:.0f} minutes of faults.\n\n## Row by row\n"
-    for row in rows:
-        text += (
-            f"\n**{row.fault.name[0].upper()}{row.fault.name[1:]}.** {row.fault.what} *Accepted:* {row.fault.accepted}"
-        )
-        text += "".join(f" Measured: {note}." for note in row.notes)
-        text += f"\n\n```sh\ntests/faults --only '{row.fault.name}'\n```\n"
-    return text
+def _line(row: Row) -> str:
+    return "| " + " | ".join(row.cells()) + " |"
 
 
-# Where the part of the page begins that the soak writes.
+def _block(row: Row) -> str:
+    fault = row.fault
+    text = f"**{fault.name[0].upper()}{fault.name[1:]}.** {fault.what} *Accepted:* {fault.accepted}"
+    text += "".join(f" Measured: {note}." for note in row.notes)
+    text += "".join(f" **Broken:** {broken}." for broken in row.faults[:BROKEN_TOLD] if not broken.startswith("logs: "))
+    return f"{text}\n\n```sh\ntests/faults --only '{fault.name}'\n```\n"
+
+
+def page(lines: list[str], blocks: list[str]) -> str:
+    """The page: the table's lines, then a block for each."""
+    told = ["| " + " | ".join(HEADINGS) + " |", "|" + "---|" * len(HEADINGS), *lines]
+    return _HEAD + "\n".join(told) + "\n\n" + ROWS + "\n" + "\n".join(blocks)
+
+
+# Where the parts of the page begin that are told row by row, and that the soak writes.
+ROWS = "## Row by row\n"
 SOAK = "## Soak\n"
+# How many broken promises of a row are told on the page; the rest are in its logs.
+BROKEN_TOLD = 3
 
 
-def write(path: Path, rows: list[Row], command: str) -> None:
-    """Writes the page; what the soak wrote stays."""
+def write(path: Path, rows: list[Row]) -> None:
+    """Writes the page. Rows that were not played now, and the soak, stay as they stand there."""
     text = path.read_text() if path.exists() else ""
-    soak = text[text.find(SOAK) :] if SOAK in text else ""
-    path.write_text(page(rows, command) + (f"\n{soak}" if soak else ""))
+    rest, _, soak = text.partition(SOAK)
+    table, _, told = rest.partition(ROWS)
+    old_lines = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("| ")}
+    blocks_told = [block.strip() for block in re.split(r"(?m)^(?=\*\*)", told) if block.startswith("**")]
+    old_blocks = {block[2:].partition(".**")[0].lower(): f"{block}\n" for block in blocks_told}
+    new = {row.fault.name: row for row in rows if not row.not_run}
+    lines, blocks = [], []
+    for fault in FAULTS:
+        name = fault.name
+        if name in new:
+            lines.append(_line(new[name]))
+            blocks.append(_block(new[name]))
+        elif name in old_lines and name.lower() in old_blocks:
+            lines.append(old_lines[name])
+            blocks.append(old_blocks[name.lower()])
+    path.write_text(page(lines, blocks) + (f"\n{SOAK}{soak}" if soak else ""))
 
 
 def write_soak(path: Path, section: str) -> None:
     """Writes the soak's part of the page; the rest stays."""
-    text = path.read_text() if path.exists() else ""
-    rest = text[: text.find(SOAK)] if SOAK in text else f"{text}\n"
-    path.write_text(rest + section)
+    rest = (path.read_text() if path.exists() else "").partition(SOAK)[0].rstrip()
+    path.write_text(f"{rest}\n\n{section}")
