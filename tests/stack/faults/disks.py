@@ -136,6 +136,8 @@ async def read_only(bench: Bench, rounds: int) -> None:
                 await bench.start()
                 await bench.recovered(since)
         await bench.settle()
+        # At rest nothing is lost with the disk, so the end is an ordinary one.
+        disk.cut()
         await bench.worker.end()
     finally:
         await bench.worker.process.erase()
