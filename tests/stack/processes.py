@@ -109,6 +109,10 @@ class Process:
         """Whether it has been started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    def started(self) -> bool:
+        """Whether it has ever been started."""
+        return self._child is not None
+
     def must_run(self) -> None:
         """`Failed`, with the end of its log, where it ended by itself."""
         if not self.runs():
@@ -147,9 +151,19 @@ class Process:
             self._child.kill()
             await self._gone()
 
-    async def _gone(self) -> int:
+    async def ended(self, seconds: float) -> int:
+        """Waits until it has ended by itself; the exit code, or minus the signal that ended it."""
+
         async def ended() -> bool:
             return self._child.poll() is not None
 
-        await poll(f"{self.name} has ended; see {self.log}", ended, STOP_SECONDS)
+        await poll(f"{self.name} has ended; see {self.log}", ended, seconds)
         return self._child.returncode
+
+    @property
+    def pid(self) -> int:
+        """The number of the process that was started last."""
+        return self._child.pid
+
+    async def _gone(self) -> int:
+        return await self.ended(STOP_SECONDS)

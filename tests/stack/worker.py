@@ -25,8 +25,8 @@ class Worker:
         self.ops_port = free_port()
         self.process: Process | None = None
 
-    def beside(self, sidecar_port: int) -> None:
-        """Names the sidecar that it publishes through."""
+    def beside(self, sidecar_port: int, more: dict[str, str] | None = None, prefix: list[str] | None = None) -> None:
+        """Names the sidecar that it publishes through, `more` of its environment, and what its command begins with."""
         environment = {
             "DAPR_HTTP_PORT": str(sidecar_port),
             "APP_PORT": str(self.app_port),
@@ -35,21 +35,26 @@ class Worker:
             "REMINDER_WORKER__TOPICS__TASK_EVENTS": self._topics["task-events"],
             "REMINDER_WORKER__TOPICS__TASK_UPDATES": self._topics["task-updates"],
             "REMINDER_WORKER__TOPICS__REMINDERS": self._topics["reminders"],
+            **(more or {}),
         }
-        self.process = Process("worker", self._directory, [self._binary, "serve"], environment)
+        self.process = Process("worker", self._directory, [*(prefix or []), self._binary, "serve"], environment)
 
     async def ready(self) -> None:
         """Waits until its readiness probe is content."""
 
         async def content() -> bool:
             self.process.must_run()
-            try:
-                async with self._session.get(self._ops("/readyz")) as reply:
-                    return reply.status == 200
-            except aiohttp.ClientError:
-                return False
+            return await self.is_ready()
 
         await poll(f"the worker is ready; see {self.process.log}", content, READY_SECONDS)
+
+    async def is_ready(self) -> bool:
+        """Whether its readiness probe is content now."""
+        try:
+            async with self._session.get(self._ops("/readyz")) as reply:
+                return reply.status == 200
+        except aiohttp.ClientError:
+            return False
 
     async def end(self) -> None:
         """Ends it as a pod's end does; `Failed` unless it goes well."""

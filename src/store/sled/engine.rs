@@ -27,7 +27,7 @@ pub(super) struct SledDisk {
     db: Option<sled::Db>,
     /// The data file, for `sync_data`.
     data: File,
-    /// A batch failed half-way, so memory may hold a part of one.
+    /// A step of a commit failed, so memory may hold a part of a batch, and the file does not take what it is given.
     torn: AtomicBool,
     /// Released last.
     _lock: File,
@@ -113,19 +113,23 @@ impl Disk for SledDisk {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.data.sync_data().map_err(|error| StoreError::Unsynced(error.to_string()))
+        self.data.sync_data().map_err(|error| {
+            self.torn.store(true, Ordering::Relaxed);
+            StoreError::Unsynced(error.to_string())
+        })
     }
 }
 
 impl Drop for SledDisk {
     fn drop(&mut self) {
-        let torn = self.torn.load(Ordering::Relaxed);
-        if let Some(db) = self.db.take()
-            && torn
-        {
+        let Some(db) = self.db.take() else { return };
+        if self.torn.load(Ordering::Relaxed) {
             // Dropped, sled would flush the part of a batch that it holds, or wait for a flush that never
             // ends. The process is about to end anyway.
             std::mem::forget(db);
+        } else {
+            // sled forces its file once more, and panics where that fails. All that was acknowledged was forced before.
+            let _ = caught(|| drop(db));
         }
     }
 }

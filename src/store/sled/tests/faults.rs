@@ -170,12 +170,43 @@ fn a_body_that_misses_a_part_is_corrupt() {
 #[test]
 fn a_data_file_that_cannot_be_forced_is_unsynced() {
     let dir = tempfile::TempDir::new().unwrap();
-    let db = engine::open(&dir.path().join("store"), 1 << 20).unwrap();
-    let lock = tempfile::tempfile().unwrap();
-    // A device that takes everything and knows no fdatasync.
-    let data = std::fs::File::open("/dev/null").unwrap();
-    let store = SledStore::on(Box::new(engine::SledDisk::new(db, data, lock))).unwrap();
+    let store = on_a_file_that_cannot_be_forced(&dir.path().join("store"));
     let error = store.commit(&batch(1)).unwrap_err();
     assert!(matches!(error, StoreError::Unsynced(_)), "{error}");
     assert_eq!(store.syncs(), 0);
+}
+
+/// Closing it, sled would force its file again, and panics where that fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_that_could_not_force_a_commit_is_left_and_not_closed() {
+    let dir = tempfile::TempDir::new().unwrap();
+    for (commits, is_left) in [(0, false), (1, true)] {
+        let path = dir.path().join(commits.to_string());
+        let store = on_a_file_that_cannot_be_forced(&path);
+        for number in 0..commits {
+            store.commit(&batch(number)).unwrap_err();
+        }
+        drop(store);
+        // What is left keeps the engine's own lock; of what is closed the engine's threads let go a moment later.
+        let data = std::fs::File::open(path.join("db")).unwrap();
+        let is_free = (0..RELEASE_LOOKS).any(|_| {
+            std::thread::park_timeout(RELEASE_LOOK);
+            data.try_lock().is_ok()
+        });
+        assert_eq!(is_free, !is_left, "{commits} commits failed");
+    }
+}
+
+/// How long a closed store may stay locked: 2 s, in all.
+const RELEASE_LOOKS: u32 = 400;
+const RELEASE_LOOK: std::time::Duration = std::time::Duration::from_millis(5);
+
+#[cfg(target_os = "linux")]
+fn on_a_file_that_cannot_be_forced(path: &std::path::Path) -> SledStore {
+    let db = engine::open(path, 1 << 20).unwrap();
+    let lock = tempfile::tempfile().unwrap();
+    // A device that takes everything and knows no fdatasync.
+    let data = std::fs::File::open("/dev/null").unwrap();
+    SledStore::on(Box::new(engine::SledDisk::new(db, data, lock))).unwrap()
 }
