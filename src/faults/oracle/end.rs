@@ -24,7 +24,7 @@ impl Oracle<'_> {
         if i64::try_from(pending.len()) != Ok(counted) {
             return Err(format!("{counted} reminders are counted as pending, {} are", pending.len()));
         }
-        let events = view.meta.events.received();
+        let events = view.meta.ledger.received;
         // What changes nothing is counted a little later, so that a crash may forget it.
         if events > self.received || crashes == 0 && events < self.answered {
             return Err(format!(
