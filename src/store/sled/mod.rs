@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use disk::{Bytes, Disk, Writes};
+use open::{Place, Witness};
 use parts::{Parts, Value};
 use wire::Malformed;
 
@@ -50,6 +51,10 @@ pub struct SledStore {
     gate: RwLock<()>,
     committing: Mutex<Committing>,
     syncs: AtomicU64,
+    /// Where it lies, if it lies anywhere.
+    place: Option<Place>,
+    /// What was last taken down in its marker.
+    witness: Mutex<Option<Witness>>,
 }
 
 #[derive(Default)]
@@ -74,7 +79,14 @@ pub fn in_memory() -> Result<SledStore, StoreError> {
 impl SledStore {
     fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
         let committing = Committing { parts: Parts::of(disk.as_ref())?, ..Committing::default() };
-        Ok(Self { disk, gate: RwLock::new(()), committing: Mutex::new(committing), syncs: AtomicU64::new(0) })
+        Ok(Self {
+            disk,
+            gate: RwLock::new(()),
+            committing: Mutex::new(committing),
+            syncs: AtomicU64::new(0),
+            place: None,
+            witness: Mutex::default(),
+        })
     }
 
     /// A copy of all it holds, which lasts as long as the process and forces nothing.
