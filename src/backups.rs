@@ -3,6 +3,8 @@
 //! Owns when one is due and what is told of it. A backup reads the store beside the commit loop and holds up nobody
 //! ([`store::sled`](crate::store::sled)); one that fails is told, tried again, and costs nothing else.
 //!
+//! It also has the store's marker take down every minute what is durable ([`SledStore::take_down`]).
+//!
 //! Whoever is erased is noted beside the backups first, since they are in those made before: a restore erases them again.
 
 use std::sync::Arc;
@@ -112,11 +114,9 @@ impl Backups {
         if let Some(at) = last {
             telemetry::backup_last(at);
         }
-        if self.every.is_zero() {
-            return;
-        }
         let mut due = self.due(last, self.clock.now()).max(self.clock.now().plus(FIRST_AFTER));
         while !self.stop.is_cancelled() {
+            self.take_down().await;
             let now = self.clock.now();
             if now < due {
                 tokio::select! {
@@ -124,7 +124,7 @@ impl Backups {
                     () = self.clock.sleep(due.since(now).min(SLEEP_MAX)) => {}
                 }
                 // A clock that has stepped back must not put it off for long.
-                due = due.min(self.clock.now().plus(self.every));
+                due = due.min(self.due(None, self.clock.now()).plus(self.every));
                 continue;
             }
             match self.make().await {
@@ -149,8 +149,20 @@ impl Backups {
         }
     }
 
-    /// When the next one is due.
+    /// Takes down in the store's marker what it holds.
+    async fn take_down(&self) {
+        let (store, now) = (Arc::clone(&self.store), self.clock.now());
+        let taken = tokio::task::spawn_blocking(move || store.take_down(now)).await;
+        if let Ok(Err(error)) = taken {
+            tracing::warn!(%error, "what the store holds can't be taken down beside it");
+        }
+    }
+
+    /// When the next one is due; never where none is made by itself.
     fn due(&self, last: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        if self.every.is_zero() {
+            return Timestamp::MAX;
+        }
         last.map_or(now, |last| last.min(now).plus(self.every))
     }
 }

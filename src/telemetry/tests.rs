@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::metric::producer_label;
 use super::*;
 use crate::config::LogFormat;
-use crate::domain::{Kind, Outcome, State};
+use crate::domain::{Kind, Outcome, State, Timestamp};
 
 /// Everything a scrape shows after `count` ran against a recorder of its own.
 fn scraped(count: impl FnOnce()) -> String {
@@ -43,6 +43,10 @@ fn count_everything() {
     stream_clients(1);
     stream_dropped();
     subscriptions_asked();
+    backup_every(Duration::from_secs(3_600));
+    backup_made(Timestamp::from_millis(1_500), 4_096, Duration::from_millis(20));
+    backup_failed();
+    restored(true);
     heartbeat_age("scheduler", Duration::from_millis(250));
 }
 

@@ -1,6 +1,7 @@
 """A Kafka client that is not ours: aiokafka puts task events in and takes reminders out.
 
-Owns the topics it makes (three partitions, the broker's own stamp on every record) and its two connections. The
+Owns the topics it makes (three partitions, the broker's own stamp on every record), its two connections, and where
+another group goes on reading. The
 consumer has no group: it reads every partition from the beginning, whatever becomes of the broker meanwhile.
 """
 
@@ -8,7 +9,7 @@ import asyncio
 import json
 import logging
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
@@ -33,6 +34,20 @@ async def make_topics(address: str, topics: list[str]) -> None:
         await admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=stamped) for topic in topics])
     finally:
         await admin.close()
+
+
+async def rewind(address: str, group: str, topics: list[str], to_ms: int) -> None:
+    """Has an empty consumer group read `topics` again from an instant on, as `kafka-consumer-groups.sh` does."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        found = await consumer.offsets_for_times(dict.fromkeys(partitions, to_ms))
+        ends = await consumer.end_offsets(partitions)
+        await consumer.commit({at: found[at].offset if found[at] else ends[at] for at in partitions})
+    finally:
+        await consumer.stop()
 
 
 class Client:

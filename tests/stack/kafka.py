@@ -12,7 +12,7 @@ from pathlib import Path
 from .brokers import Kafka
 from .processes import Failed
 from .run import Lane, conclude, fresh_directory, play_all
-from .scenarios import Scenario, broker, outages, plain, rebalance
+from .scenarios import Scenario, broker, outages, plain, rebalance, refill
 from .stage import EmbeddedStage
 
 # Two lanes, one of them for the faults of the broker itself.
@@ -33,6 +33,7 @@ LANES = [
             repeats_max=outages.UNDER_WAY,
             redelivered_max=outages.WORKER_KILLED_REDELIVERED,
         ),
+        Scenario("store damaged, restored, refilled", refill.play, redelivered_max=refill.REDELIVERED),
     ],
     [
         Scenario(

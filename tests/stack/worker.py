@@ -3,11 +3,12 @@
 Owns its settings and its ports, which stay the same over a restart, as they do in a pod.
 """
 
+import json
 from pathlib import Path
 
 import aiohttp
 
-from .processes import Process, free_port, poll
+from .processes import Failed, Process, free_port, poll
 
 # How long a start may take, with 20,000 events waiting and another scenario on the same cores.
 READY_SECONDS = 30.0
@@ -67,6 +68,15 @@ class Worker:
                 return await reply.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return repr(error)
+
+    async def post(self, path: str) -> dict:
+        """Tells its ops port to do something, which must succeed."""
+        headers = {"content-type": "application/json"}
+        async with self._session.post(self._ops(path), headers=headers) as reply:
+            told = await reply.text()
+            if reply.status != 200:
+                raise Failed(f"{path}: {reply.status} {told}")
+            return json.loads(told)
 
     def _ops(self, path: str) -> str:
         return f"http://127.0.0.1:{self.ops_port}{path}"

@@ -37,6 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use disk::{Bytes, Disk, Writes};
 pub use faulty::{DiskFault, FaultyDisk};
+use open::{Place, Witness};
 use parts::{Parts, Value};
 use wire::Malformed;
 
@@ -56,6 +57,10 @@ pub struct SledStore {
     gate: RwLock<()>,
     committing: Mutex<Committing>,
     syncs: AtomicU64,
+    /// Where it lies, if it lies anywhere.
+    place: Option<Place>,
+    /// What was last taken down in its marker.
+    witness: Mutex<Option<Witness>>,
 }
 
 #[derive(Default)]
@@ -80,7 +85,14 @@ pub fn in_memory() -> Result<SledStore, StoreError> {
 impl SledStore {
     fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
         let committing = Committing { parts: Parts::of(disk.as_ref())?, ..Committing::default() };
-        Ok(Self { disk, gate: RwLock::new(()), committing: Mutex::new(committing), syncs: AtomicU64::new(0) })
+        Ok(Self {
+            disk,
+            gate: RwLock::new(()),
+            committing: Mutex::new(committing),
+            syncs: AtomicU64::new(0),
+            place: None,
+            witness: Mutex::default(),
+        })
     }
 
     /// A copy of all it holds, which lasts as long as the process and forces nothing.

@@ -38,11 +38,13 @@ mod restore;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use compact::{Compacted, size};
 pub use copy::Copied;
 pub use recover::Recovery;
 pub use restore::{Origin, RestoreError};
+pub(super) use witness::Witness;
 
 use advice::{damaged, unreachable};
 
@@ -78,7 +80,15 @@ impl SledStore {
         if !marked {
             place.force().and_then(|()| place.mark()).map_err(io)?;
         }
-        Self::readable(Box::new(disk)).map_err(|error| of_store(&place.dir, error))
+        let of_store = |error| of_store(&place.dir, error);
+        let mut store = Self::readable(Box::new(disk)).map_err(of_store)?;
+        if let Some(witness) = place.witness().map_err(io)?
+            && let Some(why) = witness.contradicts(&store.meta().map_err(of_store)?)
+        {
+            return Err(damaged(&place.dir, &why));
+        }
+        store.place = Some(place.clone());
+        Ok(store)
     }
 
     /// A store on `disk`, of which all that a start needs can be read: otherwise no worker ever starts on it.
@@ -102,6 +112,8 @@ fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), 
     Ok((SledDisk::new(db, data, lock), recovered))
 }
 
+/// What a marker says in its first line; what the store held then may follow ([`witness`]).
+const MARKER: &str = "A store of reminder-worker stands beside this file; the two belong together.";
 /// What the cache is counted in.
 const MIB: u64 = 1 << 20;
 /// How often a file that is still locked is looked at: half a second in all, far above what sled's threads take.
@@ -135,7 +147,8 @@ fn of_store(dir: &Path, error: StoreError) -> OpenError {
 }
 
 /// A store's directory and what stands beside it.
-struct Place {
+#[derive(Clone)]
+pub(super) struct Place {
     dir: PathBuf,
     parent: PathBuf,
     lock: PathBuf,
@@ -278,7 +291,7 @@ impl Place {
 
     fn mark(&self) -> io::Result<()> {
         let mut marker = File::create(&self.marker)?;
-        writeln!(marker, "A store of reminder-worker stands beside this file; the two belong together.")?;
+        writeln!(marker, "{MARKER}")?;
         marker.sync_all()?;
         force(&self.parent)
     }

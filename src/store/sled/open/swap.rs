@@ -5,7 +5,7 @@
 //!
 //! 1. `DIR` → `DIR.damaged-…`, unless that has happened;
 //! 2. `DIR.coming` → `DIR`, unless that has happened;
-//! 3. the marker, if there is none; the note goes.
+//! 3. the marker is written anew; the note goes.
 //!
 //! Each step is forced before the next. Whoever opens the store next goes on from wherever it was. The note is written
 //! once before that, too, when damage has been proven and before anything is made: the engine writes while it opens, and
@@ -106,9 +106,8 @@ impl Place {
         } else if !there(&self.dir)? {
             return Ok(Some(note.reason.clone()));
         }
-        if !there(&self.marker)? {
-            self.mark().map_err(io)?;
-        }
+        // Anew: it says what the store held that stood there before.
+        self.mark().map_err(io)?;
         self.drop_note().map_err(io)?;
         Ok(None)
     }

@@ -55,3 +55,62 @@ fn a_store_with_a_byte_flipped_or_cut_off_opens_or_is_restored_and_never_panics(
     // The engine has a checksum on what it writes: of 400 samples none came through as something else.
     assert!(restored > 0 && same > 0 && silent == 0);
 }
+
+/// A store that has gone back to an earlier commit, whole in itself, as one of which the newest segments are missing.
+#[test]
+fn a_store_that_has_gone_back_is_damaged_and_restored() {
+    let stage = backed_up();
+    let earlier = files(&stage.path);
+    let more = |number: usize, count: u64| {
+        let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+        let mut batch = Batch::default();
+        let meta = store.meta().unwrap();
+        batch.push(Op::PutMeta(Box::new(Meta { next_claim: meta.next_claim + count, ..meta })));
+        batch.push(Op::PutRecord(task(number), Box::default()));
+        store.commit(&batch).unwrap();
+        store
+    };
+    let store = more(900, 7);
+    store.take_down(at(NOW - 1)).unwrap();
+    store.close();
+    more(901, 1).close();
+    stage.open().unwrap().close();
+    assert!(!stage.aside().exists(), "with as much as was taken down, or more, it opens");
+
+    earlier.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    let plain = SledStore::open(&stage.path, CACHE_MB).err().unwrap();
+    assert!(
+        plain.to_string().contains("gone back") && plain.to_string().contains("7 attempts begun"),
+        "{plain}"
+    );
+    let store = stage.open().unwrap();
+    stage.is_restored(&store);
+    assert!(stage.aside().exists());
+    store.close();
+    stage.open().unwrap().close();
+}
+
+#[test]
+fn a_marker_cut_off_or_changed_accuses_nobody() {
+    let stage = backed_up();
+    let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    store.take_down(at(NOW)).unwrap();
+    store.close();
+    let place = stage.place();
+    let whole = fs::read(&place.marker).unwrap();
+    let said = place.witness().unwrap();
+    assert!(said.is_some());
+    for length in 0..whole.len() {
+        fs::write(&place.marker, &whole[..length]).unwrap();
+        assert_eq!(place.witness().unwrap(), None, "{length}");
+    }
+    for (byte, bit) in (0..whole.len()).flat_map(|byte| (0..8).map(move |bit| (byte, bit))) {
+        let mut flipped = whole.clone();
+        flipped[byte] ^= 1 << bit;
+        fs::write(&place.marker, flipped).unwrap();
+        // A letter of the checksum may change its case.
+        let says = place.witness().unwrap();
+        assert!(says.is_none() || says == said, "{byte}.{bit}");
+    }
+    stage.open().unwrap().close();
+}

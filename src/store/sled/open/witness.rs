@@ -1,0 +1,117 @@
+//! What the marker beside a store says that the store held: so that one that has gone back is known.
+//!
+//! The engine takes newest segments that are missing for a crash in the middle of a write, and opens with what was there
+//! before, whole in itself. Nothing inside the directory tells. So every now and then the marker takes down counters that
+//! only ever rise, of what is durable; a store that opens with less has lost acknowledged commits, which is damage.
+//!
+//! The line has a checksum: one that is cut off or changed says nothing, and accuses nobody.
+
+use std::io::{self, Write as _};
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
+
+use super::{MARKER, Place, SledStore, force};
+use crate::domain::Timestamp;
+use crate::store::{Meta, Store as _, StoreError};
+
+/// Counters that only rise, at an instant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::store::sled) struct Witness {
+    at: Timestamp,
+    applied: u64,
+    planned: i64,
+    claims: u64,
+    quarantined: u64,
+    outbox: u64,
+}
+
+impl Witness {
+    fn of(meta: &Meta, at: Timestamp) -> Self {
+        Self {
+            at,
+            applied: meta.events.applied,
+            planned: meta.reminders.planned(),
+            claims: meta.next_claim,
+            quarantined: meta.next_quarantined,
+            outbox: meta.next_outbox,
+        }
+    }
+
+    /// How a store with these counters has gone back, if it has.
+    pub(super) fn contradicts(&self, meta: &Meta) -> Option<String> {
+        let is = Self::of(meta, self.at);
+        let table = [
+            ("events applied", self.applied, is.applied),
+            ("reminders planned", self.planned.unsigned_abs(), is.planned.unsigned_abs()),
+            ("attempts begun", self.claims, is.claims),
+            ("events quarantined", self.quarantined, is.quarantined),
+            ("events accepted", self.outbox, is.outbox),
+        ];
+        let (what, held, holds) = table.into_iter().find(|(_, held, holds)| holds < held)?;
+        Some(format!(
+            "it has gone back to before {}: its marker says that it knew of {held} {what} then, and it knows of {holds}",
+            self.at
+        ))
+    }
+
+    fn counts_as(&self, other: &Self) -> bool {
+        Self { at: other.at, ..*self } == *other
+    }
+}
+
+impl SledStore {
+    /// Takes down in the marker, if the store has one, what is durable at `now`; nothing where that has not changed.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: the marker can't be written. Nothing depends on it but what a later start can tell.
+    pub fn take_down(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let witness = {
+            // Between two commits, all that can be seen is durable.
+            let committing = self.committing();
+            if committing.failed.is_some() || committing.unsynced.is_some() {
+                return Ok(());
+            }
+            Witness::of(&self.meta()?, now)
+        };
+        let mut last = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.counts_as(&witness)) {
+            return Ok(());
+        }
+        place
+            .write_witness(&witness)
+            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", place.marker.display())))?;
+        *last = Some(witness);
+        Ok(())
+    }
+}
+
+impl Place {
+    /// What the marker says that the store held, where it says so.
+    pub(super) fn witness(&self) -> io::Result<Option<Witness>> {
+        let bytes = match std::fs::read(&self.marker) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(String::from_utf8(bytes).ok().as_deref().and_then(read))
+    }
+
+    fn write_witness(&self, witness: &Witness) -> io::Result<()> {
+        let mut coming = tempfile::NamedTempFile::new_in(&self.parent)?;
+        let json = serde_json::to_string(witness)?;
+        write!(coming, "{MARKER}\n{json} {:08x}\n", crc32fast::hash(json.as_bytes()))?;
+        coming.as_file().sync_all()?;
+        coming.persist(&self.marker).map_err(|error| error.error)?;
+        force(&self.parent)
+    }
+}
+
+fn read(text: &str) -> Option<Witness> {
+    let line = text.strip_prefix(MARKER)?.strip_prefix('\n')?.strip_suffix('\n')?;
+    let (json, sum) = line.rsplit_once(' ')?;
+    let is_whole = sum.len() == 8 && u32::from_str_radix(sum, 16) == Ok(crc32fast::hash(json.as_bytes()));
+    is_whole.then(|| serde_json::from_str(json).ok()).flatten()
+}
