@@ -1,8 +1,6 @@
 //! Files that a person writes, cut short at every byte and with every byte flipped: what is still right is taken as it
 //! stands, the rest is told with its file, and nothing panics.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails panics")]
-
 use std::path::Path;
 
 use reminder_worker::config::{Config, Inputs, Source};

@@ -17,7 +17,7 @@ const FILE_MAX_LINES: usize = 400;
 const FUNCTION_MAX_LINES: usize = 70;
 
 /// What may stand at the top of the repository besides dotfiles and what version control ignores.
-const TOP_LEVEL: [&str; 16] = [
+const TOP_LEVEL: [&str; 17] = [
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "Cargo.lock",
@@ -27,6 +27,7 @@ const TOP_LEVEL: [&str; 16] = [
     "README.md",
     "benches",
     "config",
+    "deny.toml",
     "docs",
     "examples",
     "fuzz",

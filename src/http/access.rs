@@ -6,11 +6,12 @@
 //! Race it accepts: a task that an event gives to another user between the look whose it is and what is done about it is
 //! still acted on; an order that came a moment earlier would have been.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -90,12 +91,18 @@ impl Gate {
     }
 
     /// Whose token `shown` is.
-    fn scope(&self, shown: &[u8]) -> Result<Scope, Problem> {
-        let Some(token) = &self.token else { return Ok(Scope::All) };
+    fn scope(&self, parts: &Parts) -> Result<Scope, Problem> {
+        let refused = |detail: &str| Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
+        let shown = bearer(parts);
+        let Some(token) = &self.token else {
+            // A page whose own name was made to lead to loopback is of one origin with what answers there.
+            let host = parts.headers.get(HOST).map_or(&b""[..], |host| host.as_bytes());
+            let detail = "call it by its address or as localhost, or set ops.token and send that";
+            return if is_local(host) { Ok(Scope::All) } else { refused(detail) };
+        };
         if token.matches(shown) {
             return Ok(Scope::All);
         }
-        let refused = |detail: &str| Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
         let now = self.api.clock.now().millis().div_euclid(1000);
         let user = match (&self.user_key, std::str::from_utf8(shown)) {
             (Some(key), Ok(shown)) => user_of(key, shown, now),
@@ -139,7 +146,7 @@ pub(super) fn others() -> Problem {
 /// Lets through who shows a token that the route takes, with whose reminders it may see.
 pub(super) async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let scope = match gate.scope(bearer(&parts)) {
+    let scope = match gate.scope(&parts) {
         Ok(scope) => scope,
         Err(refused) => return refused.into_response(),
     };
@@ -159,6 +166,16 @@ fn bearer(parts: &Parts) -> &[u8] {
     }
 }
 
+/// Whether a request's host is an address or `localhost`, or not said: none of the names that others give out.
+fn is_local(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else { return false };
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    // The last colon may be an address's own.
+    let name = if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.is_empty() || name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
 /// What the one parameter of the path names.
 async fn named(parts: &mut Parts) -> Option<String> {
     let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
@@ -168,6 +185,27 @@ async fn named(parts: &mut Parts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_address_and_localhost_are_local() {
+        for (host, local) in [
+            ("", true),
+            ("localhost", true),
+            ("LocalHost:8080", true),
+            ("127.0.0.1:8080", true),
+            ("10.0.0.7", true),
+            ("[::1]:8080", true),
+            ("[::1]", true),
+            ("example.com", false),
+            ("example.com:8080", false),
+            ("localhost.example.com", false),
+            ("127.0.0.1.example.com:8080", false),
+            ("xn--localhost", false),
+        ] {
+            assert_eq!(is_local(host.as_bytes()), local, "{host}");
+        }
+        assert!(!is_local(b"\xff"));
+    }
 
     #[test]
     fn only_a_bearer_token_is_one() {

@@ -259,3 +259,19 @@ async fn without_a_token_of_its_own_the_ops_listener_asks_for_none() {
     deliver(&worker.app, "/events/task-events", created("t", None, &json!({})).to_string()).await;
     assert_eq!(get(&worker.ops, "/api/v1/tasks/t").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn without_a_token_a_page_that_lends_its_name_to_loopback_is_refused() {
+    let (open, guarded) = (crate::fixture::worker(), guarded().await);
+    for (worker, host, status) in [
+        (&open, "localhost:8080", 200),
+        (&open, "[::1]:8080", 200),
+        (&open, "rebound.example:8080", 401),
+        (&guarded, "reminders.example", 200),
+    ] {
+        let request = Request::get("/api/v1/stats").header("host", host);
+        let request =
+            request.header("authorization", format!("Bearer {OPERATOR}")).body(Body::empty()).unwrap();
+        assert_eq!(send(&worker.ops, request).await.status, status, "{host}");
+    }
+}

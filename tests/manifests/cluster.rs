@@ -327,3 +327,27 @@ fn the_laptop_runs_the_worker_on_its_defaults() {
         ],
     );
 }
+
+#[test]
+fn nobody_is_let_in_to_the_app_port() {
+    let rule = |tree: &Tree, faults: &mut Faults| {
+        let rules = tree.document(POLICY)["spec"]["ingress"].clone();
+        let ports = list(&rules).iter().flat_map(|rule| list(&rule["ports"]).iter());
+        let ports: Vec<u64> = ports.map(|port| number(&port["port"])).collect();
+        // A rule without ports would let in to all.
+        let named = list(&rules).iter().all(|rule| !list(&rule["ports"]).is_empty());
+        faults.unless(named, format_args!("{POLICY}: a rule without ports"));
+        // The worker's ops port, the sidecar's metrics, and the sidecar itself for other sidecars.
+        faults.unless_same(POLICY, ports, vec![8080, 9090, 50002]);
+        let served = tree.document("k8s/base/service.yaml")["spec"]["ports"].clone();
+        faults.unless_same("the service's ports", list(&served).len(), 1);
+    };
+    holds(
+        rule,
+        &[
+            (POLICY, "port: 50002", "port: 8001"),
+            (POLICY, "    ports:\n    - port: 50002\n      protocol: TCP\n", ""),
+            ("k8s/base/service.yaml", "  - name: ops", "  - name: app\n    port: 8001\n  - name: ops"),
+        ],
+    );
+}
