@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::canary::Canary;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
@@ -128,8 +129,18 @@ pub async fn start(
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
+    let canary = Canary::new(
+        &config.canary,
+        config.topics.task_events.clone(),
+        writer.clone(),
+        Arc::clone(&publisher),
+        Arc::clone(&clock),
+        health.clone(),
+        intake.canary(),
+    );
     let up = spawn_sidecar_watch(&config, &sidecar, &clock, &health, &shutdown);
     spawn_subscription_watch(&config, &sidecar, &clock, &health, &shutdown);
+    spawn_canary(canary, &health, &clock, up.clone(), &shutdown);
     let sent = spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
     spawn_background(&writer, &clock, &health, &metrics, &shutdown);
 
@@ -306,6 +317,21 @@ fn spawn_senders(
         all.cancel();
     });
     sent
+}
+
+fn spawn_canary(
+    canary: Option<Canary>,
+    health: &Health,
+    clock: &Arc<dyn Clock>,
+    up: watch::Receiver<bool>,
+    shutdown: &Shutdown,
+) {
+    let Some(canary) = canary else { return };
+    let (heart, time, stop) = (health.heart("canary"), Arc::clone(clock), shutdown.soft().clone());
+    shutdown.spawn_yielding("canary", async move {
+        wait_for_sidecar(up, &time, &heart, &stop).await;
+        canary.run(heart, stop).await;
+    });
 }
 
 fn spawn_background(

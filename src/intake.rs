@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
-use crate::domain::{ReminderId, Timestamp, Verdict};
+use crate::domain::{ReminderId, Timestamp, Verdict, is_canary};
 use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipts};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
@@ -81,13 +81,20 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     live: Live,
     receipts: bool,
+    canary: watch::Sender<Option<Timestamp>>,
 }
 
 impl Intake {
     /// An intake in front of `writer`; `receipts` says whether reminders that come back are noted there.
     #[must_use]
     pub fn new(writer: Writer, clock: Arc<dyn Clock>, live: Live, receipts: bool) -> Self {
-        Self { writer, clock, live, receipts }
+        Self { writer, clock, live, receipts, canary: watch::Sender::new(None) }
+    }
+
+    /// When the canary was planned for that came back last.
+    #[must_use]
+    pub fn canary(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.canary.subscribe()
     }
 
     /// Takes a single delivery.
@@ -165,6 +172,9 @@ impl Intake {
                 let _ = self.live.reminders.send(Arc::new(live));
             }
             for Receipt { event_id, task_id, planned_at, .. } in receipts {
+                if is_canary(&task_id) {
+                    self.canary.send_replace(planned_at);
+                }
                 telemetry::receipt();
                 noted.push(Returned { task_id, id: ReminderId::from(event_id), planned_at });
             }
@@ -211,7 +221,8 @@ impl Received {
         }
         let receipts = read_receipts(event);
         // All of one event are in one digest, or there is but one.
-        let live = receipts.first().filter(|_| shown).map(|first| live(first, &at.to_rfc3339(), event));
+        let shown = receipts.first().filter(|first| shown && !is_canary(&first.task_id));
+        let live = shown.map(|first| live(first, &at.to_rfc3339(), event));
         Self { receipts, live }
     }
 }

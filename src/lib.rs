@@ -56,8 +56,10 @@
 //! | fate | what is answered of a reminder to who calls it off |
 //! | outbox | events that apps asked the worker to publish |
 //! | dead letter | an outbox entry that the sidecar refused for good |
+//! | canary | a task of the worker's own whose reminder comes back, which proves the way ([`canary`]) |
 
 pub mod app;
+pub mod canary;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -40,6 +40,7 @@ const TOP_LEVEL: [&str; 16] = [
 #[rustfmt::skip]
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app",          &["*"]),
+    ("canary",       &["clock", "config", "dapr", "domain", "health", "telemetry", "writer"]),
     ("cli",          &["*"]),
     ("clock",        &["domain"]),
     ("config",       &["domain"]),

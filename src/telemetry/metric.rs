@@ -75,6 +75,42 @@ impl OutboxState {
     }
 }
 
+/// What became of a canary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CanaryResult {
+    /// It came back.
+    Returned,
+    /// It had not come back when the next one went.
+    Lost,
+    /// It certainly did not go out.
+    Unsent,
+}
+
+impl CanaryResult {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Lost => "lost",
+            Self::Unsent => "unsent",
+        }
+    }
+}
+
+/// Something became of a canary.
+pub fn canary(result: CanaryResult) {
+    counter!(names::CANARIES, "result" => result.label()).increment(1);
+}
+
+/// A canary's way took so long.
+pub fn canary_took(took: Duration) {
+    histogram!(names::CANARY_SECONDS).record(took);
+}
+
+/// A canary came back so long ago.
+pub fn canary_age(age: Duration) {
+    gauge!(names::CANARY_AGE).set(age.as_secs_f64());
+}
+
 /// An event was answered; `kind` is `None` where it could not be told or is none of ours.
 pub fn event(kind: Option<Kind>, outcome: EventOutcome) {
     counter!(names::EVENTS, "kind" => kind.map_or("unknown", Kind::name), "outcome" => outcome.label())

@@ -57,6 +57,9 @@ pub(super) const OLDEST_OVERDUE: &str = "reminder_worker_oldest_overdue_seconds"
 pub(super) const PAUSED: &str = "reminder_worker_paused";
 pub(super) const HELD_BACK: &str = "reminder_worker_reminders_held_back";
 pub(super) const SILENT_SERIES: &str = "reminder_worker_silent_series";
+pub(super) const CANARIES: &str = "reminder_worker_canary_total";
+pub(super) const CANARY_SECONDS: &str = "reminder_worker_canary_round_trip_seconds";
+pub(super) const CANARY_AGE: &str = "reminder_worker_canary_age_seconds";
 pub(super) const CLOCK_JUMPS: &str = "reminder_worker_clock_jumps_total";
 pub(super) const STORE_FREE: &str = "reminder_worker_store_free_bytes";
 pub(super) const STORE_RESERVE: &str = "reminder_worker_store_reserve_bytes";
@@ -118,6 +121,14 @@ pub const METRICS: &[Metric] = &[
         Unit::Count,
         "Open series that go on and have no next reminder, as the hourly pass over all tasks found them; never any.",
     ),
+    counter(CANARIES, &["result"], "Canaries, by whether they came back; none where canary.every is 0."),
+    histogram(
+        CANARY_SECONDS,
+        LATENESS_BUCKETS,
+        Unit::Seconds,
+        "A canary's way through broker, store, timer and back, beyond the moment it was planned ahead by.",
+    ),
+    gauge(CANARY_AGE, &[], Unit::Seconds, "Time since a canary came back, or since the first was awaited."),
     counter(
         CLOCK_JUMPS,
         &["kind"],
