@@ -21,3 +21,5 @@ mod orders;
 mod preferences;
 #[path = "http/sender.rs"]
 mod sender;
+#[path = "http/unread.rs"]
+mod unread;

@@ -2,6 +2,8 @@
 //!
 //! Each rule is a function from a source to its faults, with a test of its own that it can find one.
 
+#[path = "tidy/limits.rs"]
+mod limits;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/source.rs"]

@@ -227,6 +227,26 @@ pub fn outbox(state: OutboxState, entries: usize) {
     gauge!(names::OUTBOX_ENTRIES, "state" => state.label()).set(entries as f64);
 }
 
+/// The outbox holds so many bytes.
+pub fn outbox_bytes(bytes: u64) {
+    gauge!(names::OUTBOX_BYTES).set(bytes as f64);
+}
+
+/// So many commands wait for the commit loop.
+pub fn waiting(commands: usize) {
+    gauge!(names::WAITING).set(commands as f64);
+}
+
+/// So many bytes are set apart for bodies under way.
+pub fn bodies(bytes: u64) {
+    gauge!(names::BODIES).set(bytes as f64);
+}
+
+/// `count` receipts found no room.
+pub fn receipts_lost(count: usize) {
+    counter!(names::RECEIPTS_LOST).increment(count as u64);
+}
+
 /// The quarantine holds so much.
 pub fn quarantine(entries: u64, bytes: u64) {
     gauge!(names::QUARANTINE_ENTRIES).set(entries as f64);

@@ -73,6 +73,10 @@ pub(super) const PUBLISH_SECONDS: &str = "reminder_worker_publish_seconds";
 pub(super) const RECEIPTS: &str = "reminder_worker_receipts_total";
 pub(super) const FOREIGN: &str = "reminder_worker_foreign_reminders_total";
 pub(super) const OUTBOX_ENTRIES: &str = "reminder_worker_outbox_entries";
+pub(super) const OUTBOX_BYTES: &str = "reminder_worker_outbox_bytes";
+pub(super) const WAITING: &str = "reminder_worker_commands_waiting";
+pub(super) const BODIES: &str = "reminder_worker_bodies_bytes";
+pub(super) const RECEIPTS_LOST: &str = "reminder_worker_receipts_lost_total";
 pub(super) const QUARANTINE_ENTRIES: &str = "reminder_worker_quarantine_entries";
 pub(super) const QUARANTINE_BYTES: &str = "reminder_worker_quarantine_bytes";
 pub(super) const STREAM_CLIENTS: &str = "reminder_worker_stream_clients";
@@ -160,6 +164,15 @@ pub const METRICS: &[Metric] = &[
         "Reminders seen that this worker never planned: another worker publishes to the topic.",
     ),
     gauge(OUTBOX_ENTRIES, &["state"], Unit::Count, "Events accepted by the publishing API and not yet sent."),
+    gauge(
+        OUTBOX_BYTES,
+        &[],
+        Unit::Bytes,
+        "Bytes of the events accepted by the publishing API and not yet sent.",
+    ),
+    gauge(WAITING, &[], Unit::Count, "Commands that wait for the commit loop."),
+    gauge(BODIES, &[], Unit::Bytes, "Bytes set apart for requests' bodies that are under way."),
+    counter(RECEIPTS_LOST, &[], "Receipts that found no room; losing one loses nothing."),
     gauge(QUARANTINE_ENTRIES, &[], Unit::Count, "Events kept in quarantine."),
     gauge(QUARANTINE_BYTES, &[], Unit::Bytes, "Bytes kept in quarantine."),
     gauge(STREAM_CLIENTS, &[], Unit::Count, "Readers of the live stream of reminders."),

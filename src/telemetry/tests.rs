@@ -38,6 +38,10 @@ fn count_everything() {
     canary(CanaryResult::Lost);
     canary_took(Duration::from_millis(30));
     canary_age(Duration::from_secs(4));
+    outbox_bytes(5);
+    waiting(6);
+    bodies(7);
+    receipts_lost(8);
     publish_attempts(PublishResult::Ambiguous, 3);
     publish_took(Duration::from_millis(8));
     receipt();
