@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::backups::Backups;
+use crate::canary::Canary;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
@@ -136,8 +137,18 @@ pub async fn start(
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone())
         .with_backups(backups.clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
+    let canary = Canary::new(
+        &config.canary,
+        config.topics.task_events.clone(),
+        writer.clone(),
+        Arc::clone(&publisher),
+        Arc::clone(&clock),
+        health.clone(),
+        intake.canary(),
+    );
     let up = spawn_sidecar_watch(&config, &sidecar, &clock, &health, &shutdown);
     spawn_subscription_watch(&config, &sidecar, &clock, &health, &shutdown);
+    spawn_canary(canary, &health, &clock, up.clone(), &shutdown);
     let sent = spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
     spawn_background(&writer, &clock, &health, &metrics, &shutdown);
     if let Some(backups) = backups {
@@ -340,6 +351,21 @@ fn spawn_senders(
         all.cancel();
     });
     sent
+}
+
+fn spawn_canary(
+    canary: Option<Canary>,
+    health: &Health,
+    clock: &Arc<dyn Clock>,
+    up: watch::Receiver<bool>,
+    shutdown: &Shutdown,
+) {
+    let Some(canary) = canary else { return };
+    let (heart, time, stop) = (health.heart("canary"), Arc::clone(clock), shutdown.soft().clone());
+    shutdown.spawn_yielding("canary", async move {
+        wait_for_sidecar(up, &time, &heart, &stop).await;
+        canary.run(heart, stop).await;
+    });
 }
 
 fn spawn_background(

@@ -52,6 +52,7 @@ pub async fn run(
     while !stop.is_cancelled() {
         metrics.upkeep();
         show_room(writer.room(), &health);
+        telemetry::waiting(writer.waiting());
         let usable = writer.is_usable();
         if !usable {
             // It is not asked meanwhile, so it is not silent.
@@ -104,6 +105,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     for (state, entries) in [(OutboxState::Waiting, waiting), (OutboxState::DeadLetter, dead)] {
         telemetry::outbox(state, usize::try_from(entries).unwrap_or(usize::MAX));
     }
+    telemetry::outbox_bytes(look.meta.outbox.bytes);
     let Overdue { oldest, oldest_untried } = look.overdue;
     telemetry::oldest_overdue(oldest.map_or(Duration::ZERO, |at| now.since(at)));
     let paused = look.meta.paused.as_ref();

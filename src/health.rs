@@ -71,6 +71,8 @@ struct Inner {
     warnings: Mutex<BTreeMap<&'static str, String>>,
     /// Why the store takes nothing that makes it larger.
     space: Mutex<Option<String>>,
+    /// What is looked at only where it is wanted, by name, and what is wrong with it.
+    checks: Mutex<BTreeMap<&'static str, Option<String>>>,
     /// [`Timestamp::MAX`] where none is overdue.
     oldest_overdue: AtomicI64,
     /// The same of those that have not failed yet.
@@ -139,6 +141,7 @@ impl Health {
                 held_back: Mutex::default(),
                 warnings: Mutex::default(),
                 space: Mutex::default(),
+                checks: Mutex::default(),
                 oldest_overdue: AtomicI64::new(Timestamp::MAX.millis()),
                 oldest_untried: AtomicI64::new(Timestamp::MAX.millis()),
             }),
@@ -215,6 +218,12 @@ impl Health {
         put(&self.inner.space, short);
     }
 
+    /// What is wrong with what is looked at under `name`, if anything is.
+    pub fn check(&self, name: &'static str, wrong: Option<String>) {
+        // Each entry is whole whoever panicked.
+        self.inner.checks.lock().unwrap_or_else(PoisonError::into_inner).insert(name, wrong);
+    }
+
     /// What is to be looked at under `name`, if anything is.
     pub fn warning(&self, name: &'static str, what: Option<String>) {
         // Each entry is whole whoever panicked.
@@ -274,7 +283,8 @@ impl Health {
         let oldest = Timestamp::from_millis(oldest.load(Ordering::Relaxed));
         let late_by = inner.clock.now().since(oldest);
         let wrong = |wrong: bool, why: &str| wrong.then(|| why.to_owned());
-        let mut report = Report::of(BTreeMap::from([
+        let mut checks = inner.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.extend(BTreeMap::from([
             (
                 "store",
                 wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log"),
@@ -292,6 +302,7 @@ impl Health {
                 }),
             ),
         ]));
+        let mut report = Report::of(checks);
         let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
         let is_late = inner.clock.now().since(oldest) > inner.limits.overdue_limit;
         let warnings = [

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
-use crate::domain::{ReminderId, TaskId, Timestamp, Verdict};
+use crate::domain::{ReminderId, TaskId, Timestamp, Verdict, is_canary};
 use crate::reading::{BulkEntry, Reading, Reason, Receipt, Transport, read, read_bulk, read_receipts};
 use crate::telemetry;
 use crate::writer::{Content, Delivery, Receipt as Returned, Writer};
@@ -36,6 +36,10 @@ const READ_HERE_MAX_BYTES: usize = 256 * 1024;
 /// Reminders a reader of the live stream may be behind by before it is dropped.
 pub const LIVE_BEHIND_MAX: usize = 1024;
 
+/// The largest event that readers of the live stream are shown, in bytes: far above any reminder and most digests. So many
+/// of them as a reader may be behind by are 128 MiB; of a larger one they are told the identity alone.
+pub const LIVE_EVENT_MAX_BYTES: usize = 128 * 1024;
+
 /// The reminders and digests that come back through the broker, as they come. Readers that are too slow lose their place.
 #[derive(Clone, Debug)]
 pub struct Live {
@@ -52,7 +56,7 @@ pub struct LiveReminder {
     /// The task it is about; of a digest the first one, since all are of one user.
     pub task: TaskId,
     /// `{"reminder_id","task_id","received_at","event"}` in one line, of a digest `{"digest_id","received_at","event"}`;
-    /// `event` is what was delivered.
+    /// `event` is what was delivered, null where that is larger than [`LIVE_EVENT_MAX_BYTES`].
     pub json: String,
 }
 
@@ -83,13 +87,20 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     live: Live,
     receipts: bool,
+    canary: watch::Sender<Option<Timestamp>>,
 }
 
 impl Intake {
     /// An intake in front of `writer`; `receipts` says whether reminders that come back are noted there.
     #[must_use]
     pub fn new(writer: Writer, clock: Arc<dyn Clock>, live: Live, receipts: bool) -> Self {
-        Self { writer, clock, live, receipts }
+        Self { writer, clock, live, receipts, canary: watch::Sender::new(None) }
+    }
+
+    /// When the canary was planned for that came back last.
+    #[must_use]
+    pub fn canary(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.canary.subscribe()
     }
 
     /// Takes a single delivery.
@@ -167,6 +178,9 @@ impl Intake {
                 let _ = self.live.reminders.send(Arc::new(live));
             }
             for Receipt { event_id, task_id, planned_at, .. } in receipts {
+                if is_canary(&task_id) {
+                    self.canary.send_replace(planned_at);
+                }
                 telemetry::receipt();
                 noted.push(Returned { task_id, id: ReminderId::from(event_id), planned_at });
             }
@@ -213,7 +227,8 @@ impl Received {
         }
         let receipts = read_receipts(event);
         // All of one event are in one digest, or there is but one.
-        let live = receipts.first().filter(|_| shown).map(|first| live(first, &at.to_rfc3339(), event));
+        let shown = receipts.first().filter(|first| shown && !is_canary(&first.task_id));
+        let live = shown.map(|first| live(first, &at.to_rfc3339(), event));
         Self { receipts, live }
     }
 }
@@ -289,7 +304,10 @@ fn live(receipt: &Receipt, received_at: &str, event: &[u8]) -> LiveReminder {
         digest_id: receipt.digest_id.map(|id| id.to_string()),
         received_at,
         // It was read as JSON a moment ago.
-        event: serde_json::from_slice(event).unwrap_or_default(),
+        event: Some(event)
+            .filter(|event| event.len() <= LIVE_EVENT_MAX_BYTES)
+            .and_then(|event| serde_json::from_slice(event).ok())
+            .unwrap_or_default(),
     };
     LiveReminder {
         id: ReminderId::from(receipt.digest_id.unwrap_or(receipt.event_id)),
@@ -305,6 +323,24 @@ mod tests {
     use std::thread::{ThreadId, current};
 
     use super::*;
+
+    #[test]
+    fn a_reader_of_the_stream_is_shown_an_event_up_to_the_bound_and_of_a_larger_one_its_identity() {
+        let of = |bytes: usize| {
+            let event = |title: &str| {
+                format!(
+                    r#"{{"event_id":"8f1d5b0e-2a67-5c3b-9d41-6e0b7c52a419","event_type":"reminder_due","payload":{{"task_id":"t","title":"{title}"}}}}"#
+                )
+            };
+            let event = event(&"x".repeat(bytes - event("").len()));
+            assert_eq!(event.len(), bytes);
+            let live = Received::read(event.as_bytes(), Timestamp::from_millis(0), true).live.unwrap();
+            serde_json::from_str::<serde_json::Value>(&live.json).unwrap()
+        };
+        assert!(of(LIVE_EVENT_MAX_BYTES)["event"].is_object());
+        let larger = of(LIVE_EVENT_MAX_BYTES + 1);
+        assert!(larger["event"].is_null() && larger["task_id"] == "t", "{larger}");
+    }
 
     #[tokio::test]
     async fn a_body_above_the_bound_is_read_on_another_thread() {

@@ -58,9 +58,11 @@
 //! | backup | all that the store held at an instant, in one file, made while the worker runs |
 //! | missing hours | what was committed between a backup and its restore: nobody knows what went out then |
 //! | dead letter | an outbox entry that the sidecar refused for good |
+//! | canary | a task of the worker's own whose reminder comes back, which proves the way ([`canary`]) |
 
 pub mod app;
 pub mod backups;
+pub mod canary;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -201,6 +201,8 @@ fn every_bound_is_kept_on_both_sides() {
         ("quarantine.max_entries", ["1", "1000000"], ["0", "1000001"]),
         ("quarantine.max_mb", ["4", "65536"], ["3", "65537"]),
         ("outbox.max_mb", ["1", "65536"], ["0", "65537"]),
+        ("canary.every", ["1m", "1h"], ["59s", "61m"]),
+        ("canary.ready_limit", ["0s", "1d"], ["90s", "1441m"]),
         ("health.overdue_limit", ["1s", "1d"], ["999ms", "86401s"]),
         ("health.heartbeat_limit", ["2s", "1h"], ["1999ms", "3601s"]),
         ("shutdown.grace", ["100ms", "10m"], ["99ms", "601s"]),

@@ -23,3 +23,5 @@ mod orders;
 mod preferences;
 #[path = "http/sender.rs"]
 mod sender;
+#[path = "http/unread.rs"]
+mod unread;

@@ -8,6 +8,8 @@
 
 #[path = "process/bad_input.rs"]
 mod bad_input;
+#[path = "process/canary.rs"]
+mod canary;
 #[path = "process/child.rs"]
 mod child;
 #[path = "process/events.rs"]

@@ -2,6 +2,8 @@
 //!
 //! Each rule is a function from a source to its faults, with a test of its own that it can find one.
 
+#[path = "tidy/limits.rs"]
+mod limits;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/source.rs"]
@@ -42,6 +44,7 @@ const TOP_LEVEL: [&str; 17] = [
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("app",          &["*"]),
     ("backups",      &["clock", "domain", "health", "store", "telemetry"]),
+    ("canary",       &["clock", "config", "dapr", "domain", "health", "telemetry", "writer"]),
     ("cli",          &["*"]),
     ("clock",        &["domain"]),
     ("config",       &["domain", "secret"]),

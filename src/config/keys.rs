@@ -64,6 +64,10 @@ const NAG_MAX: RangeInclusive<i64> = 1..=NAGS_MAX as i64;
 const OVERDUE_LIMIT: RangeInclusive<Duration> = SECOND..=DAY;
 /// Loops report at least once a second: less than two would fail on a hiccup.
 const HEARTBEAT_LIMIT: RangeInclusive<Duration> = Duration::from_secs(2)..=HOUR;
+/// Each is a commit or three and two messages; more rarely than hourly it proves little.
+const CANARY_EVERY: RangeInclusive<Duration> = MINUTE..=HOUR;
+/// It is looked at no finer than canaries come; a day later somebody has noticed.
+const CANARY_READY_LIMIT: RangeInclusive<Duration> = MINUTE..=DAY;
 /// Under a tenth of a second nothing can finish; orchestrators kill long before ten minutes.
 const GRACE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 /// Kafka's own limit for a topic name.
@@ -165,6 +169,8 @@ pub(super) const KEYS: &[Key] = &[
     key("outbox.max_mb", Allowed::Whole(OUTBOX_MB)),
     key("health.overdue_limit", Allowed::Span(OVERDUE_LIMIT)),
     key("health.heartbeat_limit", Allowed::Span(HEARTBEAT_LIMIT)),
+    key("canary.every", Allowed::MinutesOrNever(CANARY_EVERY)),
+    key("canary.ready_limit", Allowed::MinutesOrNever(CANARY_READY_LIMIT)),
     key("shutdown.grace", Allowed::Span(GRACE)),
     key("replica.ordinal", Allowed::Whole(ORDINAL)),
     key("log.format", Allowed::OneOf(&["auto", "text", "json"])),

@@ -55,6 +55,8 @@ pub struct Config {
     pub outbox: Outbox,
     /// Limits of health.
     pub health: Health,
+    /// The canary.
+    pub canary: Canary,
     /// Stopping.
     pub shutdown: Shutdown,
     /// Which of several replicas this is.
@@ -321,6 +323,18 @@ pub struct Health {
     /// Not alive when a loop is silent for longer.
     #[serde(deserialize_with = "shapes::duration")]
     pub heartbeat_limit: Duration,
+}
+
+/// The canary: a task of the worker's own that goes the whole way.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// How often one is sent; zero for never.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub every: Duration,
+    /// Not ready while none has come back for longer; zero for no such limit.
+    #[serde(deserialize_with = "shapes::duration")]
+    pub ready_limit: Duration,
 }
 
 /// Stopping.

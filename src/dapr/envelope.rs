@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Moment, PRODUCER, Reminder, Rule, Rules, Task, TaskId, Timestamp, Zone, occurrence};
+use crate::domain::{
+    CANARY_EVENT, Moment, PRODUCER, Reminder, Rule, Rules, Task, TaskId, Timestamp, Zone, is_canary,
+    occurrence,
+};
 
 /// The contract's kind of a reminder.
 const REMINDER_DUE: &str = "reminder_due";
@@ -73,6 +76,7 @@ struct Payload<'a> {
 #[must_use]
 pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Vec<u8> {
     let id = reminder.id(task_id).to_string();
+    let kind = if is_canary(task_id) { CANARY_EVENT } else { REMINDER_DUE };
     let at = reminder.fire_at.to_rfc3339();
     let trace = traceparent(&id, task.due_origin.trace_id);
     // An explicit time belongs to no occurrence: it is told with the task's present due date.
@@ -85,7 +89,7 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, rules: &
     };
     let event = Event {
         event_id: &id,
-        event_type: REMINDER_DUE,
+        event_type: kind,
         event_version: EVENT_VERSION,
         timestamp: &at,
         correlation_id: task.due_origin.correlation_id.as_deref().unwrap_or(task_id.as_str()),
@@ -109,7 +113,7 @@ pub fn reminder_due(task_id: &TaskId, task: &Task, reminder: &Reminder, rules: &
         specversion: "1.0",
         id: &id,
         source: PRODUCER,
-        r#type: REMINDER_DUE,
+        r#type: kind,
         subject: task_id.as_str(),
         time: &at,
         datacontenttype: "application/json",

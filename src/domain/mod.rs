@@ -3,6 +3,7 @@
 //! Never does I/O, never reads a clock, never names a database, a wire format or Dapr.
 
 mod bucket;
+mod canary;
 pub mod catch_up;
 pub mod decide;
 pub mod digest;
@@ -26,6 +27,7 @@ mod version;
 pub mod why;
 
 pub use bucket::{Bucket, Rate};
+pub use canary::{CANARY_EVENT, CANARY_TASK, is_canary};
 pub use catch_up::CatchUp;
 pub use due::{Due, Moment, Zone};
 pub use event::{

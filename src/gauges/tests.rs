@@ -69,6 +69,8 @@ async fn every_second_the_gauges_show_what_is_there() {
         "outbox_entries{state=\"dead_letter\"} 1",
         "quarantine_entries 1",
         "quarantine_bytes 4",
+        "outbox_bytes 6",
+        "commands_waiting 0",
         "oldest_overdue_seconds 0",
     ]);
     let synced = worker.writer.read(|view| view.store.syncs()).await.unwrap();

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::Clock;
 use crate::intake::BULK_MAX_BYTES;
+use crate::telemetry;
 
 /// How long a body may take to come: a loopback neighbour needs milliseconds.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,14 +47,22 @@ impl Room {
         // The semaphore is never closed.
         self.0.clone().acquire_many_owned(kib).await.ok()
     }
+
+    /// Bytes that are taken.
+    fn taken(&self) -> u64 {
+        // A few hundred thousand at most.
+        1024 * u64::try_from(ROOM_KIB - self.0.available_permits()).unwrap_or(0)
+    }
 }
 
 /// Lets a request in once there is room for its body, which is free again when it has been answered. Waiting loses
 /// nothing: the body's time to come begins afterwards.
 pub(super) async fn with_room(State(room): State<Room>, request: Request, next: Next) -> Response {
     let taken = room.take(request.body().size_hint().exact()).await;
+    telemetry::bodies(room.taken());
     let response = next.run(request).await;
     drop(taken);
+    telemetry::bodies(room.taken());
     response
 }
 
@@ -142,6 +151,7 @@ mod tests {
         let longer_still = room.take(Some(u64::MAX)).await;
         let on_the_bound = room.take(Some(48 * MIB)).now_or_never();
         assert!(largest.is_some() && longer_still.is_some() && on_the_bound.is_some());
+        assert_eq!(room.taken(), 256 * MIB, "the metric says so");
         let mut large = std::pin::pin!(room.take(Some(100 * MIB)));
         assert!(large.as_mut().now_or_never().is_none());
         let mut small = std::pin::pin!(room.take(Some(1)));

@@ -13,7 +13,7 @@ use super::access::{Scope, others};
 use super::api::{Api, ReminderShown};
 use super::problem::Problem;
 use super::query::{Instant, Limit, Strict, from_str};
-use crate::domain::{Record, Reminder, ReminderId, State as ReminderState, TaskId, Timestamp};
+use crate::domain::{Record, Reminder, ReminderId, State as ReminderState, TaskId, Timestamp, is_canary};
 use crate::store::{IndexEntry, IndexKey, Store, StoreError};
 use crate::writer::STEP_MAX;
 
@@ -187,6 +187,9 @@ impl Walk {
             if entry.key.0 > self.end {
                 last = None;
                 break;
+            }
+            if is_canary(&entry.task) {
+                continue;
             }
             let Some(record) = readable(&entry.task, store.record(&entry.task))? else { continue };
             let reminder = record.reminders.iter().find(|r| r.id(&entry.task) == entry.key.1);

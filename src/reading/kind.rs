@@ -22,6 +22,8 @@ pub(super) enum Subject {
     Preferences,
     /// A digest of reminders: the worker's own event.
     Digest,
+    /// The worker's canary, on its way in or back.
+    Canary,
     /// Something else, as the producer spelled it.
     Foreign(String),
 }
@@ -63,6 +65,7 @@ enum Word {
     Reminder,
     Preferences,
     Digest,
+    Canary,
     /// A verb of ours with another noun.
     OtherThing,
     /// None of these.
@@ -89,6 +92,7 @@ fn classify(text: &str) -> Word {
             (None, None) => Word::Unknown,
         },
         [.., noun, "digest"] if REMINDERS.contains(noun) => Word::Digest,
+        [noun, "canary"] if REMINDERS.contains(noun) => Word::Canary,
         [.., noun, "due"] if REMINDERS.contains(noun) => Word::Reminder,
         [.., one, other] if done_to_reminder(one, other).is_some() => {
             done_to_reminder(one, other).map_or(Word::Unknown, Word::Task)
@@ -168,6 +172,7 @@ pub(super) fn subject(layers: &[&Layer<'_>]) -> Result<Subject, Reason> {
             Word::Reminder => return Ok(Subject::Reminder),
             Word::Preferences => return Ok(Subject::Preferences),
             Word::Digest => return Ok(Subject::Digest),
+            Word::Canary => return Ok(Subject::Canary),
             Word::OtherThing => return Ok(Subject::Foreign(excerpt(text))),
             Word::Unknown if by_name => return Ok(Subject::Foreign(excerpt(text))),
             Word::Verb(kind) => vague_verb = vague_verb.or(Some((kind, text))),

@@ -33,7 +33,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::digest::DIGEST_MEMBERS_MAX;
-use crate::domain::{Due, Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp, Zone};
+use crate::domain::{
+    CANARY_EVENT, Due, Event, Kind, PRODUCER, PreferencesChange, Said, TaskId, Timestamp, Zone, is_canary,
+};
 
 pub use bulk::{BulkEntry, ENTRIES_MAX, read_bulk};
 pub use contract::{EventType, PROBLEMS_MAX, Problem, Topic, ValidEvent, ValidationError, validate};
@@ -124,6 +126,8 @@ fn try_read(bytes: &[u8], transport: &Transport<'_>) -> Result<Reading, Reason> 
     let told = Told::of(&unwrapped.envelopes, body);
     let kind = match told.subject()? {
         Subject::Task(kind) => kind,
+        Subject::Canary if told.task_id(true).is_ok_and(|task| is_canary(&task)) => Kind::Created,
+        Subject::Canary => return Ok(Reading::Ignored(Ignored::Unrelated(CANARY_EVENT.to_owned()))),
         Subject::Reminder | Subject::Digest => return Ok(Reading::Ignored(Ignored::Reminder)),
         Subject::Preferences => return preferences(&told, body, &unwrapped.envelopes, transport),
         Subject::Foreign(word) => return Ok(Reading::Ignored(Ignored::Unrelated(word))),
@@ -211,7 +215,7 @@ pub fn read_receipts(body: &[u8]) -> Vec<Receipt> {
     let planned_at = ours.then(stamps).and_then(|stamps| stamps.event).map(|stamp| stamp.at);
     let event_id = || origin::message_id(&told, &unwrapped.envelopes).and_then(|id| id.parse::<Uuid>().ok());
     match told.subject() {
-        Ok(Subject::Reminder) => {
+        Ok(Subject::Reminder | Subject::Canary) => {
             let alone = event_id().zip(told.task_id(true).ok());
             let of = |(event_id, task_id)| Receipt { event_id, task_id, planned_at, digest_id: None };
             alone.map(of).into_iter().collect()

@@ -75,6 +75,42 @@ impl OutboxState {
     }
 }
 
+/// What became of a canary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CanaryResult {
+    /// It came back.
+    Returned,
+    /// It had not come back when the next one went.
+    Lost,
+    /// It certainly did not go out.
+    Unsent,
+}
+
+impl CanaryResult {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Returned => "returned",
+            Self::Lost => "lost",
+            Self::Unsent => "unsent",
+        }
+    }
+}
+
+/// Something became of a canary.
+pub fn canary(result: CanaryResult) {
+    counter!(names::CANARIES, "result" => result.label()).increment(1);
+}
+
+/// A canary's way took so long.
+pub fn canary_took(took: Duration) {
+    histogram!(names::CANARY_SECONDS).record(took);
+}
+
+/// A canary came back so long ago.
+pub fn canary_age(age: Duration) {
+    gauge!(names::CANARY_AGE).set(age.as_secs_f64());
+}
+
 /// An event was answered; `kind` is `None` where it could not be told or is none of ours.
 pub fn event(kind: Option<Kind>, outcome: EventOutcome) {
     counter!(names::EVENTS, "kind" => kind.map_or("unknown", Kind::name), "outcome" => outcome.label())
@@ -189,6 +225,26 @@ pub fn foreign_reminders(count: u64) {
 /// So many entries of the outbox are in `state`.
 pub fn outbox(state: OutboxState, entries: usize) {
     gauge!(names::OUTBOX_ENTRIES, "state" => state.label()).set(entries as f64);
+}
+
+/// The outbox holds so many bytes.
+pub fn outbox_bytes(bytes: u64) {
+    gauge!(names::OUTBOX_BYTES).set(bytes as f64);
+}
+
+/// So many commands wait for the commit loop.
+pub fn waiting(commands: usize) {
+    gauge!(names::WAITING).set(commands as f64);
+}
+
+/// So many bytes are set apart for bodies under way.
+pub fn bodies(bytes: u64) {
+    gauge!(names::BODIES).set(bytes as f64);
+}
+
+/// `count` receipts found no room.
+pub fn receipts_lost(count: usize) {
+    counter!(names::RECEIPTS_LOST).increment(count as u64);
 }
 
 /// The quarantine holds so much.

@@ -57,6 +57,9 @@ pub(super) const OLDEST_OVERDUE: &str = "reminder_worker_oldest_overdue_seconds"
 pub(super) const PAUSED: &str = "reminder_worker_paused";
 pub(super) const HELD_BACK: &str = "reminder_worker_reminders_held_back";
 pub(super) const SILENT_SERIES: &str = "reminder_worker_silent_series";
+pub(super) const CANARIES: &str = "reminder_worker_canary_total";
+pub(super) const CANARY_SECONDS: &str = "reminder_worker_canary_round_trip_seconds";
+pub(super) const CANARY_AGE: &str = "reminder_worker_canary_age_seconds";
 pub(super) const CLOCK_JUMPS: &str = "reminder_worker_clock_jumps_total";
 pub(super) const STORE_FREE: &str = "reminder_worker_store_free_bytes";
 pub(super) const STORE_RESERVE: &str = "reminder_worker_store_reserve_bytes";
@@ -70,6 +73,10 @@ pub(super) const PUBLISH_SECONDS: &str = "reminder_worker_publish_seconds";
 pub(super) const RECEIPTS: &str = "reminder_worker_receipts_total";
 pub(super) const FOREIGN: &str = "reminder_worker_foreign_reminders_total";
 pub(super) const OUTBOX_ENTRIES: &str = "reminder_worker_outbox_entries";
+pub(super) const OUTBOX_BYTES: &str = "reminder_worker_outbox_bytes";
+pub(super) const WAITING: &str = "reminder_worker_commands_waiting";
+pub(super) const BODIES: &str = "reminder_worker_bodies_bytes";
+pub(super) const RECEIPTS_LOST: &str = "reminder_worker_receipts_lost_total";
 pub(super) const QUARANTINE_ENTRIES: &str = "reminder_worker_quarantine_entries";
 pub(super) const QUARANTINE_BYTES: &str = "reminder_worker_quarantine_bytes";
 pub(super) const STREAM_CLIENTS: &str = "reminder_worker_stream_clients";
@@ -124,6 +131,14 @@ pub const METRICS: &[Metric] = &[
         Unit::Count,
         "Open series that go on and have no next reminder, as the hourly pass over all tasks found them; never any.",
     ),
+    counter(CANARIES, &["result"], "Canaries, by whether they came back; none where canary.every is 0."),
+    histogram(
+        CANARY_SECONDS,
+        LATENESS_BUCKETS,
+        Unit::Seconds,
+        "A canary's way through broker, store, timer and back, beyond the moment it was planned ahead by.",
+    ),
+    gauge(CANARY_AGE, &[], Unit::Seconds, "Time since a canary came back, or since the first was awaited."),
     counter(
         CLOCK_JUMPS,
         &["kind"],
@@ -155,6 +170,15 @@ pub const METRICS: &[Metric] = &[
         "Reminders seen that this worker never planned: another worker publishes to the topic.",
     ),
     gauge(OUTBOX_ENTRIES, &["state"], Unit::Count, "Events accepted by the publishing API and not yet sent."),
+    gauge(
+        OUTBOX_BYTES,
+        &[],
+        Unit::Bytes,
+        "Bytes of the events accepted by the publishing API and not yet sent.",
+    ),
+    gauge(WAITING, &[], Unit::Count, "Commands that wait for the commit loop."),
+    gauge(BODIES, &[], Unit::Bytes, "Bytes set apart for requests' bodies that are under way."),
+    counter(RECEIPTS_LOST, &[], "Receipts that found no room; losing one loses nothing."),
     gauge(QUARANTINE_ENTRIES, &[], Unit::Count, "Events kept in quarantine."),
     gauge(QUARANTINE_BYTES, &[], Unit::Bytes, "Bytes kept in quarantine."),
     gauge(STREAM_CLIENTS, &[], Unit::Count, "Readers of the live stream of reminders."),

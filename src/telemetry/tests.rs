@@ -35,6 +35,13 @@ fn count_everything() {
     mismatch("planned", 1);
     store_space(9, 3);
     clock_jump("back");
+    canary(CanaryResult::Lost);
+    canary_took(Duration::from_millis(30));
+    canary_age(Duration::from_secs(4));
+    outbox_bytes(5);
+    waiting(6);
+    bodies(7);
+    receipts_lost(8);
     publish_attempts(PublishResult::Ambiguous, 3);
     publish_took(Duration::from_millis(8));
     receipt();

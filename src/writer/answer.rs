@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{AfterRestore, Op, StoreError};
+use crate::telemetry;
 
 /// What a command is told once its group is on the disk.
 pub(super) enum Answer {
@@ -80,6 +81,7 @@ impl Core {
     fn note_receipts(&mut self, command: Command) -> Option<Command> {
         let Command::Receipts { receipts, at } = command else { return Some(command) };
         let room = RECEIPTS_MAX.saturating_sub(self.receipts.len());
+        telemetry::receipts_lost(receipts.len().saturating_sub(room));
         self.receipts.extend(receipts.into_iter().take(room).map(|receipt| (receipt, at)));
         None
     }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
+use crate::telemetry;
 
 /// Sends commands to the commit loop. Cloning is cheap.
 #[derive(Clone)]
@@ -105,8 +106,11 @@ impl Writer {
     /// Notes that reminders came back through the broker. Written with a later commit: losing it loses nothing,
     /// so a full queue drops it.
     pub fn received(&self, receipts: Vec<Receipt>, at: Timestamp) {
+        let count = receipts.len();
         // A full or closed queue is the accepted loss.
-        let _ = self.commands.try_send(Command::Receipts { receipts, at });
+        if self.commands.try_send(Command::Receipts { receipts, at }).is_err() {
+            telemetry::receipts_lost(count);
+        }
     }
 
     /// Carries out `order` on a task, in an event of our own under `id`, and says what became of its reminders.
@@ -188,6 +192,12 @@ impl Writer {
     #[must_use]
     pub fn is_usable(&self) -> bool {
         *self.usable.borrow()
+    }
+
+    /// How many commands wait, of [`super::QUEUE_MAX`] at most.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.commands.max_capacity() - self.commands.capacity()
     }
 
     /// How much room there is where the store lies; `None` where that can't be told.

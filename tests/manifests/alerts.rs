@@ -1,6 +1,6 @@
 //! The alerts against the metrics that the binary has.
 
-use reminder_worker::telemetry::{self, EventOutcome, METRICS, Metric, OutboxState, Shape};
+use reminder_worker::telemetry::{self, CanaryResult, EventOutcome, METRICS, Metric, OutboxState, Shape};
 use serde_json::Value;
 
 use crate::tree::{Faults, Tree, holds, list, text};
@@ -91,6 +91,8 @@ fn every_label_of_an_alert_is_one_that_the_metric_takes() {
     telemetry::event(None, EventOutcome::Quarantined);
     telemetry::outbox(OutboxState::DeadLetter, 1);
     telemetry::clock_jump("back");
+    telemetry::canary(CanaryResult::Lost);
+    telemetry::canary(CanaryResult::Returned);
     let rendered = metrics.render();
     let rule = |tree: &Tree, faults: &mut Faults| {
         let mut seen = 0;

@@ -20,15 +20,15 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const SLACK: Duration = Duration::from_secs(5);
 
 /// A `dev` daemon.
-struct Dev {
-    worker: Worker,
+pub(crate) struct Dev {
+    pub(crate) worker: Worker,
     dapr: u16,
     _setup: Setup,
 }
 
 impl Dev {
     /// Starts one with `flags` and waits until its topics are delivered.
-    async fn start(flags: &[&str]) -> Self {
+    pub(crate) async fn start(flags: &[&str]) -> Self {
         // A year of what it shows would fill a pipe that nobody reads.
         Self::showing(Stdio::null(), flags).await
     }

@@ -143,6 +143,11 @@ impl Worker {
         answered(self.client.get(format!("http://{}{path}", self.ops))).await
     }
 
+    /// What the ops listener shows as text.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        self.client.get(format!("http://{}{path}", self.ops)).send().await.unwrap().text().await.unwrap()
+    }
+
     /// Asks the API, which must answer.
     pub(crate) async fn api(&self, path: &str) -> Value {
         let (status, said) = self.ops(path).await;

@@ -92,6 +92,7 @@ async fn a_receipt_that_finds_the_queue_full_is_lost_and_a_delivery_waits() {
     for read in &mut reads {
         assert!(futures_util::poll!(read).is_pending());
     }
+    assert_eq!(writer.waiting(), QUEUE_MAX, "the gauge says so");
     writer.received(vec![of_task("t", id)], T0);
     let mut told = Box::pin(writer.deliver(vec![delivery(due_at("u", 60), T0)]));
     assert!(futures_util::poll!(&mut told).is_pending());
