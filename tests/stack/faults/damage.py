@@ -20,6 +20,8 @@ SEGMENT_BYTES = 4 << 20
 PAGE_BYTES = 4096
 # How long a worker may take to open a damaged store, or to refuse it.
 DECIDED_SECONDS = 60.0
+# And to send again what it does not know that it sent.
+SETTLED_SECONDS = 5.0
 
 Hurt = Callable[[Path], None]
 
@@ -128,14 +130,14 @@ async def _play(bench: Bench, rounds: int, with_backup: bool) -> None:
     bench.on(home / "store")
     await _fill(bench, with_backup)
     copy = bench.directory / "copy"
-    right, _ = await _shown(bench, home, copy, lambda _: None)
+    right, _ = await _shown(bench, home, copy, lambda _: None, None)
     if isinstance(right, str):
         raise Failed(f"the undamaged copy is not right: {right}")
     kinds: collections.Counter[str] = collections.Counter()
     for name, hurt in damages(rounds):
         log = bench.worker.process.log
         told = log.stat().st_size
-        found, moved = await _shown(bench, home, copy, hurt)
+        found, moved = await _shown(bench, home, copy, hurt, right)
         bench.rounds += 1
         if isinstance(found, str):
             what = found
@@ -173,7 +175,7 @@ async def _fill(bench: Bench, with_backup: bool) -> None:
     await bench.worker.end()
 
 
-async def _shown(bench: Bench, home: Path, copy: Path, hurt: Hurt):
+async def _shown(bench: Bench, home: Path, copy: Path, hurt: Hurt, right):
     """What a worker shows of a damaged copy: reminders and counters, or in words why not; and what was moved."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(home, copy)
@@ -187,7 +189,7 @@ async def _shown(bench: Bench, home: Path, copy: Path, hurt: Hurt):
     try:
         while process.runs() and time.monotonic() - began < DECIDED_SECONDS:
             if await bench.worker.is_ready():
-                shown = await _read(bench)
+                shown = await _read(bench, right)
                 break
             await bench.pause()
         else:
@@ -205,14 +207,20 @@ def _files(directory: Path) -> dict[str, int]:
     return {str(path.relative_to(directory)): path.stat().st_ino for path in directory.rglob("*")}
 
 
-async def _read(bench: Bench):
-    try:
-        listed = await bench.listed()
-    except Failed as failed:
-        return f"it runs and can't be read: {failed}"
-    told = await bench.worker.ask("/api/v1/stats")
-    quarantined = await bench.worker.ask("/api/v1/quarantine?limit=1000")
-    return listed, told["reminders"], told["events"], quarantined
+async def _read(bench: Bench, right):
+    """All that it shows; for a moment it may be about to send again what it no longer knows that it sent."""
+    end = time.monotonic() + SETTLED_SECONDS
+    while True:
+        try:
+            listed = await bench.listed()
+        except Failed as failed:
+            return f"it runs and can't be read: {failed}"
+        told = await bench.worker.ask("/api/v1/stats")
+        quarantined = await bench.worker.ask("/api/v1/quarantine?limit=1000")
+        shown = listed, told["reminders"], told["events"], quarantined
+        if right is None or shown == right or time.monotonic() > end:
+            return shown
+        await bench.pause()
 
 
 def _difference(right, found) -> str:
