@@ -21,7 +21,7 @@ use crate::store::{Meta, Store as _, StoreError};
 pub(in crate::store::sled) struct Witness {
     at: Timestamp,
     applied: u64,
-    planned: i64,
+    planned: u64,
     claims: u64,
     quarantined: u64,
     outbox: u64,
@@ -32,7 +32,7 @@ impl Witness {
         Self {
             at,
             applied: meta.events.applied,
-            planned: meta.reminders.planned(),
+            planned: meta.ledger.planned,
             claims: meta.next_claim,
             quarantined: meta.next_quarantined,
             outbox: meta.next_outbox,
@@ -44,7 +44,7 @@ impl Witness {
         let is = Self::of(meta, self.at);
         let table = [
             ("events applied", self.applied, is.applied),
-            ("reminders planned", self.planned.unsigned_abs(), is.planned.unsigned_abs()),
+            ("reminders planned", self.planned, is.planned),
             ("attempts begun", self.claims, is.claims),
             ("events quarantined", self.quarantined, is.quarantined),
             ("events accepted", self.outbox, is.outbox),
