@@ -116,13 +116,14 @@ impl Backups {
         }
         let mut due = self.due(last, self.clock.now()).max(self.clock.now().plus(FIRST_AFTER));
         while !self.stop.is_cancelled() {
-            self.take_down().await;
             let now = self.clock.now();
             if now < due {
                 tokio::select! {
                     () = self.stop.cancelled() => {}
                     () = self.clock.sleep(due.since(now).min(SLEEP_MAX)) => {}
                 }
+                // Also when it stops.
+                self.take_down().await;
                 // A clock that has stepped back must not put it off for long.
                 due = due.min(self.due(None, self.clock.now()).plus(self.every));
                 continue;

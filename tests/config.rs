@@ -263,7 +263,10 @@ fn an_unknown_setting_is_an_error_that_names_the_known_ones() {
     assert!(complaint("", &[("REMINDER_WORKER__OUTBOX__MAX", "1")], &[]).ends_with(outbox));
     assert_eq!(complaint("", &[], &[("outbox.max", "1")]), format!("flag --set: {outbox}"));
     let sections = complaint("", &[], &[("outbocks.max_mb", "1")]);
-    assert!(sections.contains("the sections are store, app, ops, dapr, topics,"), "{sections}");
+    assert!(
+        sections.contains("the sections are store, backup, restore, app, ops, dapr, topics,"),
+        "{sections}"
+    );
 }
 
 #[test]

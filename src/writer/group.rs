@@ -31,6 +31,8 @@ pub(super) struct Group<'a> {
     pub(super) users: HashMap<String, Option<Arc<Preferences>>>,
     /// Where the store was restored from, as the group has it so far.
     pub(super) restored: Option<Restored>,
+    /// How far dropping what was held has come in this group.
+    pub(super) dropped_to: Option<Option<IndexKey>>,
     records: HashMap<TaskId, Staged>,
 }
 
@@ -59,8 +61,6 @@ pub(super) struct Effects {
     /// Reminders were forgotten that may yet come back.
     pub(super) forgot_planned: bool,
     pub(super) judge_anew: bool,
-    /// How far dropping what was held has come.
-    pub(super) dropped_to: Option<Option<IndexKey>>,
     /// The recount under way, as this group leaves it.
     pub(super) recount: Option<Recount>,
 }
@@ -71,6 +71,7 @@ pub(super) struct Folded {
     pub(super) meta: Meta,
     pub(super) effects: Effects,
     pub(super) restored: Option<Restored>,
+    pub(super) dropped_to: Option<Option<IndexKey>>,
     /// Where the pending reminders of every changed record stand.
     pub(super) pending: Vec<IndexKey>,
     /// When it was folded.
@@ -88,6 +89,7 @@ impl<'a> Group<'a> {
             effects: Effects::default(),
             users: HashMap::new(),
             restored: core.restored.clone(),
+            dropped_to: None,
             records: HashMap::new(),
         }
     }
@@ -200,8 +202,8 @@ impl<'a> Group<'a> {
         if !self.batch.is_empty() {
             self.batch.push(Op::PutMeta(Box::new(self.meta.clone())));
         }
-        let Self { batch, meta, effects, restored, now: at, .. } = self;
-        Folded { batch, meta, effects, restored, pending, at }
+        let Self { batch, meta, effects, restored, dropped_to, now: at, .. } = self;
+        Folded { batch, meta, effects, restored, dropped_to, pending, at }
     }
 
     fn load(&mut self, task: &TaskId) -> Result<&mut Staged, StoreError> {
@@ -235,13 +237,12 @@ impl Core {
             moved,
             forgot_planned,
             judge_anew,
-            dropped_to,
             recount,
         } = folded.effects;
         self.counters_unwritten =
             folded.batch.is_empty() && (self.counters_unwritten || self.meta != folded.meta);
         self.meta = folded.meta;
-        self.take_over_origin(folded.restored, dropped_to);
+        self.take_over_origin(folded.restored, folded.dropped_to);
         for number in settled {
             for (reminder, _) in self.claims.remove(&number).unwrap_or_default() {
                 self.in_flight.remove(&reminder);

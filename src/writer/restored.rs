@@ -110,7 +110,7 @@ impl Group<'_> {
                 self.put(&entry.task, record)?;
             }
         }
-        self.effects.dropped_to = Some(page.last().map(|entry| entry.key).filter(|_| !is_last));
+        self.dropped_to = Some(page.last().map(|entry| entry.key).filter(|_| !is_last));
         if is_last {
             let now: Timestamp = self.now;
             tracing::warn!(

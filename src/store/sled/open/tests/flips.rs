@@ -77,7 +77,11 @@ fn a_store_that_has_gone_back_is_damaged_and_restored() {
     stage.open().unwrap().close();
     assert!(!stage.aside().exists(), "with as much as was taken down, or more, it opens");
 
-    earlier.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    fs::remove_dir_all(&stage.path).unwrap();
+    for (path, bytes) in earlier {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
     let plain = SledStore::open(&stage.path, CACHE_MB).err().unwrap();
     assert!(
         plain.to_string().contains("gone back") && plain.to_string().contains("7 attempts begun"),
