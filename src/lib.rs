@@ -63,6 +63,7 @@ pub mod config;
 pub mod dapr;
 pub mod domain;
 pub mod erasing;
+pub mod faults;
 pub mod gauges;
 pub mod health;
 pub mod housekeeping;

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::run::conclude;
+use super::run::{TRIES_MAX, Turn, conclude, take_turn};
 use super::{
-    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Reply, Settings, Settlement, View,
+    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Order, Ordered, Receipt, Reply,
+    Settings, Settlement, View,
 };
-use crate::domain::{Timestamp, Verdict};
+use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::{Store, StoreError};
 
 /// Turns after one command for what was put off: a million tasks are planned anew in so many. What is left then goes on
@@ -91,6 +92,30 @@ impl Rehearsal {
         self.ask(now, |reply| Command::Settle { claim, settlements, reply })?.0.map_err(unread)
     }
 
+    /// Carries out an order about a task's reminders under the id `id`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn order(
+        &mut self,
+        task: &TaskId,
+        order: Order,
+        id: String,
+        now: Timestamp,
+    ) -> Result<Ordered, StoreError> {
+        let ask = |reply| Command::Order { task: task.clone(), order, id, reply };
+        self.ask(now, ask)?.0.map_err(unread)
+    }
+
+    /// Notes reminders that came back through the broker.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn receive(&mut self, receipts: Vec<Receipt>, now: Timestamp) -> Result<(), StoreError> {
+        self.turn(vec![Command::Receipts { receipts, at: now }], now)?;
+        self.do_what_was_put_off(now)
+    }
+
     /// Forgets tasks whose retention is over, one step; true while more is left in this round.
     ///
     /// # Errors
@@ -134,10 +159,24 @@ impl Rehearsal {
         Ok(())
     }
 
+    /// A commit that fails is tried again, as often as the loop does before it gives up.
     fn turn(&mut self, commands: Vec<Command>, now: Timestamp) -> Result<bool, StoreError> {
-        let (folded, answers) = self.core.fold(commands, now, true).map_err(|(error, ..)| error)?;
-        let turned = conclude(&mut self.core, Box::new(folded), answers).map_err(|(error, ..)| error)?;
-        Ok(turned.wrote)
+        let mut stuck = match take_turn(&mut self.core, commands, now, true) {
+            Turn::Done(turned) => return Ok(turned.wrote),
+            Turn::Unread(error, ..) => return Err(error),
+            Turn::Stuck(stuck) => stuck,
+        };
+        for _ in 0..TRIES_MAX {
+            let (error, folded, answers) = stuck;
+            if matches!(error, StoreError::Unsynced(_)) {
+                return Err(error);
+            }
+            match conclude(&mut self.core, folded, answers) {
+                Ok(turned) => return Ok(turned.wrote),
+                Err(again) => stuck = again,
+            }
+        }
+        Err(stuck.0)
     }
 }
 

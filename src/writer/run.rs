@@ -27,6 +27,8 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// How long a commit is tried before the process gives up and starts anew.
 pub(super) const STUCK_MAX: Duration = Duration::from_secs(30);
+/// So many tries that is.
+pub(super) const TRIES_MAX: u64 = STUCK_MAX.as_millis() as u64 / RETRY_EVERY.as_millis() as u64;
 /// The loop turns at least this often: it shows that it lives, and writes what was put off.
 const IDLE_TURN: Duration = Duration::from_secs(1);
 
@@ -45,7 +47,7 @@ pub struct CommitLoop {
 }
 
 /// How a turn went.
-enum Turn {
+pub(super) enum Turn {
     /// All is on the disk and answered.
     Done(Turned),
     /// A read failed: nothing was done.
@@ -217,7 +219,7 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
     }
 }
 
-fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
+pub(super) fn take_turn(core: &mut Core, commands: Vec<Command>, now: Timestamp, long_ago: bool) -> Turn {
     if core.pacing.get_mut().has_stepped_back(now) {
         core.judge_anew();
     }

@@ -10,6 +10,7 @@
 mod codes;
 mod disk;
 mod engine;
+mod faulty;
 mod keys;
 mod memory;
 mod migrations;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use disk::{Bytes, Disk, Writes};
+pub use faulty::{DiskFault, FaultyDisk};
 use parts::{Parts, Value};
 use wire::Malformed;
 

@@ -1,0 +1,147 @@
+//! A disk in memory that fails when it is told to, and loses what was not forced when its power goes.
+//!
+//! For simulations. What is applied is visible at once; flushed and synced it outlasts a power cut. Of what is not yet
+//! synced a cut leaves whole batches, the first so many of them: so the engine's log does.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::SledStore;
+use super::disk::{Bytes, Disk, Visit, Writes};
+use super::memory::MemoryDisk;
+use crate::store::StoreError;
+
+/// What a disk does to the step at which its fuse has burnt down.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DiskFault {
+    /// The power goes: this step fails, and all after it until the power is back.
+    Cut,
+    /// This step fails, and the next one does not: a disk that was full for a moment.
+    Fail,
+}
+
+/// A disk for simulations; clones are the same disk.
+#[derive(Clone, Default)]
+pub struct FaultyDisk(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    visible: Arc<MemoryDisk>,
+    unsynced: Vec<Writes>,
+    durable: MemoryDisk,
+    /// After how many more steps what happens.
+    fuse: Option<(u32, DiskFault)>,
+    is_cut: bool,
+    steps: u64,
+}
+
+impl FaultyDisk {
+    /// A store on this disk, as it is found there.
+    ///
+    /// # Errors
+    /// [`StoreError`], where the disk fails.
+    pub fn store(&self) -> Result<SledStore, StoreError> {
+        SledStore::on(Box::new(self.clone()))
+    }
+
+    /// After `steps` more steps of commits `fault` happens.
+    pub fn light_fuse(&self, steps: u32, fault: DiskFault) {
+        self.inner().fuse = Some((steps, fault));
+    }
+
+    /// Whether the power is out.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.inner().is_cut
+    }
+
+    /// Steps of commits taken so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.inner().steps
+    }
+
+    /// The power goes if it has not, and comes back: of what was not synced the first `kept` batches are there.
+    ///
+    /// # Errors
+    /// [`StoreError`], though a map has no reason to fail.
+    pub fn power_back(&self, kept: usize) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        let unsynced = std::mem::take(&mut inner.unsynced);
+        for writes in unsynced.iter().take(kept) {
+            inner.durable.apply(writes)?;
+        }
+        inner.visible = Arc::new(MemoryDisk::of(&inner.durable)?);
+        inner.is_cut = false;
+        inner.fuse = None;
+        Ok(())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be read; nothing while the power is out.
+    fn visible(&self) -> Result<Arc<MemoryDisk>, StoreError> {
+        let inner = self.inner();
+        if inner.is_cut { Err(no_power()) } else { Ok(Arc::clone(&inner.visible)) }
+    }
+}
+
+impl Inner {
+    fn step(&mut self) -> Result<(), StoreError> {
+        if self.is_cut {
+            return Err(no_power());
+        }
+        self.steps += 1;
+        match self.fuse {
+            Some((0, DiskFault::Cut)) => {
+                self.is_cut = true;
+                Err(no_power())
+            }
+            Some((0, DiskFault::Fail)) => {
+                self.fuse = None;
+                Err(StoreError::Unavailable("the disk is full for a moment".into()))
+            }
+            Some((left, fault)) => {
+                self.fuse = Some((left - 1, fault));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn no_power() -> StoreError {
+    StoreError::Unavailable("the power is out".into())
+}
+
+impl Disk for FaultyDisk {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.visible()?.get(key)
+    }
+
+    fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.visible()?.range(from, to, visit)
+    }
+
+    fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        inner.step()?;
+        inner.visible.apply(writes)?;
+        inner.unsynced.push(writes.clone());
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.inner().step()
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        inner.step()?;
+        for writes in std::mem::take(&mut inner.unsynced) {
+            inner.durable.apply(&writes)?;
+        }
+        Ok(())
+    }
+}
