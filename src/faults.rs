@@ -16,15 +16,54 @@ pub use script::Script;
 /// Most plays while a failure is cut down.
 const SHRINK_PLAYS_MAX: usize = 2_000;
 
-/// What a simulation that holds has seen.
+/// What simulations that hold have seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Seen {
-    /// Happenings of the script.
-    pub happenings: usize,
-    /// Attempts to publish.
-    pub attempts: u32,
+    /// Simulations.
+    pub simulations: u64,
+    /// Deliveries of events that were answered.
+    pub deliveries: u64,
+    /// Events published, attempts that failed among them.
+    pub publishes: u64,
+    /// Of them, those that were told to have failed, or of which nothing was heard.
+    pub failed: u64,
+    /// Reminders that came back through the broker.
+    pub receipts: u64,
+    /// Reminders called off by a person.
+    pub cancels: u64,
+    /// Steps of commits that failed.
+    pub disk_faults: u64,
     /// Crashes of the worker.
-    pub crashes: u32,
+    pub crashes: u64,
+    /// Times that the worker's clock was set.
+    pub clock_steps: u64,
+}
+
+impl std::ops::AddAssign for Seen {
+    fn add_assign(&mut self, more: Self) {
+        self.simulations += more.simulations;
+        self.deliveries += more.deliveries;
+        self.publishes += more.publishes;
+        self.failed += more.failed;
+        self.receipts += more.receipts;
+        self.cancels += more.cancels;
+        self.disk_faults += more.disk_faults;
+        self.crashes += more.crashes;
+        self.clock_steps += more.clock_steps;
+    }
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { deliveries, publishes, failed, receipts, cancels, .. } = self;
+        writeln!(f, "{deliveries} events delivered, {cancels} cancels asked")?;
+        writeln!(
+            f,
+            "{publishes} events published, {failed} of them in vain or in doubt, {receipts} came back"
+        )?;
+        let Self { crashes, disk_faults, clock_steps, .. } = self;
+        write!(f, "{crashes} crashes, {disk_faults} disk faults, {clock_steps} clock steps")
+    }
 }
 
 /// A simulation that broke an invariant.
@@ -34,6 +73,12 @@ pub struct Failure {
     pub broken: String,
     /// A script that breaks it, cut down.
     pub script: Script,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seed {} fails: {}\n{}", self.script.seed, self.broken, self.script)
+    }
 }
 
 /// Plays what `seed` says.
@@ -52,7 +97,7 @@ pub fn run(seed: u64, settings: &Settings) -> Result<Seen, Box<Failure>> {
 pub fn play(script: &Script, settings: &Settings) -> Result<Seen, String> {
     let mut world = world::World::new(script, settings.clone());
     world.play()?;
-    Ok(Seen { happenings: script.len(), attempts: world.oracle.attempted, crashes: world.crashes })
+    Ok(world.seen)
 }
 
 /// Leaves out happenings, in ever smaller runs, as long as it fails.

@@ -47,6 +47,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("domain",       &[]),
     // The one who reads bodies and commands the commit loop, which must not read them.
     ("erasing",      &["domain", "reading", "store", "writer"]),
+    // The whole of the worker that decides, in a world of its own.
+    ("faults",       &["domain", "intake", "reading", "store", "tick", "writer"]),
     ("gauges",       &["clock", "domain", "health", "store", "telemetry", "writer"]),
     ("health",       &["clock", "config", "domain", "telemetry"]),
     ("housekeeping", &["writer"]),

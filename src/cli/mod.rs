@@ -134,7 +134,7 @@ fn dispatch(command: Command, context: &Context) -> Result<String, Failure> {
         }
         Command::Publish(args) => wait_for(publish::run(args, context)),
         Command::Reminders(args) => wait_for(reminders::run(args, context)),
-        Command::Simulate(args) => simulate::run(&args, context).map(|()| String::new()),
+        Command::Simulate(args) => simulate::run(&args, context),
         Command::Import(args) => wait_for(import::run(args, context)),
         Command::Users(args) => wait_for(users::run(args, context)),
         Command::Pause(args) => wait_for(pause::pause(args, context)),

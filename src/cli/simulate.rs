@@ -5,9 +5,13 @@
 //! configuration beside it, the same input is played under both and the difference is shown.
 //!
 //! Nothing is published, and the store that is named is not written. Firings are printed as they come and not kept.
+//!
+//! With `--faults` it plays something else: made-up tasks on a worker whose disk, clock, sidecar and broker fail
+//! ([`crate::faults`]), under settings of its own.
 
 mod difference;
 mod events;
+mod faults;
 mod play;
 mod policy;
 mod progress;
@@ -34,7 +38,7 @@ use world::World;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Play a copy of the store in this directory, which is left as it is; no worker may hold it
-    #[arg(long, value_name = "DIR", required_unless_present = "events", conflicts_with = "events")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["events", "faults"], conflicts_with = "events")]
     store: Option<PathBuf>,
     /// Play the events of this file, one a line, each when its `timestamp` comes; `-` reads standard input
     #[arg(long, value_name = "FILE", requires = "start")]
@@ -43,8 +47,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHEN")]
     start: Option<String>,
     /// When it ends, that instant included: RFC 3339, or how long after the start
-    #[arg(long, value_name = "WHEN")]
-    until: String,
+    #[arg(long, value_name = "WHEN", required_unless_present = "faults")]
+    until: Option<String>,
     /// Show only what would differ with this configuration file laid over the configuration in force
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -52,7 +56,29 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    faults: FaultsArgs,
+    #[command(flatten)]
     config: ConfigOptions,
+}
+
+/// Arguments of `simulate --faults`.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Faults")]
+struct FaultsArgs {
+    /// Play made-up tasks on a worker whose disk, clock, sidecar and broker fail, from crash to crash, and judge whether
+    /// anything is lost, early or said in vain
+    #[arg(long, conflicts_with_all = ["store", "events", "start", "until", "policy", "json", "config", "set"])]
+    faults: bool,
+    /// How many simulations
+    #[arg(long, value_name = "N", requires = "faults", default_value_t = 1_000, value_parser = seeds())]
+    seeds: u64,
+    /// The number of the first one: each is what its number says, and always the same
+    #[arg(long, value_name = "S", requires = "faults", default_value_t = 0)]
+    seed: u64,
+}
+
+fn seeds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=faults::SEEDS_MAX)
 }
 
 /// The span that is played.
@@ -62,7 +88,15 @@ struct Span {
     until: Timestamp,
 }
 
-pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
+    if args.faults.faults {
+        return faults::run(args.faults.seed, args.faults.seeds, context);
+    }
+    of_reminders(args, context).map(|()| String::new())
+}
+
+/// Plays a store or a file of events, and prints as it goes.
+fn of_reminders(args: &Args, context: &Context) -> Result<(), Failure> {
     let span = span(args, context.clock.now())?;
     let config = args.config.load(&context.env)?;
     let other = match &args.policy {
@@ -98,7 +132,8 @@ fn span(args: &Args, now: Timestamp) -> Result<Span, Failure> {
     let told = |flag: &str, why: String| Failure::usage(format!("{flag}: {why}"));
     let start = args.start.as_deref().map(|text| when::instant(text, now)).transpose();
     let start = start.map_err(|why| told("--start", why))?.unwrap_or(now);
-    let until = when::instant(&args.until, start).map_err(|why| told("--until", why))?;
+    let until = args.until.as_deref().unwrap_or_default();
+    let until = when::instant(until, start).map_err(|why| told("--until", why))?;
     if until < start {
         return Err(told("--until", format!("{until} is before the start, {start}")));
     }

@@ -35,8 +35,6 @@ pub(super) struct Oracle<'s> {
     called_off: BTreeMap<ReminderId, u32>,
     /// What the broker has.
     broker: BTreeSet<ReminderId>,
-    /// How many attempts there were.
-    pub(super) attempted: u32,
 }
 
 /// A task as a set of events says it is: of each field the latest word.
@@ -63,7 +61,6 @@ impl<'s> Oracle<'s> {
             confirmed: BTreeSet::new(),
             called_off: BTreeMap::new(),
             broker: BTreeSet::new(),
-            attempted: 0,
         }
     }
 
@@ -112,7 +109,6 @@ impl<'s> Oracle<'s> {
         members: &[Claimed],
         now: Timestamp,
     ) -> Result<(), Broken> {
-        self.attempted += 1;
         for member in members {
             let task = self.task_of(&member.task_id)?;
             let changes = self.changes.get(&task).copied().unwrap_or_default();

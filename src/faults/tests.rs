@@ -16,18 +16,10 @@ fn settings() -> Settings {
 #[test]
 fn whatever_goes_wrong_nothing_is_lost_early_or_said_in_vain() {
     let mut all = Seen::default();
-    for seed in std::env::var("FROM").map_or(0, |f| f.parse().unwrap())..std::env::var("TO").map_or(SEEDS, |f| f.parse().unwrap()) {
-        match run(seed, &settings()) {
-            Ok(seen) => {
-                all.happenings += seen.happenings;
-                all.attempts += seen.attempts;
-                all.crashes += seen.crashes;
-            }
-            Err(failure) => panic!("seed {seed}: {}\n{}", failure.broken, failure.script),
-        }
+    for seed in 0..SEEDS {
+        all += run(seed, &settings()).unwrap_or_else(|failure| panic!("{failure}"));
     }
-    println!("{SEEDS} seeds: {all:?}");
-    assert!(all.crashes > 100 && all.attempts > 300, "{all:?}");
+    assert!(all.crashes > 100 && all.publishes > 300, "{all:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Seen;
 use super::oracle::Oracle;
 use super::script::{Answer, SETTLES_WITHIN, Script, Told, What, instant, name};
 use crate::domain::decide::Attempt;
@@ -57,8 +58,7 @@ pub(super) struct World<'s> {
     /// What the next crash leaves of what was not forced, and how long the worker is away.
     crash_to: (usize, i64),
     pub(super) oracle: Oracle<'s>,
-    /// How many crashes there were, and steps of commits.
-    pub(super) crashes: u32,
+    pub(super) seen: Seen,
 }
 
 enum Job {
@@ -87,7 +87,7 @@ impl<'s> World<'s> {
             stall: STALL_MIN,
             crash_to: (0, 0),
             oracle: Oracle::new(script),
-            crashes: 0,
+            seen: Seen { simulations: 1, ..Seen::default() },
         };
         world.later(0, Job::Starts);
         for (number, happening) in script.happenings.iter().enumerate() {
@@ -158,6 +158,7 @@ impl<'s> World<'s> {
         match self.script.happenings[number].what {
             What::Delivered(event) => self.deliver(event),
             What::DiskFails { after } => {
+                self.seen.disk_faults += 1;
                 self.disk.light_fuse(after, DiskFault::Fail);
                 Ok(())
             }
@@ -170,6 +171,7 @@ impl<'s> World<'s> {
                 Ok(())
             }
             What::ClockSet(ahead) => {
+                self.seen.clock_steps += 1;
                 self.ahead = ahead;
                 self.claims_from = 0;
                 Ok(())
@@ -185,6 +187,7 @@ impl<'s> World<'s> {
                 self.oracle.cancel_asked(task);
                 let ordered = self.ask(|worker| worker.order(&id, order, format!("cancel-{number}"), now))?;
                 if let Some(ordered) = ordered {
+                    self.seen.cancels += 1;
                     self.oracle.cancelled(task, &ordered);
                 }
                 Ok(())
@@ -210,7 +213,7 @@ impl<'s> World<'s> {
 
     fn crash(&mut self) -> Result<(), Broken> {
         let (kept, away) = self.crash_to;
-        self.crashes += 1;
+        self.seen.crashes += 1;
         self.worker = None;
         self.life += 1;
         self.disk.power_back(kept).map_err(|error| error.to_string())?;
@@ -248,6 +251,7 @@ impl<'s> World<'s> {
             self.oracle.delivered(number);
         }
         let verdict = self.ask(|worker| worker.deliver(vec![delivery], now))?;
+        self.seen.deliveries += u64::from(verdict.is_some());
         match verdict.as_deref() {
             Some([Verdict::Success | Verdict::Drop]) => self.oracle.acknowledged(number),
             _ => self.later(self.now + AGAIN_AFTER, Job::Delivered(number)),
@@ -281,6 +285,8 @@ impl<'s> World<'s> {
         let outgoing: Vec<(Bytes, _, &[Claimed])> = alone.chain(together).collect();
         for (event, within, members) in outgoing {
             let answer = self.next_answer();
+            self.seen.publishes += 1;
+            self.seen.failed += u64::from(answer.told != Told::Confirmed);
             self.oracle.attempted(&event, members, now)?;
             if let Some(after) = answer.reaches {
                 self.later(self.now + after, Job::Reaches { event, returns: answer.returns });
@@ -328,6 +334,7 @@ impl<'s> World<'s> {
             id: receipt.event_id.into(),
             planned_at: receipt.planned_at,
         };
+        self.seen.receipts += 1;
         let receipts = read_receipts(event).into_iter().map(returned).collect();
         self.ask(|worker| worker.receive(receipts, now)).map(|_| ())
     }
