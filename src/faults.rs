@@ -5,11 +5,16 @@
 //! down to the happenings that it needs. Owns no rule about reminders: what must hold is the [`oracle`]'s, which is
 //! written apart from them.
 
+mod draw;
+mod model;
 mod oracle;
 mod script;
+mod sidecar;
+mod telling;
 mod world;
 
 use crate::writer::Settings;
+use world::World;
 
 pub use script::Script;
 
@@ -29,8 +34,8 @@ pub struct Seen {
     pub failed: u64,
     /// Reminders that came back through the broker.
     pub receipts: u64,
-    /// Reminders called off by a person.
-    pub cancels: u64,
+    /// Orders of persons: reminders called off, due dates stated anew.
+    pub orders: u64,
     /// Steps of commits that failed.
     pub disk_faults: u64,
     /// Crashes of the worker.
@@ -46,7 +51,7 @@ impl std::ops::AddAssign for Seen {
         self.publishes += more.publishes;
         self.failed += more.failed;
         self.receipts += more.receipts;
-        self.cancels += more.cancels;
+        self.orders += more.orders;
         self.disk_faults += more.disk_faults;
         self.crashes += more.crashes;
         self.clock_steps += more.clock_steps;
@@ -55,8 +60,8 @@ impl std::ops::AddAssign for Seen {
 
 impl std::fmt::Display for Seen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { deliveries, publishes, failed, receipts, cancels, .. } = self;
-        writeln!(f, "{deliveries} events delivered, {cancels} cancels asked")?;
+        let Self { deliveries, publishes, failed, receipts, orders, .. } = self;
+        writeln!(f, "{deliveries} events delivered, {orders} orders")?;
         writeln!(
             f,
             "{publishes} events published, {failed} of them in vain or in doubt, {receipts} came back"
@@ -73,15 +78,26 @@ pub struct Failure {
     pub broken: String,
     /// A script that breaks it, cut down.
     pub script: Script,
+    /// What happens when that is played, a line each.
+    pub trace: Vec<String>,
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "seed {} fails: {}\n{}", self.script.seed, self.broken, self.script)
+        let Script { seed, catch_up, rates, .. } = &self.script;
+        writeln!(f, "seed {seed} fails: {}", self.broken)?;
+        writeln!(f, "catch_up {catch_up:?}, rates {rates:?}; what is said, by its number:")?;
+        for (number, said) in self.script.events.iter().enumerate() {
+            if self.script.mentions(number) {
+                writeln!(f, "  {number}: {said}")?;
+            }
+        }
+        write!(f, "what happens, by the worker's clock:")?;
+        self.trace.iter().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
-/// Plays what `seed` says.
+/// Plays what `seed` says, on `settings` but for how reminders are let go and how long they are kept, which are drawn.
 ///
 /// # Errors
 /// [`Failure`], cut down.
@@ -95,28 +111,57 @@ pub fn run(seed: u64, settings: &Settings) -> Result<Seen, Box<Failure>> {
 /// # Errors
 /// What broke, in words.
 pub fn play(script: &Script, settings: &Settings) -> Result<Seen, String> {
-    let mut world = world::World::new(script, settings.clone());
+    let mut world = World::new(script, settings.clone(), false);
     world.play()?;
     Ok(world.seen)
 }
 
-/// Leaves out happenings, in ever smaller runs, as long as it fails.
-fn shrink(mut script: Script, mut broken: String, settings: &Settings) -> Failure {
-    let mut plays = 0;
-    let mut run = script.len().max(1).div_ceil(2);
+/// Leaves out happenings, in ever smaller runs, and makes plainer what is left, as long as it fails.
+fn shrink(script: Script, broken: String, settings: &Settings) -> Failure {
+    let mut failing = Failing { script, broken, plays: 0, settings };
+    let mut run = failing.script.len().div_ceil(2);
     while run > 0 {
         let mut from = 0;
-        while from < script.len() && plays < SHRINK_PLAYS_MAX {
-            plays += 1;
-            let fewer = script.without(from, from + run);
-            match play(&fewer, settings) {
-                Err(still) => (script, broken) = (fewer, still),
-                Ok(_) => from += run,
+        while from < failing.script.len() {
+            if !failing.is_still(failing.script.without(from, from + run)) {
+                from += run;
             }
         }
         run = if run == 1 { 0 } else { run.div_ceil(2) };
     }
-    Failure { broken, script }
+    for turn in 0..failing.script.replies.len() {
+        failing.is_still(failing.script.with_good_reply(turn));
+    }
+    for plainer in failing.script.plainer() {
+        failing.is_still(plainer);
+    }
+    let Failing { script, broken, .. } = failing;
+    let mut world = World::new(&script, settings.clone(), true);
+    // As it has failed before.
+    let _ = world.play();
+    let trace = world.into_trace();
+    Failure { broken, script, trace }
+}
+
+/// A failure that is being cut down.
+struct Failing<'a> {
+    script: Script,
+    broken: String,
+    plays: usize,
+    settings: &'a Settings,
+}
+
+impl Failing<'_> {
+    /// Whether a plainer script fails as well: then it takes the place of the other.
+    fn is_still(&mut self, plainer: Script) -> bool {
+        self.plays += 1;
+        if self.plays > SHRINK_PLAYS_MAX {
+            return false;
+        }
+        let Err(broken) = play(&plainer, self.settings) else { return false };
+        (self.script, self.broken) = (plainer, broken);
+        true
+    }
 }
 
 #[cfg(test)]

@@ -54,36 +54,51 @@ impl Tick {
 
     /// Publishes a claimed batch and settles it, entry by entry.
     pub async fn send(&self, batch: ClaimedBatch) -> Sent {
-        let alone = batch.reminders.iter().map(|claimed| of_reminder(claimed, &batch));
-        let outgoing: Vec<Outgoing> =
-            alone.chain(batch.digests.iter().map(|digest| of_digest(digest, &batch))).collect();
+        let outgoing = outgoing(&batch);
         let outcomes = self.publisher.publish(&self.topic, &outgoing).await;
-        let now = self.clock.now();
-        let is_refused = || matches!(outcomes[..], [PublishOutcome::Refused { for_good: true, .. }]);
-        let one = match (batch.reminders.as_slice(), batch.digests.as_slice()) {
-            ([one], []) => Some(one),
-            ([], [digest]) => digest.members.first(),
-            _ => None,
-        };
-        let mut sent = match one {
-            Some(one) if one.reminder.attempts > 0 || is_refused() => Sent::Itself,
-            _ => Sent::None(outcomes.first().map(reason).unwrap_or_default()),
-        };
-        let mut settlements = Vec::with_capacity(outgoing.len());
-        let mut outcomes = outcomes.into_iter();
-        for (claimed, outcome) in batch.reminders.iter().zip(outcomes.by_ref()) {
-            settlements.push(settlement(claimed, None, attempt(outcome, &mut sent), now));
-        }
-        for (digest, outcome) in batch.digests.iter().zip(outcomes) {
-            let attempt = attempt(outcome, &mut sent);
-            let of = |member| settlement(member, Some(digest.id), attempt.clone(), now);
-            settlements.extend(digest.members.iter().map(of));
-        }
+        let (settlements, sent) = settlements(&batch, outcomes, self.clock.now());
         while self.writer.settle(batch.number, settlements.clone()).await.is_err() {
             self.clock.wait(SETTLE_AGAIN).await;
         }
         sent
     }
+}
+
+/// What a batch goes out as: its reminders, then its digests.
+#[must_use]
+pub fn outgoing(batch: &ClaimedBatch) -> Vec<Outgoing> {
+    let alone = batch.reminders.iter().map(|claimed| of_reminder(claimed, batch));
+    alone.chain(batch.digests.iter().map(|digest| of_digest(digest, batch))).collect()
+}
+
+/// What the outcomes of [`outgoing`], in its order, mean for each reminder of the batch and for the batch as a whole.
+#[must_use]
+pub fn settlements(
+    batch: &ClaimedBatch,
+    outcomes: Vec<PublishOutcome>,
+    now: Timestamp,
+) -> (Vec<Settlement>, Sent) {
+    let is_refused = || matches!(outcomes[..], [PublishOutcome::Refused { for_good: true, .. }]);
+    let one = match (batch.reminders.as_slice(), batch.digests.as_slice()) {
+        ([one], []) => Some(one),
+        ([], [digest]) => digest.members.first(),
+        _ => None,
+    };
+    let mut sent = match one {
+        Some(one) if one.reminder.attempts > 0 || is_refused() => Sent::Itself,
+        _ => Sent::None(outcomes.first().map(reason).unwrap_or_default()),
+    };
+    let mut settlements = Vec::with_capacity(outcomes.len());
+    let mut outcomes = outcomes.into_iter();
+    for (claimed, outcome) in batch.reminders.iter().zip(outcomes.by_ref()) {
+        settlements.push(settlement(claimed, None, attempt(outcome, &mut sent), now));
+    }
+    for (digest, outcome) in batch.digests.iter().zip(outcomes) {
+        let attempt = attempt(outcome, &mut sent);
+        let of = |member| settlement(member, Some(digest.id), attempt.clone(), now);
+        settlements.extend(digest.members.iter().map(of));
+    }
+    (settlements, sent)
 }
 
 /// The CloudEvent that a reminder goes out as, alone.

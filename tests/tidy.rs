@@ -48,7 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // The one who reads bodies and commands the commit loop, which must not read them.
     ("erasing",      &["domain", "reading", "store", "writer"]),
     // The whole of the worker that decides, in a world of its own.
-    ("faults",       &["domain", "intake", "reading", "store", "tick", "writer"]),
+    ("faults",       &["dapr", "domain", "intake", "reading", "store", "tick", "writer"]),
     ("gauges",       &["clock", "domain", "health", "store", "telemetry", "writer"]),
     ("health",       &["clock", "config", "domain", "telemetry"]),
     ("housekeeping", &["writer"]),

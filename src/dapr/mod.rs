@@ -17,6 +17,7 @@ mod watch;
 pub use envelope::{DigestItem, outbox_event, reminder_digest, reminder_due};
 pub use publisher::{
     Outgoing, Publish, PublishOutcome, Publisher, Publishing, REQUEST_MAX_BYTES, REQUEST_MAX_ENTRIES,
+    outcomes_of,
 };
 pub use reply::{bulk_reply, reply, word};
 pub use sidecar::{METADATA_TIMEOUT, Sidecar};

@@ -256,6 +256,15 @@ impl Publish for Publisher {
     }
 }
 
+/// What an answer of the sidecar means for each event of a request with `count` of them; `body` is `None` where it could
+/// not be read whole.
+///
+/// # Errors
+/// Why some event is refused for good, and it is not told which: certainly none is with the broker.
+pub fn outcomes_of(status: u16, body: Option<&[u8]>, count: usize) -> Result<Vec<PublishOutcome>, String> {
+    outcomes(request::answer(status, body), count)
+}
+
 /// One outcome an event of a request with `count` of them; the error is a refusal for good of all of it.
 fn outcomes(answer: Answer, count: usize) -> Result<Vec<PublishOutcome>, String> {
     match answer {

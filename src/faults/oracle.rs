@@ -1,52 +1,55 @@
-//! What must hold whatever happens, judged by what an observer sees. A model of its own, of maps and comparisons: it
-//! shares no rule with the worker.
+//! What must hold whatever happens, judged by what an observer sees. Maps and comparisons of its own: it shares no rule
+//! with the worker.
 //!
 //! | invariant | how it is judged |
 //! |---|---|
 //! | 1 durable before acknowledged | at the end each acknowledged event has had its effect: see 3 and 4 |
-//! | 2 never early | an attempt begins when the worker's clock has come to what the event says |
-//! | 3 at least once, one identity | at the end the broker has each reminder that an open task calls for; a repeat is the same bytes as long as no event of its task was acknowledged in between; none is attempted after its confirmation was settled |
-//! | 4 order does not matter | no reminder is attempted of a task that by all that is acknowledged has ended, or for a due date that has been replaced |
-//! | 5 nothing vanishes | at the end nothing is pending, and the counters say what the index holds |
-//! | 8 a cancel has an answer | what *will not fire* is not attempted until an event of its task is acknowledged |
+//! | 2 never early | an attempt begins when the worker's clock has come to what the event says; of a plain task, to its due date less the offset |
+//! | 3 at least once, one identity | at the end the broker has what the [`Model`] says; a repeat of what may be out is the same bytes as long as no event of its task was acknowledged in between; none is attempted after its confirmation was settled |
+//! | 4 order does not matter | no reminder is attempted of a task that by all that is acknowledged has ended, or, of a plain one, for a due date that has been replaced |
+//! | 5 nothing vanishes | at the end nothing is pending; the counters say what the index holds, and no less than the records do; events are counted as often as they came |
+//! | 6 poison does not block | what nobody can read is acknowledged |
+//! | 8 a cancel has an answer | what *will not fire* is not with the broker, not on its way and not attempted until an event of its task is acknowledged; what has *fired* is with the broker; nothing that is with it ends as cancelled or superseded |
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::{MINUTE, Said, Says, Script, instant, name};
-use super::world::Broken;
-use crate::domain::{Due, Fate, Moment, ReminderId, Rule, State, TaskId, Timestamp, Zone};
-use crate::reading::read_receipts;
-use crate::writer::{Claimed, Ordered, Rehearsal};
+use chrono::DateTime;
+use serde_json::Value;
 
-/// What the model knows.
+use super::model::{Besides, Model, Must};
+use super::script::{Of, Script, name};
+use super::world::Broken;
+use crate::domain::decide::Attempt;
+use crate::domain::{Fate, Reminder, ReminderId, State, TaskId, Timestamp};
+use crate::reading::read_receipts;
+use crate::writer::{Claimed, Ordered, Rehearsal, ReminderFate};
+
+/// What has been seen.
 pub(super) struct Oracle<'s> {
     script: &'s Script,
     /// Events that were delivered at least once: what was not acknowledged may have been kept all the same.
     delivered: BTreeSet<usize>,
-    /// By event, how often it was acknowledged.
-    acknowledged: BTreeMap<usize, u32>,
-    /// By task, how many acknowledgements and cancels there were: what may change its reminders.
+    acknowledged: BTreeSet<usize>,
+    /// Deliveries begun, and those that were answered.
+    pub(super) received: u64,
+    pub(super) answered: u64,
+    /// By task, how often something came that may change its reminders.
     changes: BTreeMap<usize, u32>,
-    cancelled: BTreeSet<usize>,
-    /// By reminder, the bytes of its last attempt and the changes of its task by then.
-    attempts: BTreeMap<ReminderId, (Vec<u8>, u32)>,
+    besides: BTreeMap<usize, Besides>,
+    configured: Option<Timestamp>,
+    pub(super) is_paused: bool,
+    /// By the event's id, the bytes of its last attempt and the changes of its tasks by then.
+    attempts: BTreeMap<String, (Vec<u8>, Vec<(usize, u32)>)>,
+    /// Attempts by reminder that are under way or ended without an answer.
+    in_doubt: BTreeMap<ReminderId, u32>,
     confirmed: BTreeSet<ReminderId>,
-    /// Those that were called off for good, and the changes of their task by then.
+    /// Those that were said not to fire, and the changes of their task by then.
     called_off: BTreeMap<ReminderId, u32>,
-    /// What the broker has.
+    /// What the broker will have.
+    on_its_way: BTreeMap<ReminderId, u32>,
+    /// What the broker has, with the due dates that it was told.
     broker: BTreeSet<ReminderId>,
-}
-
-/// A task as a set of events says it is: of each field the latest word.
-#[derive(Default)]
-struct Model<'s> {
-    due: Option<(i64, i64)>,
-    offsets: Option<(i64, &'s [u32])>,
-    /// Whether it is open, and when that was first said: one that is taken up again is reminded of what it missed.
-    is_closed: bool,
-    opened: Option<i64>,
-    deleted: Option<i64>,
-    created: Option<i64>,
+    broker_told: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl<'s> Oracle<'s> {
@@ -54,52 +57,134 @@ impl<'s> Oracle<'s> {
         Self {
             script,
             delivered: BTreeSet::new(),
-            acknowledged: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
+            received: 0,
+            answered: 0,
             changes: BTreeMap::new(),
-            cancelled: BTreeSet::new(),
+            besides: BTreeMap::new(),
+            configured: None,
+            is_paused: false,
             attempts: BTreeMap::new(),
+            in_doubt: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             called_off: BTreeMap::new(),
+            on_its_way: BTreeMap::new(),
             broker: BTreeSet::new(),
+            broker_told: BTreeMap::new(),
         }
     }
 
-    pub(super) fn delivered(&mut self, event: usize) {
-        self.delivered.insert(event);
+    pub(super) fn delivered(&mut self, numbers: &[usize]) {
+        self.received += numbers.len() as u64;
+        self.delivered.extend(numbers);
     }
 
-    pub(super) fn acknowledged(&mut self, event: usize) {
-        let times = self.acknowledged.entry(event).or_default();
-        *times += 1;
-        // A redelivery changes nothing.
-        if *times > 1 {
-            return;
-        }
-        *self.changes.entry(self.script.events[event].task).or_default() += 1;
-    }
-
-    /// Somebody asks for a cancel: it may be kept though the answer never comes.
-    pub(super) fn cancel_asked(&mut self, task: usize) {
-        self.cancelled.insert(task);
-    }
-
-    pub(super) fn cancelled(&mut self, task: usize, ordered: &Ordered) {
-        let Ordered::Done { reminders, .. } = ordered else { return };
-        let changes = self.changes.entry(task).or_default();
-        *changes += 1;
-        let id = TaskId::new(name(task));
-        for told in reminders.iter().filter(|told| told.fate == Fate::WillNotFire) {
-            self.called_off.extend(id.as_ref().map(|id| (told.reminder.id(id), *changes)));
+    pub(super) fn acknowledged(&mut self, numbers: impl Iterator<Item = usize>) {
+        for number in numbers {
+            self.answered += 1;
+            // A redelivery changes nothing.
+            if self.acknowledged.insert(number) {
+                self.changed(self.script.events[number].of);
+            }
         }
     }
 
-    pub(super) fn confirmed(&mut self, reminders: &[ReminderId]) {
-        self.confirmed.extend(reminders);
+    fn changed(&mut self, of: Of) {
+        if let Of::Task(task) = of {
+            *self.changes.entry(task).or_default() += 1;
+        }
     }
 
+    pub(super) fn import_asked(&mut self, numbers: &[usize], now: Timestamp) {
+        self.delivered(numbers);
+        for number in numbers {
+            let of = self.script.events[*number].of;
+            self.changed(of);
+            let Of::Task(task) = of else { continue };
+            let besides = self.besides.entry(task).or_default();
+            besides.imported = besides.imported.max(Some(now));
+        }
+    }
+
+    pub(super) fn imported(&mut self, numbers: &[usize]) {
+        self.acknowledged(numbers.iter().copied());
+    }
+
+    /// Somebody asks for a cancel or another due date: it may be kept though the answer never comes.
+    pub(super) fn order_asked(&mut self, task: usize) {
+        self.besides.entry(task).or_default().is_ordered = true;
+        self.changed(Of::Task(task));
+    }
+
+    pub(super) fn ordered(&mut self, task: usize, ordered: &Ordered) -> Result<(), Broken> {
+        let Ordered::Done { reminders, .. } = ordered else { return Ok(()) };
+        let changes = self.changes_of(task);
+        let Some(id) = TaskId::new(name(task)) else { return Ok(()) };
+        for ReminderFate { reminder, fate } in reminders {
+            let told = |what: &str| Err(format!("{what}: {} of task {task}", reminder.rule));
+            let id = reminder.id(&id);
+            match fate {
+                Fate::WillNotFire if self.broker.contains(&id) || self.confirmed.contains(&id) => {
+                    return told("it is said that it will not fire, and it has");
+                }
+                Fate::WillNotFire if self.on_its_way.contains_key(&id) => {
+                    return told("it is said that it will not fire, and it is on its way");
+                }
+                Fate::WillNotFire => {
+                    self.called_off.insert(id, changes);
+                }
+                Fate::Fired(_) if !self.broker.contains(&id) => {
+                    return told("it is said that it has fired, and the broker has it not");
+                }
+                Fate::Fired(_) | Fate::Planned | Fate::InFlight => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn configured(&mut self, now: Timestamp) {
+        self.configured = self.configured.max(Some(now));
+    }
+
+    pub(super) fn on_its_way(&mut self, members: &[Claimed]) {
+        for member in members {
+            *self.on_its_way.entry(member.id).or_default() += 1;
+        }
+    }
+
+    pub(super) fn settled(&mut self, attempts: &[(ReminderId, Attempt)]) {
+        for (id, attempt) in attempts {
+            match attempt {
+                Attempt::Confirmed => {
+                    self.confirmed.insert(*id);
+                }
+                Attempt::Failed(_) => {
+                    self.in_doubt.entry(*id).and_modify(|count| *count = count.saturating_sub(1));
+                }
+                Attempt::Ambiguous(_) => {}
+            }
+        }
+    }
+
+    /// The broker has an event.
     pub(super) fn reached(&mut self, event: &[u8]) {
-        self.broker
-            .extend(read_receipts(event).into_iter().map(|receipt| ReminderId::from(receipt.event_id)));
+        for receipt in read_receipts(event) {
+            let id = ReminderId::from(receipt.event_id);
+            self.broker.insert(id);
+            if let Some(count) = self.on_its_way.get_mut(&id) {
+                *count -= 1;
+                if *count == 0 {
+                    self.on_its_way.remove(&id);
+                }
+            }
+        }
+        let event: Value = serde_json::from_slice(event).unwrap_or_default();
+        let payload = &event["data"]["payload"];
+        let items = payload["items"].as_array().cloned().unwrap_or_else(|| vec![payload.clone()]);
+        for item in items {
+            let told = self.broker_told.entry(text(&item["task_id"])).or_default();
+            told.insert(text(&item["due_date"]));
+        }
     }
 
     /// An attempt begins by a clock that says `now`.
@@ -109,42 +194,79 @@ impl<'s> Oracle<'s> {
         members: &[Claimed],
         now: Timestamp,
     ) -> Result<(), Broken> {
+        if self.is_paused {
+            return Err(format!("something goes out at {now} while reminders are paused"));
+        }
+        let mut tasks = Vec::new();
         for member in members {
             let task = self.task_of(&member.task_id)?;
-            let changes = self.changes.get(&task).copied().unwrap_or_default();
-            let told = |what: &str| Err(format!("{what}: {} of task {task} at {now}", member.reminder.rule));
-            if member.reminder.fire_at > now {
-                return told("early");
+            tasks.push((task, self.changes_of(task)));
+            self.attempted_one(task, member, now)?;
+        }
+        let read: Value = serde_json::from_slice(event).map_err(|_| "an event that is no JSON".to_owned())?;
+        self.is_not_early(&tasks, &read, now)?;
+        let id = text(&read["data"]["event_id"]);
+        if let Some((bytes, then)) = self.attempts.get(&id) {
+            let is_certain = |(task, changes): &(usize, u32)| {
+                self.changes_of(*task) == *changes && !self.may_know_more(*task)
+            };
+            let may_be_out = |member: &Claimed| self.in_doubt.get(&member.id).is_some_and(|count| *count > 0);
+            let is_plain = then.iter().all(|(task, _)| self.script.tasks[*task].is_plain);
+            let must_be_same = is_plain || members.iter().all(may_be_out);
+            if must_be_same && then.iter().chain(&tasks).all(is_certain) && bytes != event {
+                return Err(format!("a repeat with other bytes: {id} at {now}"));
             }
-            if self.confirmed.contains(&member.id) {
-                return told("again though it was confirmed");
-            }
-            if self.called_off.get(&member.id) == Some(&changes) && !self.is_in_doubt(task) {
-                return told("though it was said that it will not fire");
-            }
-            if !self.is_in_doubt(task) {
-                let model = self.model(task, |event| self.acknowledged.contains_key(&event));
-                if !model.is_open() {
-                    return told("though its task has ended");
-                }
-                if model.occurrence() != member.reminder.occurrence {
-                    return told("for a due date that has been replaced");
-                }
-            }
-            if let Some((bytes, then)) = self.attempts.get(&member.id)
-                && *then == changes
-                && !self.is_in_doubt(task)
-                && bytes != event
-            {
-                return told("a repeat with other bytes");
-            }
-            self.attempts.insert(member.id, (event.to_vec(), changes));
+        }
+        self.attempts.insert(id, (event.to_vec(), tasks));
+        for member in members {
+            *self.in_doubt.entry(member.id).or_default() += 1;
         }
         Ok(())
     }
 
+    fn attempted_one(&self, task: usize, member: &Claimed, now: Timestamp) -> Result<(), Broken> {
+        let told = |what: &str| Err(format!("{what}: {} of task {task} at {now}", member.reminder.rule));
+        if self.confirmed.contains(&member.id) {
+            return told("again though it was confirmed");
+        }
+        if self.may_know_more(task) {
+            return Ok(());
+        }
+        if self.called_off.get(&member.id) == Some(&self.changes_of(task)) {
+            return told("though it was said that it will not fire");
+        }
+        let model = Model::of(self.script, task, &self.acknowledged);
+        if !model.is_open() {
+            return told("though its task has ended");
+        }
+        let is_moved = self.besides.get(&task).is_some_and(|besides| besides.is_ordered);
+        if self.script.tasks[task].is_plain && !is_moved && model.occurrence() != member.reminder.occurrence {
+            return told("for a due date that has been replaced");
+        }
+        Ok(())
+    }
+
+    /// By the event itself.
+    fn is_not_early(&self, tasks: &[(usize, u32)], event: &Value, now: Timestamp) -> Result<(), Broken> {
+        let at = |value: &Value| {
+            let parsed = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+            Some(Timestamp::from_millis(parsed.timestamp_millis()))
+        };
+        let payload = &event["data"]["payload"];
+        let is_plain = tasks.iter().all(|(task, _)| self.script.tasks[*task].is_plain);
+        let planned = at(&payload["due_date"]).zip(payload["reminder_offset"].as_u64());
+        let planned = planned
+            .filter(|_| is_plain)
+            .map(|(due, minutes)| due.minus(std::time::Duration::from_secs(60 * minutes)));
+        let told = at(&event["data"]["timestamp"]).ok_or("an event without a timestamp")?;
+        match planned.into_iter().fold(told, Timestamp::max) {
+            planned if planned > now => Err(format!("early: at {now} what is planned for {planned}")),
+            _ => Ok(()),
+        }
+    }
+
     /// Nothing is on its way any more.
-    pub(super) fn judge_end(&self, worker: &Rehearsal, now: Timestamp) -> Result<(), Broken> {
+    pub(super) fn judge_end(&self, worker: &Rehearsal, now: Timestamp, crashes: u64) -> Result<(), Broken> {
         let view = worker.view();
         let pending = view.store.pending(None, usize::MAX).map_err(|error| error.to_string())?;
         if let Some(entry) = pending.iter().find(|entry| entry.key.0 <= now) {
@@ -154,97 +276,94 @@ impl<'s> Oracle<'s> {
         if i64::try_from(pending.len()) != Ok(counted) {
             return Err(format!("{counted} reminders are counted as pending, {} are", pending.len()));
         }
-        let tasks: BTreeSet<usize> = self.script.events.iter().map(|said| said.task).collect();
-        for task in tasks.difference(&self.cancelled) {
-            let Some(id) = TaskId::new(name(*task)) else { continue };
-            for (rule, occurrence) in
-                self.model(*task, |event| self.acknowledged.contains_key(&event)).expected()
-            {
-                if !self.broker.contains(&ReminderId::of(&id, Some(occurrence), rule)) {
-                    return Err(format!("lost: {rule} of task {task}, due at {occurrence}"));
+        let events = view.meta.events.received();
+        // What changes nothing is counted a little later, so that a crash may forget it.
+        if events > self.received || crashes == 0 && events < self.answered {
+            return Err(format!(
+                "{events} events are counted; {} came and {} were answered",
+                self.received, self.answered
+            ));
+        }
+        if view.foreign.count > 0 {
+            return Err("it takes its own reminders for those of another worker".into());
+        }
+        self.judge_records(worker)?;
+        (0..self.script.tasks.len()).try_for_each(|task| self.judge_lost(task))
+    }
+
+    /// What is kept of each reminder is true.
+    fn judge_records(&self, worker: &Rehearsal) -> Result<(), Broken> {
+        let view = worker.view();
+        let mut kept = Vec::new();
+        for task in view.store.tasks(None, usize::MAX).map_err(|error| error.to_string())? {
+            let record = view.store.record(&task).map_err(|error| error.to_string())?;
+            for reminder in record.iter().flat_map(|record| &record.reminders) {
+                kept.push(reminder.state);
+                self.judge_kept(&task, reminder)?;
+            }
+        }
+        for state in State::ALL {
+            let (count, counted) =
+                (kept.iter().filter(|kept| **kept == state).count(), view.meta.reminders.of(state));
+            if i64::try_from(count).is_ok_and(|count| count > counted) {
+                return Err(format!("{counted} reminders are counted as {}, {count} are kept", state.name()));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_kept(&self, task: &TaskId, reminder: &Reminder) -> Result<(), Broken> {
+        let is_out = self.broker.contains(&reminder.id(task));
+        let is_said_to_be_out = match reminder.state {
+            State::Pending => return Ok(()),
+            State::Published => true,
+            State::Cancelled | State::Superseded | State::Expired => false,
+        };
+        if is_out == is_said_to_be_out || reminder.maybe_out {
+            return Ok(());
+        }
+        let broker = if is_out { "the broker has" } else { "the broker has not" };
+        Err(format!("it ends as {}: {} of {task}, which {broker}", reminder.state.name(), reminder.rule))
+    }
+
+    fn judge_lost(&self, task: usize) -> Result<(), Broken> {
+        let Some(id) = TaskId::new(name(task)) else { return Ok(()) };
+        let besides = self.besides.get(&task).copied().unwrap_or_default();
+        let besides = Besides { configured: self.configured, ..besides };
+        let model = Model::of(self.script, task, &self.acknowledged);
+        let told = self.broker_told.get(id.as_str());
+        for must in model.must(self.script, task, besides) {
+            let came = match must {
+                Must::Reminder(rule, occurrence) => {
+                    self.broker.contains(&ReminderId::of(&id, Some(occurrence), rule))
                 }
+                Must::Due(due) => told.is_some_and(|told| told.contains(&due.to_rfc3339())),
+                Must::Any => told.is_some(),
+            };
+            if !came {
+                return Err(format!("lost: of task {task} {must}"));
             }
         }
         Ok(())
     }
 
     /// Whether the worker may know more of a task than it has acknowledged.
-    fn is_in_doubt(&self, task: usize) -> bool {
-        let unacknowledged = self.delivered.iter().filter(|event| !self.acknowledged.contains_key(event));
-        unacknowledged.into_iter().any(|event| self.script.events[*event].task == task)
+    fn may_know_more(&self, task: usize) -> bool {
+        let mut unacknowledged = self.delivered.difference(&self.acknowledged);
+        unacknowledged.any(|number| self.script.events[*number].of == Of::Task(task))
+    }
+
+    fn changes_of(&self, task: usize) -> u32 {
+        self.changes.get(&task).copied().unwrap_or_default()
     }
 
     fn task_of(&self, id: &TaskId) -> Result<usize, Broken> {
-        let known = self.script.events.iter().map(|said| said.task);
-        known
-            .into_iter()
+        (0..self.script.tasks.len())
             .find(|task| name(*task) == id.as_str())
             .ok_or_else(|| format!("a task that nobody made: {id}"))
     }
-
-    fn model(&self, task: usize, counts: impl Fn(usize) -> bool) -> Model<'s> {
-        let mut said: Vec<&Said> = Vec::new();
-        for (number, event) in self.script.events.iter().enumerate() {
-            if event.task == task && counts(number) {
-                said.push(event);
-            }
-        }
-        // No two events of one task have one stamp.
-        said.sort_by_key(|said| said.at);
-        let mut model = Model::default();
-        for said in said {
-            model.say(said);
-        }
-        model
-    }
 }
 
-impl<'s> Model<'s> {
-    fn say(&mut self, said: &'s Said) {
-        match &said.what {
-            Says::Created { due, offsets } => {
-                self.created = Some(said.at);
-                self.due = Some((said.at, *due));
-                self.offsets = Some((said.at, offsets));
-                self.opened = Some(said.at);
-            }
-            Says::Due(due) => self.due = Some((said.at, *due)),
-            Says::Offsets(offsets) => self.offsets = Some((said.at, offsets)),
-            Says::Title(_) => {}
-            Says::Completed => self.is_closed = true,
-            Says::Reopened => {
-                self.is_closed = false;
-                self.opened = self.opened.or(Some(said.at));
-            }
-            // What was said before is void, and only a creation revives.
-            Says::Deleted => *self = Self { deleted: Some(said.at), ..Self::default() },
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        !self.is_closed && (self.deleted.is_none() || self.created.is_some())
-    }
-
-    fn occurrence(&self) -> Option<Moment> {
-        self.due.map(|(_, due)| Moment::new(Due::Instant(instant(due)), Zone::UTC))
-    }
-
-    /// The reminders that must have gone out, if all of this was known in time.
-    fn expected(&self) -> Vec<(Rule, Moment)> {
-        let (Some((due_since, due)), Some((offsets_since, offsets)), Some(occurrence)) =
-            (self.due, self.offsets, self.occurrence())
-        else {
-            return Vec::new();
-        };
-        if !self.is_open() {
-            return Vec::new();
-        }
-        let birth = due_since.max(offsets_since).max(self.opened.unwrap_or(i64::MIN));
-        let fires = |minutes: &&u32| due - i64::from(**minutes) * MINUTE > birth;
-        let rules: Vec<_> = offsets.iter().filter(fires).map(|minutes| Rule::Offset(*minutes)).collect();
-        if rules.is_empty() && due > birth && !offsets.is_empty() {
-            return vec![(Rule::Offset(0), occurrence)];
-        }
-        rules.into_iter().map(|rule| (rule, occurrence)).collect()
-    }
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

@@ -1,17 +1,10 @@
 //! Some hundred seeds hold.
 
 use super::*;
-use crate::domain::CatchUp;
+use crate::writer::tests::settings;
 
 /// How many seeds each run of the tests plays.
 const SEEDS: u64 = 300;
-
-/// Every missed reminder fires: what coalesces is not lost, and the oracle need not know how.
-fn settings() -> Settings {
-    let mut settings = crate::writer::tests::settings();
-    settings.firing.catch_up = CatchUp::Fire;
-    settings
-}
 
 #[test]
 fn whatever_goes_wrong_nothing_is_lost_early_or_said_in_vain() {

@@ -1,4 +1,4 @@
-//! The worker in a simulation: its store, its sidecar, its clock, and what is on its way.
+//! The worker in a simulation: its store, its clock, and what is on its way.
 //!
 //! One loop over a list of jobs by their true time. What the worker does is the commit loop's own doing
 //! ([`crate::writer::Rehearsal`]); what it is told and what becomes of what it says is the script's. Everything that an
@@ -11,27 +11,37 @@ use bytes::Bytes;
 
 use super::Seen;
 use super::oracle::Oracle;
-use super::script::{Answer, SETTLES_WITHIN, Script, Told, What, instant, name};
-use crate::domain::decide::Attempt;
-use crate::domain::{Target, TaskId, Timestamp, Verdict};
+use super::script::{DAY, HOUR, MINUTE, Script, What, instant, name};
+use crate::domain::{Due, Target, TaskId, Timestamp, Verdict};
 use crate::intake;
-use crate::reading::{Transport, read, read_receipts};
+use crate::reading::{Reading, Transport, read};
 use crate::store::StoreError;
 use crate::store::sled::{DiskFault, FaultyDisk};
-use crate::tick::{event_of, event_of_digest};
-use crate::writer::{
-    Claimed, ClaimedBatch, ClaimedDigest, Delivery, Order, Receipt, Rehearsal, Settings, Settlement,
-};
+use crate::writer::{Delivery, ImportLine, Order, Rehearsal, Settings, Settlement, Switch};
 
-/// A delivery that is not acknowledged comes again after so long, as on Kafka.
+/// What nobody can read, or is nobody's business.
+pub(super) const POISONS: [&str; 4] = [
+    "{",
+    r#"{"event_type":"task_created","payload":{"title":"no id"}}"#,
+    r#"{"event_type":"task_created","payload":{"task_id":"no-zone","due_date":"2026-11-24T18:00:00","timezone":"Mars/Base"}}"#,
+    r#"{"event_type":"invoice_sent","payload":{}}"#,
+];
+/// Settings that a worker may be started with: default offsets, and the hour of a date alone.
+pub(super) const VARIANTS: usize = DEFAULT_OFFSETS.len();
+const DEFAULT_OFFSETS: [&[u32]; 3] = [&[0], &[30, 0], &[5]];
+
+/// How long after the calm begins everything must have come to its end: the last reminder is due within two spans, what
+/// waits for quiet hours or a digest a day later, and retries wait ten minutes at most.
+const SETTLES_WITHIN: i64 = 9 * DAY;
+/// What is not acknowledged comes again after so long, as on Kafka.
 const AGAIN_AFTER: i64 = 5_000;
-/// A process that could not start is started again after so long.
+/// A process that has ended is started again after so long.
 const START_AGAIN_AFTER: i64 = 1_000;
-/// Most reminders of one batch: few, so that there are many batches to break off between.
-const BATCH_MAX: usize = 3;
+/// How long a pause is that is asked for again.
+const PAUSED_AGAIN: i64 = MINUTE;
 /// Where something is said to be due and can't be had time goes on by so much, each time twice the last.
-const STALL_MIN: i64 = 100;
-const STALL_MAX: i64 = 60 * 60 * 1_000;
+pub(super) const STALL_MIN: i64 = 100;
+pub(super) const STALL_MAX: i64 = HOUR;
 /// Most jobs of one simulation: one that comes to no end is a failure.
 const JOBS_MAX: u32 = 200_000;
 
@@ -40,38 +50,53 @@ pub(super) type Broken = String;
 
 /// A world that is played.
 pub(super) struct World<'s> {
-    script: &'s Script,
+    pub(super) script: &'s Script,
     settings: Settings,
     disk: FaultyDisk,
-    worker: Option<Rehearsal>,
+    pub(super) worker: Option<Rehearsal>,
     /// Counts the worker's processes: what one of them waits for means nothing to the next.
-    life: u32,
+    pub(super) life: u32,
     jobs: BTreeMap<(i64, u64), Job>,
     numbered: u64,
-    now: i64,
+    pub(super) now: i64,
     /// How far the worker's clock is ahead of the true time.
     ahead: i64,
-    published: usize,
+    pub(super) requests: usize,
     /// Before then nothing is claimed: the last claim found nothing.
-    claims_from: i64,
-    stall: i64,
+    pub(super) claims_from: i64,
+    pub(super) stall: i64,
     /// What the next crash leaves of what was not forced, and how long the worker is away.
     crash_to: (usize, i64),
     pub(super) oracle: Oracle<'s>,
     pub(super) seen: Seen,
+    trace: Option<Vec<String>>,
 }
 
-enum Job {
+pub(super) enum Job {
     Happens(usize),
-    Delivered(usize),
+    /// What was not acknowledged comes again.
+    Again(What),
     Starts,
-    Settles { life: u32, claim: u64, settlements: Vec<Settlement> },
-    Reaches { event: Bytes, returns: [Option<i64>; 2] },
+    /// Everything is as it should be from now on.
+    Calms,
+    Settles {
+        life: u32,
+        claim: u64,
+        settlements: Vec<Settlement>,
+    },
+    Reaches {
+        event: Bytes,
+        returns: [Option<i64>; 2],
+    },
     Returns(Bytes),
 }
 
 impl<'s> World<'s> {
-    pub(super) fn new(script: &'s Script, settings: Settings) -> Self {
+    /// A world in which nothing has happened yet; `traced`, where it is to tell what does.
+    pub(super) fn new(script: &'s Script, mut settings: Settings, traced: bool) -> Self {
+        settings.retention = script.retention;
+        settings.firing.catch_up = script.catch_up;
+        (settings.firing.rate, settings.firing.user_rate) = script.rates;
         let mut world = Self {
             script,
             settings,
@@ -82,29 +107,32 @@ impl<'s> World<'s> {
             numbered: 0,
             now: 0,
             ahead: 0,
-            published: 0,
+            requests: 0,
             claims_from: 0,
             stall: STALL_MIN,
             crash_to: (0, 0),
             oracle: Oracle::new(script),
             seen: Seen { simulations: 1, ..Seen::default() },
+            trace: traced.then(Vec::new),
         };
         world.later(0, Job::Starts);
         for (number, happening) in script.happenings.iter().enumerate() {
             world.later(happening.at, Job::Happens(number));
         }
+        world.later(script.calm_from, Job::Calms);
         world
     }
 
     /// Plays to the end and judges.
     pub(super) fn play(&mut self) -> Result<(), Broken> {
-        let end = self.script.calm_from + i64::try_from(SETTLES_WITHIN.as_millis()).unwrap_or(i64::MAX);
+        let end = self.script.calm_from + SETTLES_WITHIN;
         for _ in 0..JOBS_MAX {
             let job_at = self.jobs.first_key_value().map(|((at, _), _)| *at);
             let wakes_at = self.wakes_at();
             let Some(next) = [job_at, wakes_at].into_iter().flatten().min().filter(|at| *at <= end) else {
+                self.now = end;
                 let worker = self.worker.as_ref().ok_or("the worker has not come back")?;
-                return self.oracle.judge_end(worker, self.clock());
+                return self.oracle.judge_end(worker, self.clock(), self.seen.crashes);
             };
             self.now = self.now.max(next);
             if job_at.is_some_and(|at| at <= self.now) {
@@ -118,14 +146,32 @@ impl<'s> World<'s> {
         Err("the simulation comes to no end".into())
     }
 
-    fn later(&mut self, at: i64, job: Job) {
+    /// What has happened, a line each.
+    pub(super) fn into_trace(self) -> Vec<String> {
+        self.trace.unwrap_or_default()
+    }
+
+    pub(super) fn tell(&mut self, what: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            let clock = instant(self.now + self.ahead);
+            let off =
+                if self.ahead == 0 { String::new() } else { format!(" (true time {})", instant(self.now)) };
+            trace.push(format!("{clock}{off}  {}", what()));
+        }
+    }
+
+    pub(super) fn later(&mut self, at: i64, job: Job) {
         self.numbered += 1;
         self.jobs.insert((at, self.numbered), job);
     }
 
     /// What the worker's clock says.
-    fn clock(&self) -> Timestamp {
+    pub(super) fn clock(&self) -> Timestamp {
         instant(self.now + self.ahead)
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        self.now >= self.script.calm_from
     }
 
     fn wakes_at(&self) -> Option<i64> {
@@ -138,28 +184,31 @@ impl<'s> World<'s> {
 
     fn carry_out(&mut self, job: Job) -> Result<(), Broken> {
         match job {
-            Job::Happens(number) => self.happen(number),
+            Job::Happens(number) => self.happen(self.script.happenings[number].what.clone()),
+            Job::Again(what) => self.happen(what),
             Job::Starts => self.start(),
-            Job::Delivered(number) => self.deliver(number),
+            Job::Calms => self.happen(What::Resumed),
             Job::Settles { life, claim, settlements } if life == self.life => self.settle(claim, settlements),
+            // It was asked for by a process that is no more.
             Job::Settles { .. } => Ok(()),
             Job::Reaches { event, returns } => {
-                self.oracle.reached(&event);
-                for after in returns.into_iter().flatten() {
-                    self.later(self.now + after, Job::Returns(event.clone()));
-                }
+                self.reach(&event, returns);
                 Ok(())
             }
             Job::Returns(event) => self.take_back(&event),
         }
     }
 
-    fn happen(&mut self, number: usize) -> Result<(), Broken> {
-        match self.script.happenings[number].what {
-            What::Delivered(event) => self.deliver(event),
-            What::DiskFails { after } => {
+    fn happen(&mut self, what: What) -> Result<(), Broken> {
+        self.tell(|| what.to_string());
+        match what {
+            What::Delivered(numbers) => self.deliver(&numbers),
+            What::Poison(which) => self.deliver_poison(which),
+            What::Imported(numbers) => self.import(&numbers),
+            What::DiskFails { after, fault } => {
                 self.seen.disk_faults += 1;
-                self.disk.light_fuse(after, DiskFault::Fail);
+                self.crash_to = (usize::MAX, START_AGAIN_AFTER);
+                self.disk.light_fuse(after, fault);
                 Ok(())
             }
             What::Crash { after, kept, away } => {
@@ -169,6 +218,12 @@ impl<'s> World<'s> {
                 }
                 self.disk.light_fuse(after, DiskFault::Cut);
                 Ok(())
+            }
+            What::Configured(variant) => {
+                self.settings.policy.default_offsets = DEFAULT_OFFSETS[variant].to_vec();
+                self.oracle.configured(self.clock());
+                self.crash_to = (usize::MAX, START_AGAIN_AFTER);
+                if self.worker.is_some() { self.crash() } else { Ok(()) }
             }
             What::ClockSet(ahead) => {
                 self.seen.clock_steps += 1;
@@ -181,38 +236,38 @@ impl<'s> World<'s> {
                 while self.ask(|worker| worker.purge(now))?.unwrap_or(false) {}
                 Ok(())
             }
-            What::Cancelled(task) => {
-                let (now, id) = (self.clock(), task_id(task));
-                let order = Order::Cancel(Target::Present);
-                self.oracle.cancel_asked(task);
-                let ordered = self.ask(|worker| worker.order(&id, order, format!("cancel-{number}"), now))?;
-                if let Some(ordered) = ordered {
-                    self.seen.cancels += 1;
-                    self.oracle.cancelled(task, &ordered);
-                }
-                Ok(())
+            What::Cancelled(task) => self.order(task, Order::Cancel(Target::Present)),
+            What::Rescheduled(task, due) => {
+                self.order(task, Order::Reschedule(Due::Instant(instant(due)), None))
             }
+            What::Paused(span) => {
+                self.later(self.now + span, Job::Again(What::Resumed));
+                self.switch(Switch::Pause { reason: None })
+            }
+            What::Resumed => self.switch(Switch::Resume),
         }
     }
 
-    /// Asks the worker; `None` where there is none, or where it dies of it.
-    fn ask<T>(
+    /// Asks the worker; `None` where there is none, or where it ends of it.
+    pub(super) fn ask<T>(
         &mut self,
         ask: impl FnOnce(&mut Rehearsal) -> Result<T, StoreError>,
     ) -> Result<Option<T>, Broken> {
         let Some(worker) = &mut self.worker else { return Ok(None) };
         match ask(worker) {
             Ok(answer) => Ok(Some(answer)),
-            Err(_) if self.disk.is_cut() => {
+            Err(StoreError::Unsynced(_) | StoreError::Unavailable(_)) => {
                 self.crash()?;
                 Ok(None)
             }
-            Err(error) => Err(format!("the worker gave up though its disk works: {error}")),
+            Err(error) => Err(format!("the worker can't go on: {error}")),
         }
     }
 
+    /// The worker's process ends, with the power or without.
     fn crash(&mut self) -> Result<(), Broken> {
         let (kept, away) = self.crash_to;
+        self.tell(|| "the worker ends".into());
         self.seen.crashes += 1;
         self.worker = None;
         self.life += 1;
@@ -222,6 +277,10 @@ impl<'s> World<'s> {
     }
 
     fn start(&mut self) -> Result<(), Broken> {
+        if self.worker.is_some() {
+            return Ok(());
+        }
+        self.tell(|| "the worker starts".into());
         let opened = self
             .disk
             .store()
@@ -232,111 +291,108 @@ impl<'s> World<'s> {
                 self.worker = Some(worker);
                 Ok(())
             }
-            Err(_) if self.disk.is_cut() => self.crash(),
-            // The process ends, and is started again.
-            Err(StoreError::Unavailable(_)) => {
-                self.later(self.now + START_AGAIN_AFTER, Job::Starts);
-                Ok(())
-            }
+            Err(StoreError::Unsynced(_) | StoreError::Unavailable(_)) => self.crash(),
             Err(error) => Err(format!("the worker does not start: {error}")),
         }
     }
 
-    fn deliver(&mut self, number: usize) -> Result<(), Broken> {
+    fn deliver(&mut self, numbers: &[usize]) -> Result<(), Broken> {
         let now = self.clock();
-        let body = Bytes::from(self.script.events[number].body(number));
+        let deliveries = numbers.iter().map(|number| {
+            let said = &self.script.events[*number];
+            let body = Bytes::from(said.body(*number));
+            let content = intake::content(read(&body, &said.transport(*number)), body);
+            Delivery { at: now, topic: "task-events".into(), content }
+        });
+        let deliveries = deliveries.collect();
+        if self.worker.is_some() {
+            self.oracle.delivered(numbers);
+        }
+        let verdicts = self.ask(|worker| worker.deliver(deliveries, now))?;
+        let again = match verdicts {
+            Some(verdicts) => {
+                self.seen.deliveries += verdicts.len() as u64;
+                let (taken, again): (Vec<_>, Vec<_>) = numbers
+                    .iter()
+                    .zip(verdicts)
+                    .partition(|(_, verdict)| matches!(verdict, Verdict::Success | Verdict::Drop));
+                self.oracle.acknowledged(taken.into_iter().map(|(number, _)| *number));
+                again.into_iter().map(|(number, _)| *number).collect()
+            }
+            None => numbers.to_vec(),
+        };
+        self.again_if(!again.is_empty(), What::Delivered(again));
+        Ok(())
+    }
+
+    fn again_if(&mut self, again: bool, what: What) {
+        if again {
+            self.later(self.now + AGAIN_AFTER, Job::Again(what));
+        }
+    }
+
+    fn deliver_poison(&mut self, which: usize) -> Result<(), Broken> {
+        let now = self.clock();
+        let body = Bytes::from_static(POISONS[which].as_bytes());
         let content = intake::content(read(&body, &Transport::default()), body);
         let delivery = Delivery { at: now, topic: "task-events".into(), content };
         if self.worker.is_some() {
-            self.oracle.delivered(number);
+            self.oracle.received += 1;
         }
-        let verdict = self.ask(|worker| worker.deliver(vec![delivery], now))?;
-        self.seen.deliveries += u64::from(verdict.is_some());
-        match verdict.as_deref() {
-            Some([Verdict::Success | Verdict::Drop]) => self.oracle.acknowledged(number),
-            _ => self.later(self.now + AGAIN_AFTER, Job::Delivered(number)),
-        }
-        Ok(())
-    }
-
-    fn claim(&mut self) -> Result<(), Broken> {
-        let now = self.clock();
-        let Some(claiming) = self.ask(|worker| worker.claim(BATCH_MAX, now))? else { return Ok(()) };
-        let Some(batch) = claiming.batch else {
-            self.stall = if claiming.progressed { STALL_MIN } else { (2 * self.stall).min(STALL_MAX) };
-            self.claims_from = self.now + self.stall;
-            return Ok(());
-        };
-        (self.stall, self.claims_from) = (STALL_MIN, 0);
-        self.publish(&batch, now)
-    }
-
-    /// The sidecar answers as the script says, entry by entry; the batch is settled when the last answer is there.
-    fn publish(&mut self, batch: &ClaimedBatch, now: Timestamp) -> Result<(), Broken> {
-        let mut settlements = Vec::new();
-        let mut settles_at = self.now;
-        let alone = batch
-            .reminders
-            .iter()
-            .map(|one| (Bytes::from(event_of(one, &batch.policy)), None, std::slice::from_ref(one)));
-        let together = batch.digests.iter().map(|digest: &ClaimedDigest| {
-            (Bytes::from(event_of_digest(digest, &batch.policy)), Some(digest.id), digest.members.as_slice())
-        });
-        let outgoing: Vec<(Bytes, _, &[Claimed])> = alone.chain(together).collect();
-        for (event, within, members) in outgoing {
-            let answer = self.next_answer();
-            self.seen.publishes += 1;
-            self.seen.failed += u64::from(answer.told != Told::Confirmed);
-            self.oracle.attempted(&event, members, now)?;
-            if let Some(after) = answer.reaches {
-                self.later(self.now + after, Job::Reaches { event, returns: answer.returns });
+        match self.ask(|worker| worker.deliver(vec![delivery], now))?.as_deref() {
+            Some([Verdict::Retry]) => Err("what nobody can read is asked for again".into()),
+            Some(_) => {
+                self.seen.deliveries += 1;
+                self.oracle.answered += 1;
+                Ok(())
             }
-            settles_at = settles_at.max(self.now + answer.after);
-            let attempt = match answer.told {
-                Told::Confirmed => Attempt::Confirmed,
-                Told::Failed => Attempt::Failed("refused".into()),
-                Told::Nothing => Attempt::Ambiguous("timed out".into()),
+            None => Ok(self.again_if(true, What::Poison(which))),
+        }
+    }
+
+    /// Whoever imports does so again until there is an answer.
+    fn import(&mut self, numbers: &[usize]) -> Result<(), Broken> {
+        let now = self.clock();
+        let line =
+            |number: &usize| match read(&self.script.events[*number].body(*number), &Transport::default()) {
+                Reading::Event(event) => ImportLine::Event(event),
+                Reading::Preferences(change) => ImportLine::Preferences(change),
+                Reading::Ignored(_) | Reading::Refused(_) => ImportLine::Ignored,
             };
-            settlements.extend(members.iter().map(|member| Settlement {
-                task_id: member.task_id.clone(),
-                id: member.id,
-                within,
-                attempt: attempt.clone(),
-            }));
+        let lines = numbers.iter().map(line).collect();
+        if self.worker.is_some() {
+            self.oracle.import_asked(numbers, now);
         }
-        self.later(settles_at, Job::Settles { life: self.life, claim: batch.number, settlements });
-        Ok(())
-    }
-
-    fn next_answer(&mut self) -> Answer {
-        self.published += 1;
-        let answer = self.script.answers[self.published % self.script.answers.len()];
-        if self.now < self.script.calm_from {
-            return answer;
-        }
-        Answer { told: Told::Confirmed, after: 1, reaches: Some(0), returns: [None; 2] }
-    }
-
-    fn settle(&mut self, claim: u64, settlements: Vec<Settlement>) -> Result<(), Broken> {
-        let now = self.clock();
-        let confirmed: Vec<_> =
-            settlements.iter().filter(|s| s.attempt == Attempt::Confirmed).map(|s| s.id).collect();
-        if self.ask(|worker| worker.settle(claim, settlements, now))?.is_some() {
-            self.oracle.confirmed(&confirmed);
+        match self.ask(|worker| worker.import(lines, now, now))? {
+            Some(_) => self.oracle.imported(numbers),
+            None => self.again_if(true, What::Imported(numbers.to_vec())),
         }
         Ok(())
     }
 
-    fn take_back(&mut self, event: &[u8]) -> Result<(), Broken> {
+    fn order(&mut self, task: usize, order: Order) -> Result<(), Broken> {
+        let (now, id) = (self.clock(), task_id(task));
+        if self.worker.is_some() {
+            self.oracle.order_asked(task);
+        }
+        self.numbered += 1;
+        let message = format!("order-{}", self.numbered);
+        let ordered = self.ask(|worker| worker.order(&id, order, message, now))?;
+        let Some(ordered) = ordered else { return Ok(()) };
+        self.seen.orders += 1;
+        self.oracle.ordered(task, &ordered)
+    }
+
+    /// Whoever pauses or resumes does so again until there is an answer.
+    fn switch(&mut self, switch: Switch) -> Result<(), Broken> {
         let now = self.clock();
-        let returned = |receipt: crate::reading::Receipt| Receipt {
-            task_id: receipt.task_id,
-            id: receipt.event_id.into(),
-            planned_at: receipt.planned_at,
-        };
-        self.seen.receipts += 1;
-        let receipts = read_receipts(event).into_iter().map(returned).collect();
-        self.ask(|worker| worker.receive(receipts, now)).map(|_| ())
+        let paused = matches!(switch, Switch::Pause { .. });
+        let answer = self.ask(|worker| worker.switch(switch, now))?;
+        match answer {
+            Some(switched) => self.oracle.is_paused = switched.after.is_some(),
+            None => self.again_if(true, if paused { What::Paused(PAUSED_AGAIN) } else { What::Resumed }),
+        }
+        Ok(())
     }
 }
 

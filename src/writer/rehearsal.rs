@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 use super::core::Core;
 use super::run::{TRIES_MAX, Turn, conclude, take_turn};
 use super::{
-    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, NotCommitted, Order, Ordered, Receipt, Reply,
-    Settings, Settlement, View,
+    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, ImportLine, Imported, NotCommitted, Order, Ordered,
+    Receipt, Reply, Settings, Settlement, Switch, Switched, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::{Store, StoreError};
@@ -105,6 +105,27 @@ impl Rehearsal {
     ) -> Result<Ordered, StoreError> {
         let ask = |reply| Command::Order { task: task.clone(), order, id, reply };
         self.ask(now, ask)?.0.map_err(unread)
+    }
+
+    /// Takes lines of an import that arrived at `arrived`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn import(
+        &mut self,
+        lines: Vec<ImportLine>,
+        arrived: Timestamp,
+        now: Timestamp,
+    ) -> Result<Imported, StoreError> {
+        self.ask(now, |reply| Command::Import { lines, arrived, reply })?.0.map_err(unread)
+    }
+
+    /// Pauses or resumes all reminders.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn switch(&mut self, switch: Switch, now: Timestamp) -> Result<Switched, StoreError> {
+        self.ask(now, |reply| Command::Switch { switch, reply })?.0.map_err(unread)
     }
 
     /// Notes reminders that came back through the broker.

@@ -15,8 +15,11 @@ use crate::store::StoreError;
 pub enum DiskFault {
     /// The power goes: this step fails, and all after it until the power is back.
     Cut,
-    /// This step fails, and the next one does not: a disk that was full for a moment.
-    Fail,
+    /// This step fails, and so many in all from it on: a disk that is full for a while. Of a batch that is not taken
+    /// the first half is visible all the same.
+    Fail(u32),
+    /// Writes are not forced when they are to be: what is on the disk is unknown. A step before that fails.
+    Unforced,
 }
 
 /// A disk for simulations; clones are the same disk.
@@ -31,7 +34,6 @@ struct Inner {
     /// After how many more steps what happens.
     fuse: Option<(u32, DiskFault)>,
     is_cut: bool,
-    steps: u64,
 }
 
 impl FaultyDisk {
@@ -54,13 +56,8 @@ impl FaultyDisk {
         self.inner().is_cut
     }
 
-    /// Steps of commits taken so far.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.inner().steps
-    }
-
-    /// The power goes if it has not, and comes back: of what was not synced the first `kept` batches are there.
+    /// The power goes if it has not, and comes back: of what was not synced the first `kept` batches are there. Where
+    /// the process alone has ended, all of them are.
     ///
     /// # Errors
     /// [`StoreError`], though a map has no reason to fail.
@@ -88,19 +85,22 @@ impl FaultyDisk {
 }
 
 impl Inner {
-    fn step(&mut self) -> Result<(), StoreError> {
+    fn step(&mut self, forces: bool) -> Result<(), StoreError> {
         if self.is_cut {
             return Err(no_power());
         }
-        self.steps += 1;
         match self.fuse {
             Some((0, DiskFault::Cut)) => {
                 self.is_cut = true;
                 Err(no_power())
             }
-            Some((0, DiskFault::Fail)) => {
+            Some((0, DiskFault::Fail(times))) => {
+                self.fuse = (times > 1).then(|| (0, DiskFault::Fail(times - 1)));
+                Err(is_full())
+            }
+            Some((0, DiskFault::Unforced)) => {
                 self.fuse = None;
-                Err(StoreError::Unavailable("the disk is full for a moment".into()))
+                Err(if forces { StoreError::Unsynced("an error of the disk".into()) } else { is_full() })
             }
             Some((left, fault)) => {
                 self.fuse = Some((left - 1, fault));
@@ -109,6 +109,10 @@ impl Inner {
             None => Ok(()),
         }
     }
+}
+
+fn is_full() -> StoreError {
+    StoreError::Unavailable("the disk is full".into())
 }
 
 fn no_power() -> StoreError {
@@ -126,19 +130,26 @@ impl Disk for FaultyDisk {
 
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
         let mut inner = self.inner();
-        inner.step()?;
+        if let Err(error) = inner.step(false) {
+            if !inner.is_cut {
+                let half = writes.iter().take(writes.len() / 2);
+                let half: Writes = half.map(|(key, value)| (key.clone(), value.clone())).collect();
+                inner.visible.apply(&half)?;
+            }
+            return Err(error);
+        }
         inner.visible.apply(writes)?;
         inner.unsynced.push(writes.clone());
         Ok(())
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.inner().step()
+        self.inner().step(false)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         let mut inner = self.inner();
-        inner.step()?;
+        inner.step(true)?;
         for writes in std::mem::take(&mut inner.unsynced) {
             inner.durable.apply(&writes)?;
         }
