@@ -47,6 +47,8 @@ pub(super) enum Must {
 pub(super) struct Besides {
     /// A person has called its reminders off, or stated another due date.
     pub(super) is_ordered: bool,
+    /// Some event of it came so late that what it called for may have expired.
+    pub(super) is_late: bool,
     /// Until when what was past stays past, since it was imported then.
     pub(super) imported: Option<Timestamp>,
     /// When the worker was last started with other settings.
@@ -116,7 +118,10 @@ impl<'s> Model<'s> {
     /// What must have come at the end, if nothing is on its way any more.
     pub(super) fn must(&self, script: &Script, task: usize, besides: Besides) -> Vec<Must> {
         let Some((_, due)) = self.due else { return Vec::new() };
-        let is_spared = besides.is_ordered || self.may_be_forgotten || script.catch_up == CatchUp::Skip;
+        let is_spared = besides.is_ordered
+            || besides.is_late
+            || self.may_be_forgotten
+            || script.catch_up == CatchUp::Skip;
         if is_spared || !self.is_open() {
             return Vec::new();
         }
@@ -174,6 +179,10 @@ impl<'s> Model<'s> {
             Says::Created(creation) => Some(creation),
             _ => None,
         })?;
+        // Its explicit time stands alone.
+        if creation.remind_at.is_some() && self.offsets.is_none() {
+            return None;
+        }
         let comes_first = instant(due) > birth;
         let coalesces = script.catch_up == CatchUp::Coalesce;
         let Some(count) = creation.daily else {

@@ -17,12 +17,16 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use super::model::{Besides, Model, Must};
-use super::script::{Of, Script, name};
+use super::script::{HOUR, Of, Script, name};
 use super::world::Broken;
 use crate::domain::decide::Attempt;
 use crate::domain::{Fate, Reminder, ReminderId, State, TaskId, Timestamp};
 use crate::reading::read_receipts;
 use crate::writer::{Claimed, Ordered, Rehearsal, ReminderFate};
+
+/// How late an event may be so that what it calls for must still come: with what holds it up after that, less than the
+/// worker's `expire_after`.
+const LATE_MAX: i64 = 12 * HOUR;
 
 /// What has been seen.
 pub(super) struct Oracle<'s> {
@@ -79,12 +83,16 @@ impl<'s> Oracle<'s> {
         self.delivered.extend(numbers);
     }
 
-    pub(super) fn acknowledged(&mut self, numbers: impl Iterator<Item = usize>) {
+    pub(super) fn acknowledged(&mut self, numbers: impl Iterator<Item = usize>, now: i64) {
         for number in numbers {
             self.answered += 1;
             // A redelivery changes nothing.
             if self.acknowledged.insert(number) {
-                self.changed(self.script.events[number].of);
+                let said = &self.script.events[number];
+                self.changed(said.of);
+                if let Of::Task(task) = said.of {
+                    self.besides.entry(task).or_default().is_late |= now - said.at > LATE_MAX;
+                }
             }
         }
     }
@@ -106,8 +114,8 @@ impl<'s> Oracle<'s> {
         }
     }
 
-    pub(super) fn imported(&mut self, numbers: &[usize]) {
-        self.acknowledged(numbers.iter().copied());
+    pub(super) fn imported(&mut self, numbers: &[usize], now: i64) {
+        self.acknowledged(numbers.iter().copied(), now);
     }
 
     /// Somebody asks for a cancel or another due date: it may be kept though the answer never comes.

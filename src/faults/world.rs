@@ -297,6 +297,10 @@ impl<'s> World<'s> {
     }
 
     fn deliver(&mut self, numbers: &[usize]) -> Result<(), Broken> {
+        if self.worker.is_none() {
+            self.again_if(true, What::Delivered(numbers.to_vec()));
+            return Ok(());
+        }
         let now = self.clock();
         let deliveries = numbers.iter().map(|number| {
             let said = &self.script.events[*number];
@@ -305,9 +309,7 @@ impl<'s> World<'s> {
             Delivery { at: now, topic: "task-events".into(), content }
         });
         let deliveries = deliveries.collect();
-        if self.worker.is_some() {
-            self.oracle.delivered(numbers);
-        }
+        self.oracle.delivered(numbers);
         let verdicts = self.ask(|worker| worker.deliver(deliveries, now))?;
         let again = match verdicts {
             Some(verdicts) => {
@@ -316,7 +318,7 @@ impl<'s> World<'s> {
                     .iter()
                     .zip(verdicts)
                     .partition(|(_, verdict)| matches!(verdict, Verdict::Success | Verdict::Drop));
-                self.oracle.acknowledged(taken.into_iter().map(|(number, _)| *number));
+                self.oracle.acknowledged(taken.into_iter().map(|(number, _)| *number), self.now);
                 again.into_iter().map(|(number, _)| *number).collect()
             }
             None => numbers.to_vec(),
@@ -364,7 +366,7 @@ impl<'s> World<'s> {
             self.oracle.import_asked(numbers, now);
         }
         match self.ask(|worker| worker.import(lines, now, now))? {
-            Some(_) => self.oracle.imported(numbers),
+            Some(_) => self.oracle.imported(numbers, self.now),
             None => self.again_if(true, What::Imported(numbers.to_vec())),
         }
         Ok(())
