@@ -5,6 +5,7 @@
 //! down to the happenings that it needs. Owns no rule about reminders: what must hold is the [`oracle`]'s, which is
 //! written apart from them.
 
+mod callers;
 mod draw;
 mod model;
 mod oracle;

@@ -495,3 +495,34 @@ fn a_file_of_which_no_line_can_be_read_is_an_error_that_says_what_a_line_is() {
     assert!(told.contains("no line of the file could be read") && told.contains("`jq -c .`"), "{told}");
     assert!(told.starts_with("not read: line 1: ") && !told.contains("at line"), "{told}");
 }
+
+#[test]
+fn faults_are_played_from_a_seed_and_what_was_seen_is_told() {
+    let (told, _) = simulated(&["--faults", "--seed", "7", "--seeds", "20"]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("seeds 7 to 26 hold, played in "), "{told}");
+    for seen in ["events delivered", "events published", "crashes", "disk faults", "clock steps"] {
+        assert!(told.contains(seen), "{seen}: {told}");
+    }
+    // The same again, but for the time it took.
+    let (again, _) = simulated(&["--faults", "--seed", "7", "--seeds", "20"]);
+    assert_eq!(again.lines().skip(1).collect::<Vec<_>>(), &lines[1..]);
+    let (one, _) = simulated(&["--faults", "--seed", &u64::MAX.to_string(), "--seeds", "2"]);
+    assert!(one.starts_with(&format!("seeds {0} to {0} hold", u64::MAX)), "{one}");
+}
+
+#[test]
+fn faults_take_a_bounded_number_of_seeds_and_nothing_that_is_another_simulation() {
+    for wrong in [
+        &["--faults", "--seeds", "0"][..],
+        &["--faults", "--seeds", "1000000001"],
+        &["--faults", "--until", "1day"],
+        &["--faults", "--store", "data"],
+        &["--faults", "--set", "reminders.expire_after=1h"],
+        &["--seeds", "5", "--store", "data", "--until", "1day"],
+        &["--store", "data"],
+    ] {
+        let output = command(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(64), "{wrong:?}: {}", err(&output));
+    }
+}

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::callers::POISONS;
 use super::script::{
     Character, Creation, DAY, HOUR, Happening, How, MINUTE, Of, PLACES, Reply, Said, Says, Script, What,
     Wishes,
 };
-use super::world::{POISONS, VARIANTS};
+use super::world::VARIANTS;
 use crate::domain::CatchUp;
 use crate::store::sled::DiskFault;
 
@@ -26,6 +27,7 @@ const WISHES_MAX: usize = 4;
 const USERS: usize = 3;
 /// How often one event is delivered at most.
 const DELIVERIES_MAX: usize = 3;
+const PRIORITIES: [&str; 3] = ["LOW", "MEDIUM", "HIGH"];
 /// Most faults.
 const FAULTS_MAX: usize = 6;
 /// Replies of the sidecar.
@@ -123,7 +125,7 @@ fn creation(rng: &mut Rng, kind: Character, at: i64, span: i64) -> Creation {
         daily: rng.bool().then(|| rng.u32(2..5)),
         nags: if rng.u8(0..3) == 0 { 2 } else { 0 },
         remind_at: (rng.u8(0..4) == 0).then(|| at + rng.i64(-MINUTE..span / 2)),
-        priority: *pick(rng, &["LOW", "MEDIUM", "HIGH"]),
+        priority: PRIORITIES[rng.usize(0..PRIORITIES.len())],
         ..plain
     }
 }

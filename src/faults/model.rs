@@ -144,8 +144,9 @@ impl<'s> Model<'s> {
             fire.push(0);
         }
         fire.retain(|minutes| besides.imported.is_none_or(|past| instant(fires_at(*minutes)) > past));
+        // Another one of the same due date may have come in its place.
         if catch_up == CatchUp::Coalesce {
-            fire = fire.into_iter().min().into_iter().collect();
+            return Vec::from_iter((!fire.is_empty()).then_some(Must::Due(instant(due))));
         }
         fire.into_iter().map(|minutes| Must::Reminder(Rule::Offset(minutes), occurrence(due))).collect()
     }

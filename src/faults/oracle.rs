@@ -11,22 +11,27 @@
 //! | 6 poison does not block | what nobody can read is acknowledged |
 //! | 8 a cancel has an answer | what *will not fire* is not with the broker, not on its way and not attempted until an event of its task is acknowledged; what has *fired* is with the broker; nothing that is with it ends as cancelled or superseded |
 
+mod end;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::model::{Besides, Model, Must};
+use super::model::{Besides, Model};
 use super::script::{HOUR, Of, Script, name};
 use super::world::Broken;
 use crate::domain::decide::Attempt;
-use crate::domain::{Fate, Reminder, ReminderId, State, TaskId, Timestamp};
+use crate::domain::{Fate, ReminderId, TaskId, Timestamp};
 use crate::reading::read_receipts;
-use crate::writer::{Claimed, Ordered, Rehearsal, ReminderFate};
+use crate::writer::{Claimed, Ordered, ReminderFate};
 
 /// How late an event may be so that what it calls for must still come: with what holds it up after that, less than the
 /// worker's `expire_after`.
 const LATE_MAX: i64 = 12 * HOUR;
+
+/// What failed is not tried again sooner than so: half of `publish.backoff_initial`.
+const AGAIN_AFTER_MIN: i64 = 100;
 
 /// What has been seen.
 pub(super) struct Oracle<'s> {
@@ -42,18 +47,27 @@ pub(super) struct Oracle<'s> {
     besides: BTreeMap<usize, Besides>,
     configured: Option<Timestamp>,
     pub(super) is_paused: bool,
-    /// By the event's id, the bytes of its last attempt and the changes of its tasks by then.
-    attempts: BTreeMap<String, (Vec<u8>, Vec<(usize, u32)>)>,
+    /// By the event's id, its last attempt.
+    attempts: BTreeMap<String, Attempted>,
     /// Attempts by reminder that are under way or ended without an answer.
     in_doubt: BTreeMap<ReminderId, u32>,
+    /// When an attempt was settled that did not succeed, by the true time, while clock, process and tasks stay as they are.
+    pub(super) failed_at: BTreeMap<ReminderId, i64>,
     confirmed: BTreeSet<ReminderId>,
-    /// Those that were said not to fire, and the changes of their task by then.
-    called_off: BTreeMap<ReminderId, u32>,
+    /// Those that were said not to fire: their task, and its changes by then.
+    called_off: BTreeMap<ReminderId, (usize, u32)>,
     /// What the broker will have.
     on_its_way: BTreeMap<ReminderId, u32>,
     /// What the broker has, with the due dates that it was told.
     broker: BTreeSet<ReminderId>,
     broker_told: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What an event was when it was last tried.
+struct Attempted {
+    bytes: Vec<u8>,
+    /// Its tasks, and the changes of each by then.
+    tasks: Vec<(usize, u32)>,
 }
 
 impl<'s> Oracle<'s> {
@@ -70,6 +84,7 @@ impl<'s> Oracle<'s> {
             is_paused: false,
             attempts: BTreeMap::new(),
             in_doubt: BTreeMap::new(),
+            failed_at: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             called_off: BTreeMap::new(),
             on_its_way: BTreeMap::new(),
@@ -81,6 +96,9 @@ impl<'s> Oracle<'s> {
     pub(super) fn delivered(&mut self, numbers: &[usize]) {
         self.received += numbers.len() as u64;
         self.delivered.extend(numbers);
+        if numbers.iter().any(|number| matches!(self.script.events[*number].of, Of::User(_))) {
+            self.forget_called_off();
+        }
     }
 
     pub(super) fn acknowledged(&mut self, numbers: impl Iterator<Item = usize>, now: i64) {
@@ -100,6 +118,8 @@ impl<'s> Oracle<'s> {
     fn changed(&mut self, of: Of) {
         if let Of::Task(task) = of {
             *self.changes.entry(task).or_default() += 1;
+            // It may have left and come back, and is due anew.
+            self.failed_at.clear();
         }
     }
 
@@ -139,7 +159,7 @@ impl<'s> Oracle<'s> {
                     return told("it is said that it will not fire, and it is on its way");
                 }
                 Fate::WillNotFire => {
-                    self.called_off.insert(id, changes);
+                    self.called_off.insert(id, (task, changes));
                 }
                 Fate::Fired(_) if !self.broker.contains(&id) => {
                     return told("it is said that it has fired, and the broker has it not");
@@ -152,6 +172,12 @@ impl<'s> Oracle<'s> {
 
     pub(super) fn configured(&mut self, now: Timestamp) {
         self.configured = self.configured.max(Some(now));
+        self.forget_called_off();
+    }
+
+    /// Other wishes and settings may call anew for what was called off, but not of a plain task.
+    fn forget_called_off(&mut self) {
+        self.called_off.retain(|_, (task, _)| self.script.tasks[*task].is_plain);
     }
 
     pub(super) fn on_its_way(&mut self, members: &[Claimed]) {
@@ -160,8 +186,11 @@ impl<'s> Oracle<'s> {
         }
     }
 
-    pub(super) fn settled(&mut self, attempts: &[(ReminderId, Attempt)]) {
+    pub(super) fn settled(&mut self, attempts: &[(ReminderId, Attempt)], now: i64) {
         for (id, attempt) in attempts {
+            if *attempt != Attempt::Confirmed {
+                self.failed_at.insert(*id, now);
+            }
             match attempt {
                 Attempt::Confirmed => {
                     self.confirmed.insert(*id);
@@ -201,6 +230,7 @@ impl<'s> Oracle<'s> {
         event: &[u8],
         members: &[Claimed],
         now: Timestamp,
+        true_time: i64,
     ) -> Result<(), Broken> {
         if self.is_paused {
             return Err(format!("something goes out at {now} while reminders are paused"));
@@ -209,12 +239,12 @@ impl<'s> Oracle<'s> {
         for member in members {
             let task = self.task_of(&member.task_id)?;
             tasks.push((task, self.changes_of(task)));
-            self.attempted_one(task, member, now)?;
+            self.attempted_one(task, member, now, true_time)?;
         }
         let read: Value = serde_json::from_slice(event).map_err(|_| "an event that is no JSON".to_owned())?;
         self.is_not_early(&tasks, &read, now)?;
         let id = text(&read["data"]["event_id"]);
-        if let Some((bytes, then)) = self.attempts.get(&id) {
+        if let Some(Attempted { bytes, tasks: then }) = self.attempts.get(&id) {
             let is_certain = |(task, changes): &(usize, u32)| {
                 self.changes_of(*task) == *changes && !self.may_know_more(*task)
             };
@@ -225,14 +255,20 @@ impl<'s> Oracle<'s> {
                 return Err(format!("a repeat with other bytes: {id} at {now}"));
             }
         }
-        self.attempts.insert(id, (event.to_vec(), tasks));
+        self.attempts.insert(id, Attempted { bytes: event.to_vec(), tasks });
         for member in members {
             *self.in_doubt.entry(member.id).or_default() += 1;
         }
         Ok(())
     }
 
-    fn attempted_one(&self, task: usize, member: &Claimed, now: Timestamp) -> Result<(), Broken> {
+    fn attempted_one(
+        &self,
+        task: usize,
+        member: &Claimed,
+        now: Timestamp,
+        true_time: i64,
+    ) -> Result<(), Broken> {
         let told = |what: &str| Err(format!("{what}: {} of task {task} at {now}", member.reminder.rule));
         if self.confirmed.contains(&member.id) {
             return told("again though it was confirmed");
@@ -240,15 +276,20 @@ impl<'s> Oracle<'s> {
         if self.may_know_more(task) {
             return Ok(());
         }
-        if self.called_off.get(&member.id) == Some(&self.changes_of(task)) {
+        if self.called_off.get(&member.id) == Some(&(task, self.changes_of(task))) {
             return told("though it was said that it will not fire");
         }
         let model = Model::of(self.script, task, &self.acknowledged);
         if !model.is_open() {
             return told("though its task has ended");
         }
+        let since_failure = self.failed_at.get(&member.id).map(|at| true_time - at);
+        let is_plain = self.script.tasks[task].is_plain;
+        if is_plain && since_failure.is_some_and(|since| since < AGAIN_AFTER_MIN) {
+            return told("again too soon after it failed");
+        }
         let is_moved = self.besides.get(&task).is_some_and(|besides| besides.is_ordered);
-        if self.script.tasks[task].is_plain && !is_moved && model.occurrence() != member.reminder.occurrence {
+        if is_plain && !is_moved && model.occurrence() != member.reminder.occurrence {
             return told("for a due date that has been replaced");
         }
         Ok(())
@@ -271,88 +312,6 @@ impl<'s> Oracle<'s> {
             planned if planned > now => Err(format!("early: at {now} what is planned for {planned}")),
             _ => Ok(()),
         }
-    }
-
-    /// Nothing is on its way any more.
-    pub(super) fn judge_end(&self, worker: &Rehearsal, now: Timestamp, crashes: u64) -> Result<(), Broken> {
-        let view = worker.view();
-        let pending = view.store.pending(None, usize::MAX).map_err(|error| error.to_string())?;
-        if let Some(entry) = pending.iter().find(|entry| entry.key.0 <= now) {
-            return Err(format!("still pending at the end: a reminder of {} of {}", entry.task, entry.key.0));
-        }
-        let counted = view.meta.reminders.of(State::Pending);
-        if i64::try_from(pending.len()) != Ok(counted) {
-            return Err(format!("{counted} reminders are counted as pending, {} are", pending.len()));
-        }
-        let events = view.meta.events.received();
-        // What changes nothing is counted a little later, so that a crash may forget it.
-        if events > self.received || crashes == 0 && events < self.answered {
-            return Err(format!(
-                "{events} events are counted; {} came and {} were answered",
-                self.received, self.answered
-            ));
-        }
-        if view.foreign.count > 0 {
-            return Err("it takes its own reminders for those of another worker".into());
-        }
-        self.judge_records(worker)?;
-        (0..self.script.tasks.len()).try_for_each(|task| self.judge_lost(task))
-    }
-
-    /// What is kept of each reminder is true.
-    fn judge_records(&self, worker: &Rehearsal) -> Result<(), Broken> {
-        let view = worker.view();
-        let mut kept = Vec::new();
-        for task in view.store.tasks(None, usize::MAX).map_err(|error| error.to_string())? {
-            let record = view.store.record(&task).map_err(|error| error.to_string())?;
-            for reminder in record.iter().flat_map(|record| &record.reminders) {
-                kept.push(reminder.state);
-                self.judge_kept(&task, reminder)?;
-            }
-        }
-        for state in State::ALL {
-            let (count, counted) =
-                (kept.iter().filter(|kept| **kept == state).count(), view.meta.reminders.of(state));
-            if i64::try_from(count).is_ok_and(|count| count > counted) {
-                return Err(format!("{counted} reminders are counted as {}, {count} are kept", state.name()));
-            }
-        }
-        Ok(())
-    }
-
-    fn judge_kept(&self, task: &TaskId, reminder: &Reminder) -> Result<(), Broken> {
-        let is_out = self.broker.contains(&reminder.id(task));
-        let is_said_to_be_out = match reminder.state {
-            State::Pending => return Ok(()),
-            State::Published => true,
-            State::Cancelled | State::Superseded | State::Expired => false,
-        };
-        if is_out == is_said_to_be_out || reminder.maybe_out {
-            return Ok(());
-        }
-        let broker = if is_out { "the broker has" } else { "the broker has not" };
-        Err(format!("it ends as {}: {} of {task}, which {broker}", reminder.state.name(), reminder.rule))
-    }
-
-    fn judge_lost(&self, task: usize) -> Result<(), Broken> {
-        let Some(id) = TaskId::new(name(task)) else { return Ok(()) };
-        let besides = self.besides.get(&task).copied().unwrap_or_default();
-        let besides = Besides { configured: self.configured, ..besides };
-        let model = Model::of(self.script, task, &self.acknowledged);
-        let told = self.broker_told.get(id.as_str());
-        for must in model.must(self.script, task, besides) {
-            let came = match must {
-                Must::Reminder(rule, occurrence) => {
-                    self.broker.contains(&ReminderId::of(&id, Some(occurrence), rule))
-                }
-                Must::Due(due) => told.is_some_and(|told| told.contains(&due.to_rfc3339())),
-                Must::Any => told.is_some(),
-            };
-            if !came {
-                return Err(format!("lost: of task {task} {must}"));
-            }
-        }
-        Ok(())
     }
 
     /// Whether the worker may know more of a task than it has acknowledged.

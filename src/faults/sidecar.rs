@@ -54,7 +54,7 @@ impl World<'_> {
             self.tell(|| told(members, outcome, reaches));
             self.seen.publishes += 1;
             self.seen.failed += u64::from(sent.outcome != PublishOutcome::Published);
-            self.oracle.attempted(&outgoing.event, members, now)?;
+            self.oracle.attempted(&outgoing.event, members, now, self.now)?;
             if let Some(after) = sent.reaches {
                 self.oracle.on_its_way(members);
                 let (event, returns) = (outgoing.event.clone(), sent.reply.returns);
@@ -125,7 +125,7 @@ impl World<'_> {
         let told: Vec<(ReminderId, Attempt)> =
             settlements.iter().map(|settled| (settled.id, settled.attempt.clone())).collect();
         if self.ask(|worker| worker.settle(claim, settlements, now))?.is_some() {
-            self.oracle.settled(&told);
+            self.oracle.settled(&told, self.now);
         }
         Ok(())
     }

@@ -11,21 +11,12 @@ use bytes::Bytes;
 
 use super::Seen;
 use super::oracle::Oracle;
-use super::script::{DAY, HOUR, MINUTE, Script, What, instant, name};
-use crate::domain::{Due, Target, TaskId, Timestamp, Verdict};
-use crate::intake;
-use crate::reading::{Reading, Transport, read};
+use super::script::{DAY, HOUR, Script, What, instant};
+use crate::domain::{Due, Target, Timestamp};
 use crate::store::StoreError;
 use crate::store::sled::{DiskFault, FaultyDisk};
-use crate::writer::{Delivery, ImportLine, Order, Rehearsal, Settings, Settlement, Switch};
+use crate::writer::{Order, Rehearsal, Settings, Settlement, Switch};
 
-/// What nobody can read, or is nobody's business.
-pub(super) const POISONS: [&str; 4] = [
-    "{",
-    r#"{"event_type":"task_created","payload":{"title":"no id"}}"#,
-    r#"{"event_type":"task_created","payload":{"task_id":"no-zone","due_date":"2026-11-24T18:00:00","timezone":"Mars/Base"}}"#,
-    r#"{"event_type":"invoice_sent","payload":{}}"#,
-];
 /// Settings that a worker may be started with: default offsets, and the hour of a date alone.
 pub(super) const VARIANTS: usize = DEFAULT_OFFSETS.len();
 const DEFAULT_OFFSETS: [&[u32]; 3] = [&[0], &[30, 0], &[5]];
@@ -33,12 +24,8 @@ const DEFAULT_OFFSETS: [&[u32]; 3] = [&[0], &[30, 0], &[5]];
 /// How long after the calm begins everything must have come to its end: the last reminder is due within two spans, what
 /// waits for quiet hours or a digest a day later, and retries wait ten minutes at most.
 const SETTLES_WITHIN: i64 = 9 * DAY;
-/// What is not acknowledged comes again after so long, as on Kafka.
-const AGAIN_AFTER: i64 = 5_000;
 /// A process that has ended is started again after so long.
 const START_AGAIN_AFTER: i64 = 1_000;
-/// How long a pause is that is asked for again.
-const PAUSED_AGAIN: i64 = MINUTE;
 /// Where something is said to be due and can't be had time goes on by so much, each time twice the last.
 pub(super) const STALL_MIN: i64 = 100;
 pub(super) const STALL_MAX: i64 = HOUR;
@@ -57,7 +44,7 @@ pub(super) struct World<'s> {
     /// Counts the worker's processes: what one of them waits for means nothing to the next.
     pub(super) life: u32,
     jobs: BTreeMap<(i64, u64), Job>,
-    numbered: u64,
+    pub(super) numbered: u64,
     pub(super) now: i64,
     /// How far the worker's clock is ahead of the true time.
     ahead: i64,
@@ -228,6 +215,7 @@ impl<'s> World<'s> {
             What::ClockSet(ahead) => {
                 self.seen.clock_steps += 1;
                 self.ahead = ahead;
+                self.oracle.failed_at.clear();
                 self.claims_from = 0;
                 Ok(())
             }
@@ -241,10 +229,18 @@ impl<'s> World<'s> {
                 self.order(task, Order::Reschedule(Due::Instant(instant(due)), None))
             }
             What::Paused(span) => {
-                self.later(self.now + span, Job::Again(What::Resumed));
-                self.switch(Switch::Pause { reason: None })
+                if self.switch(Switch::Pause { reason: None })? {
+                    self.later(self.now + span, Job::Again(What::Resumed));
+                } else {
+                    self.again_if(true, What::Paused(span));
+                }
+                Ok(())
             }
-            What::Resumed => self.switch(Switch::Resume),
+            What::Resumed => {
+                let resumed = self.switch(Switch::Resume)?;
+                self.again_if(!resumed, What::Resumed);
+                Ok(())
+            }
         }
     }
 
@@ -270,6 +266,7 @@ impl<'s> World<'s> {
         self.tell(|| "the worker ends".into());
         self.seen.crashes += 1;
         self.worker = None;
+        self.oracle.failed_at.clear();
         self.life += 1;
         self.disk.power_back(kept).map_err(|error| error.to_string())?;
         self.later(self.now + away, Job::Starts);
@@ -295,109 +292,4 @@ impl<'s> World<'s> {
             Err(error) => Err(format!("the worker does not start: {error}")),
         }
     }
-
-    fn deliver(&mut self, numbers: &[usize]) -> Result<(), Broken> {
-        if self.worker.is_none() {
-            self.again_if(true, What::Delivered(numbers.to_vec()));
-            return Ok(());
-        }
-        let now = self.clock();
-        let deliveries = numbers.iter().map(|number| {
-            let said = &self.script.events[*number];
-            let body = Bytes::from(said.body(*number));
-            let content = intake::content(read(&body, &said.transport(*number)), body);
-            Delivery { at: now, topic: "task-events".into(), content }
-        });
-        let deliveries = deliveries.collect();
-        self.oracle.delivered(numbers);
-        let verdicts = self.ask(|worker| worker.deliver(deliveries, now))?;
-        let again = match verdicts {
-            Some(verdicts) => {
-                self.seen.deliveries += verdicts.len() as u64;
-                let (taken, again): (Vec<_>, Vec<_>) = numbers
-                    .iter()
-                    .zip(verdicts)
-                    .partition(|(_, verdict)| matches!(verdict, Verdict::Success | Verdict::Drop));
-                self.oracle.acknowledged(taken.into_iter().map(|(number, _)| *number), self.now);
-                again.into_iter().map(|(number, _)| *number).collect()
-            }
-            None => numbers.to_vec(),
-        };
-        self.again_if(!again.is_empty(), What::Delivered(again));
-        Ok(())
-    }
-
-    fn again_if(&mut self, again: bool, what: What) {
-        if again {
-            self.later(self.now + AGAIN_AFTER, Job::Again(what));
-        }
-    }
-
-    fn deliver_poison(&mut self, which: usize) -> Result<(), Broken> {
-        let now = self.clock();
-        let body = Bytes::from_static(POISONS[which].as_bytes());
-        let content = intake::content(read(&body, &Transport::default()), body);
-        let delivery = Delivery { at: now, topic: "task-events".into(), content };
-        if self.worker.is_some() {
-            self.oracle.received += 1;
-        }
-        match self.ask(|worker| worker.deliver(vec![delivery], now))?.as_deref() {
-            Some([Verdict::Retry]) => Err("what nobody can read is asked for again".into()),
-            Some(_) => {
-                self.seen.deliveries += 1;
-                self.oracle.answered += 1;
-                Ok(())
-            }
-            None => Ok(self.again_if(true, What::Poison(which))),
-        }
-    }
-
-    /// Whoever imports does so again until there is an answer.
-    fn import(&mut self, numbers: &[usize]) -> Result<(), Broken> {
-        let now = self.clock();
-        let line =
-            |number: &usize| match read(&self.script.events[*number].body(*number), &Transport::default()) {
-                Reading::Event(event) => ImportLine::Event(event),
-                Reading::Preferences(change) => ImportLine::Preferences(change),
-                Reading::Ignored(_) | Reading::Refused(_) => ImportLine::Ignored,
-            };
-        let lines = numbers.iter().map(line).collect();
-        if self.worker.is_some() {
-            self.oracle.import_asked(numbers, now);
-        }
-        match self.ask(|worker| worker.import(lines, now, now))? {
-            Some(_) => self.oracle.imported(numbers, self.now),
-            None => self.again_if(true, What::Imported(numbers.to_vec())),
-        }
-        Ok(())
-    }
-
-    fn order(&mut self, task: usize, order: Order) -> Result<(), Broken> {
-        let (now, id) = (self.clock(), task_id(task));
-        if self.worker.is_some() {
-            self.oracle.order_asked(task);
-        }
-        self.numbered += 1;
-        let message = format!("order-{}", self.numbered);
-        let ordered = self.ask(|worker| worker.order(&id, order, message, now))?;
-        let Some(ordered) = ordered else { return Ok(()) };
-        self.seen.orders += 1;
-        self.oracle.ordered(task, &ordered)
-    }
-
-    /// Whoever pauses or resumes does so again until there is an answer.
-    fn switch(&mut self, switch: Switch) -> Result<(), Broken> {
-        let now = self.clock();
-        let paused = matches!(switch, Switch::Pause { .. });
-        let answer = self.ask(|worker| worker.switch(switch, now))?;
-        match answer {
-            Some(switched) => self.oracle.is_paused = switched.after.is_some(),
-            None => self.again_if(true, if paused { What::Paused(PAUSED_AGAIN) } else { What::Resumed }),
-        }
-        Ok(())
-    }
-}
-
-fn task_id(task: usize) -> TaskId {
-    TaskId::new(name(task)).unwrap_or_else(|| unreachable!("a name is short"))
 }
