@@ -19,6 +19,8 @@ const DEFAULT_OFFSET_MAX: u32 = 30;
 /// A task as a set of events says it is: of each field the latest word.
 #[derive(Default)]
 pub(super) struct Model<'s> {
+    /// Whose it is.
+    pub(super) user: Option<usize>,
     due: Option<(i64, i64)>,
     offsets: Option<(i64, &'s [u32])>,
     is_closed: bool,
@@ -79,7 +81,8 @@ impl<'s> Model<'s> {
 
     fn say(&mut self, said: &'s Said) {
         match &said.what {
-            Says::Created(Creation { due, offsets, .. }) => {
+            Says::Created(Creation { due, offsets, user, .. }) => {
+                self.user = *user;
                 self.created = Some(said.at);
                 self.due = Some((said.at, *due));
                 self.offsets = offsets.as_deref().map(|offsets| (said.at, offsets));
@@ -139,11 +142,14 @@ impl<'s> Model<'s> {
         let birth = due_since.max(offsets_since).max(self.opened.unwrap_or(i64::MIN));
         let fires_at = |minutes: u32| due - i64::from(minutes) * MINUTE;
         let mut fire: Vec<u32> = offsets.iter().copied().filter(|o| fires_at(*o) > birth).collect();
-        // Due sooner than all offsets: at the due date itself.
-        if fire.is_empty() && due > birth && !offsets.is_empty() {
-            fire.push(0);
+        // Due sooner than all offsets: at the due date itself; or by one of them, if a clock that is behind has the event
+        // come before it was said.
+        let is_past = |at: i64| besides.imported.is_some_and(|past| instant(at) <= past);
+        if fire.is_empty() {
+            let comes = due > birth && !offsets.is_empty() && !is_past(due);
+            return Vec::from_iter(comes.then_some(Must::Due(instant(due))));
         }
-        fire.retain(|minutes| besides.imported.is_none_or(|past| instant(fires_at(*minutes)) > past));
+        fire.retain(|minutes| !is_past(fires_at(*minutes)));
         // Another one of the same due date may have come in its place.
         if catch_up == CatchUp::Coalesce {
             return Vec::from_iter((!fire.is_empty()).then_some(Must::Due(instant(due))));

@@ -9,6 +9,7 @@
 //! | 4 order does not matter | no reminder is attempted of a task that by all that is acknowledged has ended, or, of a plain one, for a due date that has been replaced |
 //! | 5 nothing vanishes | at the end nothing is pending; the counters say what the index holds, and no less than the records do; events are counted as often as they came |
 //! | 6 poison does not block | what nobody can read is acknowledged |
+//! | wishes | nothing goes out that was to go out while its user wishes to hear nothing |
 //! | 8 a cancel has an answer | what *will not fire* is not with the broker, not on its way and not attempted until an event of its task is acknowledged; what has *fired* is with the broker; nothing that is with it ends as cancelled or superseded |
 
 mod end;
@@ -19,7 +20,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use super::model::{Besides, Model};
-use super::script::{HOUR, Of, Script, name};
+use super::script::{HOUR, Of, Says, Script, Wishes, instant, name};
 use super::world::Broken;
 use crate::domain::decide::Attempt;
 use crate::domain::{Fate, ReminderId, TaskId, Timestamp};
@@ -283,6 +284,10 @@ impl<'s> Oracle<'s> {
         if !model.is_open() {
             return told("though its task has ended");
         }
+        let muted_until = model.user.and_then(|user| self.muted_until(user));
+        if muted_until.is_some_and(|until| member.reminder.fire_at < until) {
+            return told("though its user wishes to hear nothing");
+        }
         let since_failure = self.failed_at.get(&member.id).map(|at| true_time - at);
         let is_plain = self.script.tasks[task].is_plain;
         if is_plain && since_failure.is_some_and(|since| since < AGAIN_AFTER_MIN) {
@@ -312,6 +317,20 @@ impl<'s> Oracle<'s> {
             planned if planned > now => Err(format!("early: at {now} what is planned for {planned}")),
             _ => Ok(()),
         }
+    }
+
+    /// Until when a user wishes to hear nothing, where that is certain.
+    fn muted_until(&self, user: usize) -> Option<Timestamp> {
+        let is_of = |number: &&usize| self.script.events[**number].of == Of::User(user);
+        if self.delivered.difference(&self.acknowledged).any(|number| is_of(&number)) {
+            return None;
+        }
+        let said = self.acknowledged.iter().filter(is_of).map(|number| &self.script.events[*number]);
+        let muted = said.filter_map(|said| match said.what {
+            Says::Wishes(Wishes::Mute(until)) => Some((said.at, until)),
+            _ => None,
+        });
+        muted.max().map(|(_, until)| instant(until))
     }
 
     /// Whether the worker may know more of a task than it has acknowledged.
