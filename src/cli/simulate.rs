@@ -70,10 +70,23 @@ struct FaultsArgs {
     #[arg(long, conflicts_with_all = ["store", "events", "start", "until", "policy", "json", "config", "set"])]
     faults: bool,
     /// How many simulations
-    #[arg(long, value_name = "N", requires = "faults", default_value_t = 1_000, value_parser = seeds())]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "faults",
+        conflicts_with_all = ["store", "events"],
+        default_value_t = 1_000,
+        value_parser = seeds()
+    )]
     seeds: u64,
     /// The number of the first one: each is what its number says, and always the same
-    #[arg(long, value_name = "S", requires = "faults", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "S",
+        requires = "faults",
+        conflicts_with_all = ["store", "events"],
+        default_value_t = 0
+    )]
     seed: u64,
 }
 

@@ -1,6 +1,7 @@
 //! The loop turned by hand does what the loop does.
 
 use super::*;
+use crate::writer::run::TRIES_MAX;
 
 const RETENTION: i64 = 8 * 24 * 60;
 
@@ -138,9 +139,12 @@ fn tasks_are_forgotten_step_by_step() {
 }
 
 #[test]
-fn a_store_that_fails_is_an_error_and_nothing_is_answered() {
+fn a_commit_that_fails_is_tried_again_as_often_as_the_loop_does_and_then_is_an_error() {
     let (store, mut rehearsal) = rehearsal();
-    store.fail_commits(1);
-    let told = rehearsal.deliver(vec![delivery(due_at("t", 1), minute(0))], minute(0));
-    assert!(told.is_err());
+    let mut deliver = |task: &str| rehearsal.deliver(vec![delivery(due_at(task, 1), minute(0))], minute(0));
+    let tries = i64::try_from(TRIES_MAX).unwrap();
+    store.fail_commits(tries);
+    assert_eq!(deliver("t").unwrap(), [Verdict::Success]);
+    store.fail_commits(tries + 1);
+    assert!(deliver("u").is_err());
 }
