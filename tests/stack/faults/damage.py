@@ -147,15 +147,16 @@ async def _play(bench: Bench, rounds: int, with_backup: bool) -> None:
             bench.book.lose([(f"{task} of round {bench.rounds}", due) for task in gone for due, _ in right[0][task]])
         else:
             what = "right, restored from the backup" if moved else "right"
-        if moved and not (with_backup and what.startswith("right")):
-            what += f"; files were moved: {moved}"
+        kind = what.split(":")[0]
+        kinds[kind] += 1
+        broken = [] if kind in GOOD else [what]
+        if moved and not (with_backup and kind in GOOD):
+            broken.append(f"files were moved: {moved}")
         with open(log, "rb") as file:
             file.seek(told)
             if b"panicked at" in file.read():
-                what += "; a panic was printed"
-        kinds[what.split(":")[0]] += 1
-        if what.split(":")[0] not in GOOD or "; " in what.removeprefix("refused"):
-            bench.faults.append(f"{name}: {what}")
+                broken.append("a panic was printed")
+        bench.faults += [f"{name}: {one}" for one in broken]
     bench.notes.append(", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
     bench.book.close_store()
 

@@ -139,7 +139,11 @@ FAULTS = [
             "A stopped store is copied and one place of the copy is damaged: a bit, a page or half of one, the end cut off, a file gone. A "
             "worker is started there and shows all reminders, states, counters and the quarantine."
         ),
-        accepted="it refuses with exit code 74, names the damage and moves nothing.",
+        accepted=(
+            "it refuses with exit code 74, names the damage and moves nothing. *Lost* counts, over all rounds, tasks that were gone in a store "
+            "which opened as if nothing had happened: where its newest segment, up to 4 MiB, is hurt, the engine takes that for a write that "
+            "was cut off and goes back to what came before."
+        ),
     ),
     Fault(
         "torn and changed files, with a backup",
