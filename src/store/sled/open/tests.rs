@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::{Record, Reminder, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::sled::disk::Writes;
 use crate::store::sled::{Shelf, keys};
-use crate::store::{AfterRestore, Batch, Meta, Op, Quarantined, Store, Usage};
+use crate::store::{AfterRestore, Batch, Ledger, Meta, Op, Quarantined, Store, Usage};
 
 const CACHE_MB: u64 = 16;
 const TASKS: usize = 40;
@@ -42,6 +42,7 @@ fn fill(store: &SledStore, tasks: usize) {
         reminders: Tally::from_counts(
             State::ALL.map(|state| if state == State::Pending { pending } else { 0 }),
         ),
+        ledger: Ledger { planned: tasks as u64, ..Ledger::default() },
         quarantine: Usage { entries: 1, bytes: 100_000 },
         next_quarantined: 1,
         ..Meta::default()

@@ -3,7 +3,7 @@
 use crate::domain::{Record, Reminder, ReminderId, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::sled::disk::Writes;
 use crate::store::sled::{FINDINGS_MAX, SledStore, in_memory, keys, parts::VALUE_MAX};
-use crate::store::{Batch, Claim, Meta, Op, OutboxEntry, Quarantined, Store, Usage};
+use crate::store::{Batch, Claim, Ledger, Meta, Op, OutboxEntry, Quarantined, Store, Usage};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
@@ -41,6 +41,7 @@ fn whole() -> SledStore {
     let count = |state| i64::from(matches!(state, State::Pending | State::Expired));
     batch.push(Op::PutMeta(Box::new(Meta {
         reminders: Tally::from_counts(State::ALL.map(count)),
+        ledger: Ledger { planned: 2, ..Ledger::default() },
         quarantine: Usage { entries: 1, bytes: VALUE_MAX as u64 + 1 },
         outbox: Usage { entries: 2, bytes: 6 },
         outbox_dead: Usage { entries: 1, bytes: 3 },
@@ -102,10 +103,10 @@ fn each_disagreement_is_found_and_named() {
         (body, None, "it has no body"),
         (keys::part(&keys::parts(b"Q nothing"), 0), Some(vec![1]), "a part of a value that is not there"),
         (keys::numbered(keys::OUTBOX, 7), None, "a body of nothing"),
-        (keys::numbered(keys::CLAIM, 5), Some(vec![0, 1, 0]), "the next number 5"),
+        (keys::numbered(keys::CLAIM, 5), Some(vec![0, 1, 0]), "the next of claims is 5, and 5 is there"),
         (keys::numbered(keys::OUTBOX, 8), Some(vec![7]), "the first byte of a value"),
         (b"z".to_vec(), Some(vec![0]), "of no kind that is known"),
-        (keys::single(keys::META), None, "pending reminders: they say 0, there are 1"),
+        (keys::single(keys::META), None, "the counters: pending: they say 0, there are 1"),
     ];
     for (key, value, told) in table {
         let store = whole();
