@@ -5,6 +5,7 @@ use crate::domain::{Reminder, ReminderId, State, TaskId, Timestamp};
 use crate::faults::model::{Besides, Model, Must};
 use crate::faults::script::name;
 use crate::faults::world::Broken;
+use crate::store::audit::audit;
 use crate::writer::Rehearsal;
 
 impl Oracle<'_> {
@@ -23,6 +24,11 @@ impl Oracle<'_> {
         let counted = view.meta.reminders.of(State::Pending);
         if i64::try_from(pending.len()) != Ok(counted) {
             return Err(format!("{counted} reminders are counted as pending, {} are", pending.len()));
+        }
+        // What is counted and not yet written comes with the next commit.
+        let audited = audit(view.store).map_err(|error| error.to_string())?;
+        if let Some(wrong) = audited.mismatches.first() {
+            return Err(format!("{}: {} are counted, {} are there", wrong.what, wrong.counted, wrong.there));
         }
         let events = view.meta.ledger.received;
         // What changes nothing is counted a little later, so that a crash may forget it.

@@ -54,6 +54,17 @@ pub enum BackupError {
         "what is committed comes faster than it can be written to the backup's disk; try again when there is less"
     )]
     Behind,
+    /// It would take from what is kept free for the store.
+    #[error(
+        "{free_mb} MiB are free where backups lie, and {reserve_mb} MiB are kept in reserve (store.reserve_mb); free some \
+         space, or set backup.dir to another disk"
+    )]
+    Short {
+        /// MiB that are free.
+        free_mb: u64,
+        /// MiB to be left.
+        reserve_mb: u64,
+    },
     /// The store can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -28,6 +28,8 @@ const STAMP: &str = "%Y%m%dT%H%M%S%.3fZ";
 pub struct Shelf {
     dir: PathBuf,
     keep: usize,
+    /// Bytes that a backup leaves free where it is written.
+    reserve: u64,
     /// Held while the file of erased users is read or written.
     pub(super) notes: Arc<Mutex<()>>,
 }
@@ -49,7 +51,14 @@ impl Shelf {
     /// The backups in `dir`, of which the newest `keep` stay; the directory need not be there yet.
     #[must_use]
     pub fn new(dir: PathBuf, keep: usize) -> Self {
-        Self { dir, keep, notes: Arc::default() }
+        Self { dir, keep, reserve: 0, notes: Arc::default() }
+    }
+
+    /// The same, which leaves `bytes` free where backups lie: the disk is most often the store's, and a store whose disk
+    /// is full can't go on.
+    #[must_use]
+    pub fn leaving(self, bytes: u64) -> Self {
+        Self { reserve: bytes, ..self }
     }
 
     /// Where they are.
@@ -98,7 +107,8 @@ impl Shelf {
         let name = name(created);
         let path = self.dir.join(&name);
         let partial = self.dir.join(format!("{name}{PARTIAL}"));
-        let made = write(store, &partial, now, stops).and_then(|bytes| {
+        let breaks_off = || stops() || self.short().is_some();
+        let made = write(store, &partial, now, &breaks_off).and_then(|bytes| {
             let io = |error| BackupError::Io { path: path.clone(), error };
             std::fs::rename(&partial, &path).map_err(io)?;
             File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)?;
@@ -109,10 +119,22 @@ impl Shelf {
             // What can't be removed now is removed by the next one.
             let _ = std::fs::remove_file(&partial);
         }
-        if made.is_ok() {
-            self.make_room();
+        match (made, self.short()) {
+            (Ok(kept), _) => {
+                self.make_room();
+                Ok(kept)
+            }
+            (Err(BackupError::Stopped), Some(short)) if !stops() => Err(short),
+            (Err(error), _) => Err(error),
         }
-        made
+    }
+
+    /// That too little is free, if it is. Space that can't be told is taken for enough: writing will tell.
+    fn short(&self) -> Option<BackupError> {
+        const MIB: u64 = 1024 * 1024;
+        let free = free_bytes(&self.dir)?;
+        (free < self.reserve)
+            .then(|| BackupError::Short { free_mb: free / MIB, reserve_mb: self.reserve / MIB })
     }
 
     /// Removes what is beyond what is to be kept, and what was left unfinished. What can't be removed is told and stays.
@@ -192,6 +214,17 @@ pub(in crate::store::sled) fn write(
         Ok(_) => Ok(bytes),
         Err(error) => Err(BackupError::Unread { path: path.to_owned(), error }),
     }
+}
+
+#[cfg(unix)]
+fn free_bytes(dir: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(dir).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_dir: &Path) -> Option<u64> {
+    None
 }
 
 fn name(at: Timestamp) -> String {

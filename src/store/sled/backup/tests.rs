@@ -300,6 +300,17 @@ fn a_copy_that_lags_too_far_is_given_up_and_commits_go_on() {
 }
 
 #[test]
+fn a_backup_leaves_the_reserve_free_and_says_so() {
+    let room = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new(room.path().join("backups"), 3).leaving(u64::MAX);
+    let store = in_memory().unwrap();
+    let told = shelf.make(&store, &|| at(1), &|| false).unwrap_err();
+    assert!(matches!(told, BackupError::Short { .. }), "{told}");
+    assert_eq!(std::fs::read_dir(shelf.dir()).unwrap().count(), 0, "nothing is left of it");
+    assert!(shelf.leaving(0).make(&store, &|| at(1), &|| false).is_ok());
+}
+
+#[test]
 fn the_oldest_backups_make_room_and_strangers_stay() {
     let room = tempfile::tempdir().unwrap();
     let shelf = Shelf::new(room.path().join("backups"), 3);
