@@ -25,7 +25,12 @@ def _run(*command) -> None:
 
 
 class Ext4:
-    """An ext4 in a file, made with mkfs's defaults unless `options` say otherwise."""
+    """An ext4 in a file, made with mkfs's defaults unless `options` say otherwise.
+
+    The kernel may confirm a forced write that is under way as the file system ends, and not keep it: a program that does
+    nothing but `pwrite` and `fdatasync` lost its last confirmed write in 8 of 300 shutdowns and 43 of 300 aborts (Linux
+    6.18). A device that loses power confirms nothing afterwards, so what is confirmed after the end began does not count.
+    """
 
     def __init__(self, image: Path, at: Path, mib: int, *options: str):
         self._options = options

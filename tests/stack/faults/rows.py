@@ -28,7 +28,7 @@ class Fault:
 
 
 REPEATS = (
-    "a reminder that the broker took and of which the worker did not hear comes again, under the same id and in the same bytes: "
+    "A reminder that the broker took and of which the worker did not hear comes again, under the same id and in the same bytes: "
     "that cannot be avoided without losing some."
 )
 
@@ -75,7 +75,7 @@ FAULTS = [
         what=(
             "The store is on an ext4 of its own (mkfs's defaults) in a loop-mounted file. Under load it is shut down without a flush, not "
             "even of its journal (`EXT4_IOC_SHUTDOWN`, 2); then SIGKILL, unmount, mount, start. Bodies up to 4 MiB go to the quarantine "
-            "and up to 890 KiB to the outbox."
+            "and up to 890 KiB to the outbox. What is answered after the shutdown began does not count."
         ),
         accepted=REPEATS,
         root=True,
@@ -114,7 +114,7 @@ FAULTS = [
             "The ext4 under the store aborts its journal under load, as after an error of its device; then it is mounted read-only at a start, "
             "and writable again."
         ),
-        accepted="the worker ends with exit code 74, since after a failed forced write nobody knows what is on the disk; nothing is moved. "
+        accepted="the worker ends, since after a failed forced write nobody knows what is on the disk, and exits with 74 as long as it is read-only; nothing is moved. "
         + REPEATS,
         root=True,
     ),
