@@ -133,8 +133,8 @@ impl Shelf {
     fn short(&self) -> Option<BackupError> {
         const MIB: u64 = 1024 * 1024;
         let free = free_bytes(&self.dir)?;
-        (free < self.reserve)
-            .then(|| BackupError::Short { free_mb: free / MIB, reserve_mb: self.reserve / MIB })
+        let short = BackupError::Short { free_mb: free / MIB, reserve_mb: self.reserve / MIB };
+        (free < self.reserve).then_some(short)
     }
 
     /// Removes what is beyond what is to be kept, and what was left unfinished. What can't be removed is told and stays.
