@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from ..ledger import parse_ms
+from ..ledger import Key, parse_ms
 from ..processes import Failed, now_ms, poll
 from ..worker import Worker
 from .book import Book
@@ -167,6 +167,14 @@ class Bench:
             return self.deliveries.acknowledged >= wanted
 
         await poll(f"{count} events are acknowledged", enough, seconds)
+
+    async def planned(self, keys: list[Key], seconds: float = RECOVERED_SECONDS) -> None:
+        """Waits until the events of all these reminders are acknowledged."""
+
+        async def all_are() -> bool:
+            return self.book.has_planned(keys)
+
+        await poll(f"{len(keys)} reminders are acknowledged", all_are, seconds)
 
     async def exits(self, codes: tuple[int, ...], seconds: float) -> str:
         """Waits until the worker has ended by itself; what it said last. A code that is none of these is a fault."""

@@ -76,6 +76,10 @@ class Book(Ledger):
         """How many that must have come have not."""
         return self._missing
 
+    def has_planned(self, keys: list[Key]) -> bool:
+        """Whether all of these must come: their events are acknowledged."""
+        return self._planned.issuperset(keys)
+
     def came(self, keys: list[Key]) -> int:
         """How many of these were seen."""
         return sum(key in self._seen for key in keys)

@@ -65,11 +65,12 @@ async def _fill_up(bench: Bench, disk: Path, ends: list[str], stays_seconds: flo
     ended_before = len(ends)
     async with bench.under_load(rate=800):
         await bench.acknowledges(300)
-        filler = _fill(disk, LEFT_MIB)
-        full_at = time.monotonic()
-        # The load takes the rest; what is due after that was acknowledged before.
         base = now_ms() + DUE_AHEAD_MS
         due = [(bench.load.due(base + 20 * n), base + 20 * n) for n in range(DUE)]
+        # What falls due while the disk is full was acknowledged before.
+        await bench.planned(due)
+        filler = _fill(disk, LEFT_MIB)
+        full_at = time.monotonic()
         stopped = await _stops(bench)
         await asyncio.sleep(max(0, full_at + stays_seconds - time.monotonic()))
         came = bench.book.came(due)
