@@ -167,7 +167,7 @@ fn bearer(parts: &Parts) -> &[u8] {
 }
 
 /// Whether a request's host is an address or `localhost`, or not said: none of the names that others give out.
-fn is_local(host: &[u8]) -> bool {
+pub(super) fn is_local(host: &[u8]) -> bool {
     let Ok(host) = std::str::from_utf8(host) else { return false };
     let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
     // The last colon may be an address's own.

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::access::Scope;
+use super::access::{Scope, is_local};
 use super::problem::Problem;
 use crate::config::Secret;
 use crate::health::{DaprCall, Health};
@@ -23,10 +23,28 @@ impl Demand {
         let shown = headers.get("dapr-api-token").map_or(&b""[..], |value| value.as_bytes());
         self.token.as_ref().is_none_or(|token| token.matches(shown))
     }
+
+    /// How a request shows that it is a page's in a browser on this machine, where no token keeps it out (there is always one where others reach the port): by the name that
+    /// the page lent to loopback, or by a header that nothing but a browser sets. The latter is answered 404: in a
+    /// delivery it could only be a producer's own doing, and any other answer would repeat that for ever.
+    fn refuses_page(&self, headers: &HeaderMap) -> Option<Problem> {
+        if self.token.is_some() {
+            return None;
+        }
+        let text = |name: &str| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
+        if matches!(text("sec-fetch-site"), b"cross-site" | b"same-site") {
+            return Some(Problem::new(StatusCode::NOT_FOUND, "pages of other sites are not answered"));
+        }
+        let detail = "call it by its address or as localhost, or set app.api_token and send that";
+        (!is_local(text("host"))).then(|| Problem::new(StatusCode::UNAUTHORIZED, detail))
+    }
 }
 
 /// Lets through who shows the token. Whose apps call is Dapr's to know, so they may see everybody's reminders.
 pub(super) async fn guard(State(demand): State<Demand>, mut request: Request, next: Next) -> Response {
+    if let Some(refused) = demand.refuses_page(request.headers()) {
+        return refused.into_response();
+    }
     let is_met = demand.is_met(request.headers());
     if let (Some(_), Some(call)) = (&demand.token, dapr_call(&request)) {
         note(&demand.health, call, !is_met);
@@ -90,5 +108,25 @@ mod tests {
         }
         assert!(!demand.is_met(&HeaderMap::new()));
         assert!(Demand { token: None, ..demand }.is_met(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn without_a_token_a_page_is_told_by_its_host_and_by_what_its_browser_says() {
+        let demand = |token: Option<&str>| Demand { token: token.map(Secret::new), health: health() };
+        let own = [("host", "127.0.0.1:8001")];
+        let lent = [("host", "evil.example:8001")];
+        let posted = [("host", "127.0.0.1:8001"), ("sec-fetch-site", "cross-site")];
+        for (demand, headers, status) in [
+            (demand(None), &own[..], None),
+            (demand(None), &lent, Some(401)),
+            (demand(None), &posted, Some(404)),
+            (demand(Some("s3cret")), &lent, None),
+        ] {
+            let headers: HeaderMap =
+                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            let refused =
+                demand.refuses_page(&headers).map(|problem| problem.into_response().status().as_u16());
+            assert_eq!(refused, status, "{headers:?}");
+        }
     }
 }
