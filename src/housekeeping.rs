@@ -12,7 +12,7 @@ use crate::writer::Writer;
 
 /// Forgetting tasks whose retention is over: hourly, off the full hour, when due dates crowd.
 const PURGE: &str = "0 17 * * * *";
-/// Comparing the counters with what is there: half an hour from the other pass over all tasks.
+/// Comparing the counters with what is there, after a start and then half an hour from the other pass over all tasks.
 const RECONCILE: &str = "0 47 * * * *";
 
 /// Runs the jobs until `stop`.
@@ -33,6 +33,8 @@ async fn run_at(
     let mut purges = bell(&jobs, purge_at).await?;
     let mut reconciliations = bell(&jobs, reconcile_at).await?;
     jobs.start().await?;
+    // What can't be read since the last life is told now, and not when it falls due.
+    reconcile(&writer, &stop).await;
     loop {
         tokio::select! {
             () = stop.cancelled() => return jobs.shutdown().await,

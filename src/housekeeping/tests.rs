@@ -68,6 +68,23 @@ async fn the_jobs_as_shipped_are_accepted_and_end_with_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_store_lacks_is_told_soon_after_a_start() {
+    let worker = worker_with_old_tasks().await;
+    let first = worker.store.tasks(None, 1).unwrap().remove(0);
+    let mut batch = Batch::default();
+    batch.push(Op::RemoveRecord(first));
+    worker.store.commit(&batch).unwrap();
+    let told = async {
+        while worker.writer.read(|view| view.mismatches.is_empty()).await.unwrap() {
+            worker.sleep(Duration::from_millis(20)).await;
+        }
+        worker.stop.cancel();
+    };
+    let both = async { tokio::join!(run(worker.writer.clone(), worker.stop.clone()), told).0 };
+    tokio::time::timeout(20 * SECOND, both).await.expect("it is told within seconds").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_bell_that_the_library_rings_begins_a_purge() {
     let worker = worker_with_old_tasks().await;
     // The library compares with the machine's clock.

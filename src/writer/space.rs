@@ -54,8 +54,8 @@ impl std::fmt::Display for Room {
         const MIB: u64 = 1024 * 1024;
         write!(
             f,
-            "{} MiB are free where the store lies and {} MiB are kept in reserve (store.reserve_mb); free some space, or \
-             enlarge the volume: {} MiB let events in again, and what is due goes out meanwhile",
+            "{} MiB are free where the store lies and {} MiB are kept in reserve (store.reserve_mb); free some space, \
+             enlarge the volume, or lower the reserve: {} MiB let events in again, and what is due goes out meanwhile",
             self.free / MIB,
             self.reserve / MIB,
             self.reserve.saturating_add(RESUME_MORE) / MIB,
