@@ -4,6 +4,8 @@
 //! back, since Dapr asks for the subscriptions once in its life. And the commit loop ends last: it ends when the
 //! last handle to it is gone, so whoever still has something to settle can.
 
+mod settings;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,7 +18,6 @@ use crate::canary::Canary;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
-use crate::domain::{Backoff, ByPriority, Nags, Policy};
 use crate::erasing::{EraseError, erase_user};
 use crate::gauges;
 use crate::health::{Health, Heart};
@@ -31,7 +32,11 @@ use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::tick::Tick;
-use crate::writer::{CommitLoop, Confirm, Firing, Settings, Writer};
+use crate::writer::{CommitLoop, Confirm, Writer};
+
+pub use settings::{policy, settings};
+
+use settings::backoff;
 
 /// How often a loop that waits for the sidecar shows that it lives.
 const WAIT_TURN: Duration = Duration::from_secs(1);
@@ -190,55 +195,6 @@ async fn after_restore(writer: &Writer, backups: Option<&Backups>) -> Result<(),
     }
     writer.confirm_restore(Confirm::ErasedAgain).await.map_err(|error| failed(error.into()))?;
     Ok(())
-}
-
-/// What the commit loop needs of the configuration.
-#[must_use]
-pub fn settings(config: &Config) -> Settings {
-    const MIB: u64 = 1024 * 1024;
-    Settings {
-        policy: policy(config),
-        retention: config.reminders.retention,
-        backoff: backoff(config),
-        firing: Firing {
-            catch_up: config.reminders.catch_up,
-            catch_up_rate: config.reminders.catch_up_rate,
-            rate: config.publish.rate,
-            user_rate: config.publish.user_rate,
-        },
-        quarantine_max_entries: config.quarantine.max_entries,
-        quarantine_max_bytes: config.quarantine.max_mb * MIB,
-        outbox_max_bytes: config.outbox.max_mb * MIB,
-        reserve_bytes: config.store.reserve_mb * MIB,
-    }
-}
-
-/// The policy that the configuration makes.
-#[must_use]
-pub fn policy(config: &Config) -> Policy {
-    let reminders = &config.reminders;
-    let every_minutes = u32::try_from(reminders.nag_every.as_secs() / 60).unwrap_or(u32::MAX);
-    let nags = Nags { every_minutes, max: reminders.nag_max };
-    Policy {
-        default_offsets: reminders.default_offsets.clone(),
-        priority_offsets: ByPriority {
-            low: reminders.low_offsets.clone(),
-            medium: reminders.medium_offsets.clone(),
-            high: reminders.high_offsets.clone(),
-        },
-        nags: Some(nags).filter(|nags| !nags.is_none()),
-        windows: reminders.windows.clone(),
-        default_zone: reminders.default_timezone,
-        date_only: reminders.date_only_time,
-        follow_recurrence: config.recurrence.follow,
-        recurrence_not_from: config.recurrence.not_from.clone(),
-        spread: reminders.spread,
-        expire_after: reminders.expire_after,
-    }
-}
-
-fn backoff(config: &Config) -> Backoff {
-    Backoff { initial: config.publish.backoff_initial, max: config.publish.backoff_max }
 }
 
 fn spawn_commit_loop(commits: CommitLoop, health: &Health, shutdown: &Shutdown) -> Failed {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::domain::tests::minute;
-use crate::domain::{State, Verdict};
+use crate::domain::{ByPriority, Nags, Policy, State, Verdict};
 use crate::gauges::tests::METRICS;
 use crate::scheduler::tests::clock::TestClock;
 use crate::scheduler::tests::due_in;
