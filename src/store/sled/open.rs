@@ -46,7 +46,7 @@ pub use recover::Recovery;
 pub use restore::{Origin, RestoreError};
 pub(super) use witness::Witness;
 
-use advice::{damaged, unreachable};
+use advice::{damaged, of_store, unreachable};
 
 impl SledStore {
     /// Opens the store in the directory `dir`, or creates it, with `cache_mb` MiB of cache. A swap of directories that was
@@ -136,13 +136,6 @@ fn of_format(dir: &Path, error: FormatError) -> OpenError {
         }
         FormatError::Foreign => damaged(dir, "it holds keys, but no store of this program"),
         FormatError::Store(error) => of_store(dir, error),
-    }
-}
-
-fn of_store(dir: &Path, error: StoreError) -> OpenError {
-    match error {
-        StoreError::Corrupt(reason) => damaged(dir, &reason),
-        StoreError::Unavailable(reason) | StoreError::Unsynced(reason) => advice::of_text(dir, &reason),
     }
 }
 
