@@ -33,6 +33,7 @@ use crate::store::{OpenError, Store as _};
 mod advice;
 mod compact;
 mod copy;
+mod reading;
 mod recover;
 mod restore;
 mod swap;
@@ -71,6 +72,9 @@ impl SledStore {
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
         place.await_release(&place.dir);
+        if marked {
+            reading::read_all(&place.dir)?;
+        }
         let (disk, recovered) = open_disk(&place.dir, lock, cache_mb)?;
         let of_format = |error| of_format(&place.dir, error);
         if marked && (!recovered || format(&disk).map_err(of_format)?.is_none()) {
