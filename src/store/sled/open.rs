@@ -33,6 +33,7 @@ use crate::store::{OpenError, Store as _};
 mod advice;
 mod compact;
 mod copy;
+mod fuller;
 mod reading;
 mod recover;
 mod restore;
@@ -45,6 +46,7 @@ pub use compact::{Compacted, size};
 pub use copy::Copied;
 pub use recover::Recovery;
 pub use restore::{Origin, RestoreError};
+use witness::GoneBack;
 pub(super) use witness::Witness;
 
 use advice::{damaged, of_store, unreachable};
@@ -68,6 +70,14 @@ impl SledStore {
 
     /// Opens the store at `place`, whose `lock` is held.
     fn open_held(place: &Place, lock: File, cache_mb: u64) -> Result<Self, OpenError> {
+        match Self::open_judged(place, lock, cache_mb)? {
+            (store, None) => Ok(store),
+            (_, Some(gone)) => Err(damaged(&place.dir, &gone.why)),
+        }
+    }
+
+    /// Opens the store at `place`, whose `lock` is held, and says whether it has gone back, which is damage.
+    fn open_judged(place: &Place, lock: File, cache_mb: u64) -> Result<(Self, Option<GoneBack>), OpenError> {
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
@@ -86,13 +96,10 @@ impl SledStore {
         }
         let of_store = |error| of_store(&place.dir, error);
         let mut store = Self::readable(Box::new(disk)).map_err(of_store)?;
-        if let Some(witness) = place.witness().map_err(io)?
-            && let Some(why) = witness.contradicts(&store.meta().map_err(of_store)?)
-        {
-            return Err(damaged(&place.dir, &why));
-        }
+        let meta = store.meta().map_err(of_store)?;
+        let gone = place.witness().map_err(io)?.and_then(|witness| witness.accuses(&meta));
         store.place = Some(place.clone());
-        Ok(store)
+        Ok((store, gone))
     }
 
     /// A store on `disk`, of which all that a start needs can be read: otherwise no worker ever starts on it.

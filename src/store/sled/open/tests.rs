@@ -1,3 +1,4 @@
+mod back;
 mod files;
 mod flips;
 
@@ -9,7 +10,7 @@ use super::swap::{Note, Stage};
 use super::*;
 use crate::domain::{Record, Reminder, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::sled::disk::Writes;
-use crate::store::sled::{Shelf, keys};
+use crate::store::sled::{Shelf, in_memory, keys};
 use crate::store::{AfterRestore, Batch, Ledger, Meta, Op, Quarantined, Store, Usage};
 
 const CACHE_MB: u64 = 16;
