@@ -134,10 +134,7 @@ const RELEASE_POLL: Duration = Duration::from_millis(5);
 /// What a marker says of the store in `dir` that is not there.
 fn lost(dir: &Path) -> String {
     let dir = dir.display();
-    format!(
-        "{dir}.marker says that it held a store (to start with an empty one on purpose, remove {dir}.marker and \
-         {dir}.lock too)"
-    )
+    format!("{dir}.marker says that it held a store")
 }
 
 fn of_format(dir: &Path, error: FormatError) -> OpenError {
