@@ -118,7 +118,8 @@ impl Place {
         Ok(contents)
     }
 
-    fn clear(&self) -> std::io::Result<()> {
+    /// Removes what is to come.
+    pub(super) fn clear(&self) -> std::io::Result<()> {
         match std::fs::remove_dir_all(&self.coming) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
