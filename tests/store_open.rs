@@ -153,6 +153,9 @@ fn a_store_that_is_gone_though_its_marker_is_there_is_damaged_and_nothing_is_mad
             let error = fails(&path);
             assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
             assert!(error.to_string().contains(file) && error.to_string().contains("marker"), "{error}");
+            let told = error.to_string();
+            let (restore, give_up) = (told.find("store import"), told.find("to give up on purpose"));
+            assert!(restore.is_some() && restore < give_up, "what saves comes first: {told}");
         }
         assert_eq!(snapshot(dir.path()), before);
     }

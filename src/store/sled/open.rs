@@ -33,6 +33,8 @@ use crate::store::{OpenError, Store as _};
 mod advice;
 mod compact;
 mod copy;
+mod fuller;
+mod reading;
 mod recover;
 mod restore;
 mod swap;
@@ -44,9 +46,10 @@ pub use compact::{Compacted, size};
 pub use copy::Copied;
 pub use recover::Recovery;
 pub use restore::{Origin, RestoreError};
+use witness::GoneBack;
 pub(super) use witness::Witness;
 
-use advice::{damaged, unreachable};
+use advice::{damaged, of_store, unreachable};
 
 impl SledStore {
     /// Opens the store in the directory `dir`, or creates it, with `cache_mb` MiB of cache. A swap of directories that was
@@ -67,10 +70,21 @@ impl SledStore {
 
     /// Opens the store at `place`, whose `lock` is held.
     fn open_held(place: &Place, lock: File, cache_mb: u64) -> Result<Self, OpenError> {
+        match Self::open_judged(place, lock, cache_mb)? {
+            (store, None) => Ok(store),
+            (_, Some(gone)) => Err(damaged(&place.dir, &gone.why)),
+        }
+    }
+
+    /// Opens the store at `place`, whose `lock` is held, and says whether it has gone back, which is damage.
+    fn open_judged(place: &Place, lock: File, cache_mb: u64) -> Result<(Self, Option<GoneBack>), OpenError> {
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
         place.await_release(&place.dir);
+        if marked {
+            reading::read_all(&place.dir)?;
+        }
         let (disk, recovered) = open_disk(&place.dir, lock, cache_mb)?;
         let of_format = |error| of_format(&place.dir, error);
         if marked && (!recovered || format(&disk).map_err(of_format)?.is_none()) {
@@ -82,13 +96,10 @@ impl SledStore {
         }
         let of_store = |error| of_store(&place.dir, error);
         let mut store = Self::readable(Box::new(disk)).map_err(of_store)?;
-        if let Some(witness) = place.witness().map_err(io)?
-            && let Some(why) = witness.contradicts(&store.meta().map_err(of_store)?)
-        {
-            return Err(damaged(&place.dir, &why));
-        }
+        let meta = store.meta().map_err(of_store)?;
+        let gone = place.witness().map_err(io)?.and_then(|witness| witness.accuses(&meta));
         store.place = Some(place.clone());
-        Ok(store)
+        Ok((store, gone))
     }
 
     /// A store on `disk`, of which all that a start needs can be read: otherwise no worker ever starts on it.
@@ -123,10 +134,7 @@ const RELEASE_POLL: Duration = Duration::from_millis(5);
 /// What a marker says of the store in `dir` that is not there.
 fn lost(dir: &Path) -> String {
     let dir = dir.display();
-    format!(
-        "{dir}.marker says that it held a store (to start with an empty one on purpose, remove {dir}.marker and \
-         {dir}.lock too)"
-    )
+    format!("{dir}.marker says that it held a store")
 }
 
 fn of_format(dir: &Path, error: FormatError) -> OpenError {
@@ -136,13 +144,6 @@ fn of_format(dir: &Path, error: FormatError) -> OpenError {
         }
         FormatError::Foreign => damaged(dir, "it holds keys, but no store of this program"),
         FormatError::Store(error) => of_store(dir, error),
-    }
-}
-
-fn of_store(dir: &Path, error: StoreError) -> OpenError {
-    match error {
-        StoreError::Corrupt(reason) => damaged(dir, &reason),
-        StoreError::Unavailable(reason) | StoreError::Unsynced(reason) => advice::of_text(dir, &reason),
     }
 }
 

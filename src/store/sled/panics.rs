@@ -11,6 +11,14 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
+/// How the message of a panic begins.
+pub(super) const PANICKED: &str = "the engine panicked: ";
+
+/// Whether `message` is that of a panic.
+pub(super) fn is_one(message: &str) -> bool {
+    message.starts_with(PANICKED)
+}
+
 /// Runs `work`; a panic in it is returned as its message and not printed. What `work` touched must not be
 /// trusted after a panic.
 pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
@@ -31,5 +39,5 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    format!("the engine panicked: {text}")
+    format!("{PANICKED}{text}")
 }

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use crate::store::OpenError;
+use super::super::panics;
+use crate::store::{OpenError, StoreError};
 
 /// A cause outside of the store: the words that give it away, and what to do.
 ///
@@ -37,6 +38,9 @@ const CAUSES: [(&[&str], &str); 6] = [
     (&["Input/output error", "code: 5,"], "look after the disk: it does not answer"),
 ];
 
+/// How an error of the system shows in the text of a panic, in either of its two ways of being written.
+const SYSTEM: [&str; 3] = ["os error", "Os {", "code:"];
+
 /// A store out of reach for `reason`.
 pub(super) fn unreachable(path: &Path, reason: &str) -> OpenError {
     let advice = cause(reason).unwrap_or("see to the cause, then start again");
@@ -48,10 +52,20 @@ pub(super) fn damaged(path: &Path, reason: &str) -> OpenError {
     OpenError::Damaged { path: path.display().to_string(), reason: reason.to_owned() }
 }
 
-/// What the engine's words mean where it has no more to say: out of reach for a cause that they name, else
-/// damaged.
+/// What the engine's words mean where it has no more to say: out of reach for a cause that they name or where the system
+/// said it, whatever it said, else damaged.
 pub(super) fn of_text(path: &Path, reason: &str) -> OpenError {
-    if cause(reason).is_some() { unreachable(path, reason) } else { damaged(path, reason) }
+    let is_of_system = SYSTEM.iter().any(|word| reason.contains(word));
+    if is_of_system || cause(reason).is_some() { unreachable(path, reason) } else { damaged(path, reason) }
+}
+
+/// What the store's error means: only what was read and is wrong is damage, never what could not be read.
+pub(super) fn of_store(path: &Path, error: StoreError) -> OpenError {
+    match error {
+        StoreError::Corrupt(reason) if !panics::is_one(&reason) => damaged(path, &reason),
+        StoreError::Corrupt(reason) | StoreError::Unsynced(reason) => of_text(path, &reason),
+        StoreError::Unavailable(reason) => unreachable(path, &reason),
+    }
 }
 
 /// What the engine's error means.
@@ -110,6 +124,39 @@ mod tests {
                 assert!(matches!(told, OpenError::Unreachable { .. }), "{number}: {told}");
                 assert!(told.to_string().contains(advice), "{number}: {told}");
             }
+        }
+    }
+
+    /// Whatever number the system gives, and be it one that nobody thought of.
+    #[test]
+    fn what_could_not_be_read_is_never_damage() {
+        let path = Path::new("store");
+        for number in 1..=133 {
+            let error = || io::Error::from_raw_os_error(number);
+            let panic = format!("{}{:?}", panics::PANICKED, error());
+            for told in [
+                of_store(path, StoreError::Unavailable(error().to_string())),
+                of_store(path, StoreError::Unsynced(error().to_string())),
+                of_store(path, StoreError::Corrupt(panic.clone())),
+                of_text(path, &panic),
+                of_text(path, &format!("{}{}", panics::PANICKED, error())),
+                of_engine(path, &sled::Error::Io(error())),
+            ] {
+                assert!(matches!(told, OpenError::Unreachable { .. }), "{number}: {told}");
+            }
+        }
+        let told = of_store(path, StoreError::Unavailable("it is closed".into()));
+        assert!(matches!(told, OpenError::Unreachable { .. }), "{told}");
+    }
+
+    #[test]
+    fn what_was_read_and_is_wrong_is_damage() {
+        let path = Path::new("store");
+        for reason in
+            ["the record of the task \"os error 5\" is cut off", "the engine panicked: no such page"]
+        {
+            let told = of_store(path, StoreError::Corrupt(reason.into()));
+            assert!(matches!(told, OpenError::Damaged { .. }), "{told}");
         }
     }
 

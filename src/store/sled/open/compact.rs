@@ -40,9 +40,9 @@ impl SledStore {
         let of_store = |error| super::of_store(&place.dir, error);
         let store = Self::open_held(&place, again()?, cache_mb)?;
         let before = size(&place.dir).map_err(io)?;
-        place.drop_leftovers().map_err(io)?;
+        place.tell_leftovers().map_err(io)?;
         let was = store.fingerprint().map_err(of_store)?;
-        let file = place.beside(".compacting");
+        let file = place.beside(COMPACTING);
         let written = write(&store, &file, &|| now, &|| false);
         store.close();
         let filled = written
@@ -54,7 +54,7 @@ impl SledStore {
         place.await_release(&place.coming);
         let (disk, _) = open_disk(&place.coming, again()?, cache_mb)?;
         let coming = Self::on(Box::new(disk)).map_err(of_store)?;
-        is_same(&place, &was, &coming)?;
+        is_same(&place.coming, &was, &coming)?;
         coming.close();
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
         let note =
@@ -63,25 +63,33 @@ impl SledStore {
         if let Some(why) = place.carry_out(&note)? {
             return Err(damaged(&place.dir, &why).into());
         }
-        let store = Self::open_held(&place, again()?, cache_mb)?;
-        is_same(&place, &was, &store)?;
+        let aside = place.parent.join(aside);
+        let store = Self::open_held(&place, again()?, cache_mb).map_err(|error| kept_aside(error, &aside))?;
+        is_same(&place.dir, &was, &store).map_err(|error| kept_aside(error, &aside))?;
         store.close();
-        std::fs::remove_dir_all(place.parent.join(aside)).map_err(io)?;
+        std::fs::remove_dir_all(aside).map_err(io)?;
         Ok(Compacted { entries: was.0, before, after: size(&place.dir).map_err(io)? })
     }
 }
 
+/// What follows a store's name in that of the file through which it is rewritten.
+pub(super) const COMPACTING: &str = ".compacting";
 /// What an earlier compaction leaves that was cut off after its swap.
 const LEFTOVER: &str = ".before-compact-";
 
 impl Place {
-    /// Removes what a compaction left that was cut off after its swap: the store has been opened since.
-    fn drop_leftovers(&self) -> std::io::Result<()> {
+    /// Tells what a compaction left that was cut off after its swap, or found that what it made is not the same. Only who
+    /// made and compared it could say that nobody needs it, so it stays.
+    fn tell_leftovers(&self) -> std::io::Result<()> {
         let prefix = format!("{}{LEFTOVER}", self.name());
         for entry in std::fs::read_dir(&self.parent)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                std::fs::remove_dir_all(entry.path())?;
+                tracing::warn!(
+                    path = %entry.path().display(),
+                    "an earlier compaction was cut off and left the store as it was before; remove that when the store \
+                     verifies"
+                );
             }
         }
         Ok(())
@@ -91,9 +99,19 @@ impl Place {
 /// How many entries there are, and the hash of them all.
 type Fingerprint = (u64, [u8; 32]);
 
-fn is_same(place: &Place, was: &Fingerprint, store: &SledStore) -> Result<(), OpenError> {
-    let is = store.fingerprint().map_err(|error| super::of_store(&place.dir, error))?;
-    if is == *was { Ok(()) } else { Err(unreachable(&place.coming, "it does not hold what the store holds")) }
+/// Whether `store`, which lies in `dir`, holds what there was.
+fn is_same(dir: &Path, was: &Fingerprint, store: &SledStore) -> Result<(), OpenError> {
+    let is = store.fingerprint().map_err(|error| super::of_store(dir, error))?;
+    if is == *was { Ok(()) } else { Err(unreachable(dir, "it does not hold what the store held")) }
+}
+
+/// `error` of what was swapped in, with where the store is that it was made of: no later run removes that.
+fn kept_aside(error: OpenError, aside: &Path) -> OpenError {
+    OpenError::Unreachable {
+        path: aside.display().to_string(),
+        reason: format!("the store is kept under this name, since its compacted copy is no good: {error}"),
+        advice: "move the copy away and this one back to its name, then start again",
+    }
 }
 
 fn of_backup(place: &Place, error: BackupError) -> OpenError {

@@ -4,6 +4,8 @@
 //! every start needs can't be read. What is held, unreadable, full, out of descriptors or of a newer release is not
 //! damaged: nothing is moved then, and a person must see to it. All of this happens under the lock beside the directory.
 //!
+//! A store that has only gone back and is whole is held against the backup first, and the fuller one goes on ([`super::fuller`]).
+//!
 //! Nothing is ever deleted but what was being made and was cut off. What is damaged keeps its files under another name,
 //! so that what is missing may yet be found in them. Without a good backup it stays where it is.
 
@@ -45,10 +47,21 @@ impl SledStore {
         let again = || lock.try_clone().map_err(io);
         let reason = match place.end_swap()? {
             Some(reason) => reason,
-            None => match Self::open_held(&place, again()?, cache_mb) {
-                Err(OpenError::Damaged { reason, .. }) => reason,
-                opened => return opened,
-            },
+            None => {
+                place.is_not_elsewhere(recovery)?;
+                match Self::open_judged(&place, again()?, cache_mb) {
+                    Ok((store, None)) => return Ok(store),
+                    Ok((store, Some(gone))) if recovery.auto => {
+                        match place.keep_fuller(store, &gone, recovery)? {
+                            Some(store) => return Ok(store),
+                            None => gone.why,
+                        }
+                    }
+                    Ok((_, Some(gone))) => gone.why,
+                    Err(OpenError::Damaged { reason, .. }) => reason,
+                    Err(error) => return Err(error),
+                }
+            }
         };
         if !recovery.auto {
             return Err(damaged(&place.dir, &format!("{reason}; restore.auto is off")));
@@ -59,7 +72,37 @@ impl SledStore {
     }
 }
 
+impl Recovery {
+    /// The backups, the newest first.
+    pub(super) fn listed(&self) -> Result<Vec<Kept>, OpenError> {
+        self.shelf.list().map_err(|error| match error {
+            BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
+            other => unreachable(self.shelf.dir(), &other.to_string()),
+        })
+    }
+}
+
 impl Place {
+    /// That this is a first start, or not one: where backups lie and neither a store nor its marker does, a file system is
+    /// missing or a path is wrong, and an empty store would count its own backups against those of the one that is lost.
+    fn is_not_elsewhere(&self, recovery: &Recovery) -> Result<(), OpenError> {
+        let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
+        if self.marker.try_exists().map_err(io)? || self.dir.join("db").try_exists().map_err(io)? {
+            return Ok(());
+        }
+        let listed = recovery.listed()?;
+        let Some(newest) = listed.first() else { return Ok(()) };
+        Err(OpenError::Unreachable {
+            path: self.dir.display().to_string(),
+            reason: format!(
+                "no store and no marker is there, but backups of one are, the newest {}",
+                newest.path.display()
+            ),
+            advice: "see whether its file system is mounted and store.path and backup.dir are right; to have that one back \
+                     run `reminder-worker store import FILE` with it, to begin anew move the backups away",
+        })
+    }
+
     fn restore_newest(
         &self,
         lock: &std::fs::File,
@@ -69,14 +112,7 @@ impl Place {
     ) -> Result<(), OpenError> {
         let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
         let shelf = recovery.shelf.dir().display();
-        let mut kept = recovery
-            .shelf
-            .list()
-            .map_err(|error| match error {
-                BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
-                other => unreachable(recovery.shelf.dir(), &other.to_string()),
-            })?
-            .into_iter();
+        let mut kept = recovery.listed()?.into_iter();
         let none = || {
             damaged(
                 &self.dir,
@@ -117,7 +153,7 @@ impl Place {
 
 /// The next one that reads to its end. One that can't be reached, or that a newer release wrote, is not passed over:
 /// the one before it misses more.
-fn next_good(kept: &mut impl Iterator<Item = Kept>) -> Result<Option<Kept>, OpenError> {
+pub(super) fn next_good(kept: &mut impl Iterator<Item = Kept>) -> Result<Option<Kept>, OpenError> {
     for kept in kept {
         match check_file(&kept.path) {
             Ok(_) => return Ok(Some(kept)),

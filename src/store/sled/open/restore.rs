@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::advice::{self, damaged, unreachable};
+use super::advice::{damaged, unreachable};
 use super::swap::{Note, Stage};
 use super::{Place, force_all, of_format, of_store, open_disk};
 use crate::domain::Timestamp;
@@ -118,7 +118,8 @@ impl Place {
         Ok(contents)
     }
 
-    fn clear(&self) -> std::io::Result<()> {
+    /// Removes what is to come.
+    pub(super) fn clear(&self) -> std::io::Result<()> {
         match std::fs::remove_dir_all(&self.coming) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -149,7 +150,7 @@ impl Place {
         });
         let contents = contents.map_err(|error| match error {
             // Of the directory and not of the file.
-            FileError::Use(error) => RestoreError::Open(advice::of_text(&self.coming, &error.to_string())),
+            FileError::Use(error) => RestoreError::Open(of_store(&self.coming, error)),
             error => of_file(error),
         })?;
         let failed = |error: StoreError| RestoreError::Open(of_store(&self.coming, error));

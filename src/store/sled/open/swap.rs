@@ -17,6 +17,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::advice::unreachable;
+use super::compact::COMPACTING;
 use super::{Place, force};
 use crate::store::OpenError;
 
@@ -42,12 +43,30 @@ pub(super) enum Stage {
 }
 
 impl Place {
-    /// Ends a swap that was cut off; why the store is damaged, where a restore had only begun.
+    /// Ends a swap that was cut off, and clears what was being made where none had begun; why the store is damaged, where a restore had only begun.
     pub(super) fn end_swap(&self) -> Result<Option<String>, OpenError> {
-        let Some(note) = self.note()? else { return Ok(None) };
+        let Some(note) = self.note()? else {
+            self.clear_unswapped();
+            return Ok(None);
+        };
         match note.stage {
             Stage::Damaged => Ok(Some(note.reason)),
             Stage::Ready => self.carry_out(&note),
+        }
+    }
+
+    /// Removes what somebody was killed over while it was made: under the lock and without a note it is nobody's. What can't
+    /// be removed is told and stays: the next one who makes any removes it, or says why not.
+    fn clear_unswapped(&self) {
+        let file = self.beside(COMPACTING);
+        let removed = self.clear().map_err(|error| (&self.coming, error)).and_then(|()| {
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err((&file, error)),
+                _ => Ok(()),
+            }
+        });
+        if let Err((path, error)) = removed {
+            tracing::warn!(path = %path.display(), %error, "what was left of a restore or a compaction can't be removed");
         }
     }
 

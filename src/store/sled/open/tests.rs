@@ -1,3 +1,4 @@
+mod back;
 mod files;
 mod flips;
 
@@ -9,7 +10,7 @@ use super::swap::{Note, Stage};
 use super::*;
 use crate::domain::{Record, Reminder, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::sled::disk::Writes;
-use crate::store::sled::{Shelf, keys};
+use crate::store::sled::{Shelf, in_memory, keys};
 use crate::store::{AfterRestore, Batch, Ledger, Meta, Op, Quarantined, Store, Usage};
 
 const CACHE_MB: u64 = 16;
@@ -339,4 +340,20 @@ fn what_is_held_or_out_of_reach_is_not_damaged() {
     let before = stage.files();
     assert!(matches!(stage.open(), Err(OpenError::Unreachable { .. })));
     assert_eq!(stage.files(), before);
+}
+
+/// A file that opens and answers every read with an I/O error.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_of_which_a_file_cannot_be_read_is_out_of_reach_and_left_as_it_is() {
+    let stage = backed_up();
+    let (snapshot, before) = (stage.path.join("snap.7"), stage.files());
+    std::os::unix::fs::symlink("/proc/self/mem", &snapshot).unwrap();
+    let error = stage.open().err().unwrap();
+    assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("look after the disk"), "{error}");
+    fs::remove_file(snapshot).unwrap();
+    assert_eq!(stage.files(), before);
+    stage.is_restored(&stage.open().unwrap());
+    assert!(!stage.aside().exists());
 }

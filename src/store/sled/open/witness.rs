@@ -27,8 +27,16 @@ pub(in crate::store::sled) struct Witness {
     outbox: u64,
 }
 
+/// That a store has gone back.
+pub(super) struct GoneBack {
+    /// How that shows.
+    pub(super) why: String,
+    /// When it held more for certain.
+    pub(super) at: Timestamp,
+}
+
 impl Witness {
-    fn of(meta: &Meta, at: Timestamp) -> Self {
+    pub(super) fn of(meta: &Meta, at: Timestamp) -> Self {
         Self {
             at,
             applied: meta.events.applied,
@@ -37,6 +45,11 @@ impl Witness {
             quarantined: meta.next_quarantined,
             outbox: meta.next_outbox,
         }
+    }
+
+    /// That a store with these counters has gone back, if it has.
+    pub(super) fn accuses(&self, meta: &Meta) -> Option<GoneBack> {
+        self.contradicts(meta).map(|why| GoneBack { why, at: self.at })
     }
 
     /// How a store with these counters has gone back, if it has.

@@ -58,7 +58,7 @@ fn a_store_with_a_byte_flipped_or_cut_off_opens_or_is_restored_and_never_panics(
 
 /// A store that has gone back to an earlier commit, whole in itself, as one of which the newest segments are missing.
 #[test]
-fn a_store_that_has_gone_back_is_damaged_and_restored() {
+fn a_store_that_has_gone_back_is_damaged_and_goes_on_only_where_that_is_told() {
     let stage = backed_up();
     let earlier = files(&stage.path);
     let more = |number: usize, count: u64| {
@@ -87,11 +87,14 @@ fn a_store_that_has_gone_back_is_damaged_and_restored() {
         plain.to_string().contains("gone back") && plain.to_string().contains("7 attempts begun"),
         "{plain}"
     );
+    // It holds what the backup holds, so it goes on; a fuller backup takes its place (the tests of `fuller`).
     let store = stage.open().unwrap();
     stage.is_restored(&store);
-    assert!(stage.aside().exists());
+    let restored = store.restored().unwrap();
+    assert!(restored.as_ref().is_some_and(|restored| restored.confirmed.is_none()), "it is told");
+    assert!(!stage.aside().exists());
     store.close();
-    stage.open().unwrap().close();
+    assert_eq!(stage.open().unwrap().restored().unwrap(), restored);
 }
 
 #[test]

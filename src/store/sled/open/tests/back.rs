@@ -1,0 +1,139 @@
+//! A store that has gone back, held against a backup; and none at all where backups are.
+
+use super::*;
+use crate::store::sled::open::fuller::ITSELF;
+
+/// Commits until the store has begun so many attempts, with a record for the last, and counts them rightly.
+fn attempts(stage: &Stage1, count: u64) -> SledStore {
+    let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    let mut batch = Batch::default();
+    let meta = store.meta().unwrap();
+    batch.push(Op::PutMeta(Box::new(Meta { next_claim: count, ..meta })));
+    batch.push(Op::PutRecord(task(900 + usize::try_from(count % 100).unwrap()), Box::default()));
+    store.commit(&batch).unwrap();
+    store
+}
+
+fn put_back(stage: &Stage1, files: &BTreeMap<PathBuf, Vec<u8>>) {
+    fs::remove_dir_all(&stage.path).unwrap();
+    for (path, bytes) in files {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+/// The store of a stage whose marker says 3,100 and which holds 3,000.
+fn gone_back(stage: &Stage1) {
+    attempts(stage, 3_000).close();
+    let earlier = files(&stage.path);
+    let store = attempts(stage, 3_100);
+    store.take_down(at(NOW - 60_000)).unwrap();
+    store.close();
+    put_back(stage, &earlier);
+}
+
+#[test]
+fn a_store_gone_back_by_a_little_is_kept_over_a_much_older_backup_and_it_is_told() {
+    for holds in [false, true] {
+        let stage = backed_up();
+        gone_back(&stage);
+        let recovery = Recovery { holds, ..stage.recovery() };
+        let store = SledStore::open_or_restore(&stage.path, CACHE_MB, &recovery).unwrap();
+        assert_eq!(store.meta().unwrap().next_claim, 3_000);
+        let restored = store.restored().unwrap().unwrap();
+        assert_eq!((restored.at, restored.from, restored.backup.as_str()), (at(NOW), at(BACKUP), ITSELF));
+        let overdue = if holds { AfterRestore::Held } else { AfterRestore::Fires };
+        assert_eq!((restored.overdue, restored.confirmed), (overdue, None));
+        assert!(restored.erases && restored.reason.as_ref().is_some_and(|why| why.contains("3100 attempts")));
+        store.close();
+        assert!(!stage.aside().exists() && !stage.place().swap.exists());
+        let store = stage.open().unwrap();
+        assert_eq!(store.restored().unwrap(), Some(restored), "opened again nobody accuses it");
+    }
+}
+
+#[test]
+fn what_an_earlier_restore_misses_and_nobody_confirmed_is_still_missing() {
+    let stage = backed_up();
+    gone_back(&stage);
+    stage.open().unwrap().close();
+    let earlier = files(&stage.path);
+    let store = attempts(&stage, 3_200);
+    store.take_down(at(NOW)).unwrap();
+    // A backup that is younger than what was missing the first time.
+    fs::remove_dir_all(stage.shelf.dir()).unwrap();
+    store.close();
+    put_back(&stage, &earlier);
+    let store = SledStore::copied(&stage.path, CACHE_MB);
+    assert!(store.is_err(), "it is accused");
+    let other = in_memory().unwrap();
+    stage.shelf.make(&other, &|| at(NOW - 1), &|| false).unwrap();
+    let restored = stage.open().unwrap().restored().unwrap().unwrap();
+    assert_eq!(restored.from, at(BACKUP));
+}
+
+#[test]
+fn a_backup_that_is_newer_than_the_store_wins() {
+    let stage = backed_up();
+    let earlier = files(&stage.path);
+    let store = attempts(&stage, 3_100);
+    store.take_down(at(NOW - 60_000)).unwrap();
+    let backup = stage.shelf.make(&store, &|| at(NOW - 60_000), &|| false).unwrap();
+    store.close();
+    put_back(&stage, &earlier);
+    let store = stage.open().unwrap();
+    assert_eq!(store.meta().unwrap().next_claim, 3_100);
+    assert_eq!(store.restored().unwrap().unwrap().backup, backup.name);
+    assert!(stage.aside().exists());
+}
+
+#[test]
+fn a_store_gone_back_in_which_something_is_wrong_is_not_kept() {
+    let stage = backed_up();
+    let store = attempts(&stage, 3_000);
+    store.disk.write(&Writes::from([(keys::record(&task(901)), Some(vec![0, 99]))])).unwrap();
+    store.close();
+    let earlier = files(&stage.path);
+    let store = attempts(&stage, 3_100);
+    store.take_down(at(NOW)).unwrap();
+    store.close();
+    put_back(&stage, &earlier);
+    stage.is_restored(&stage.open().unwrap());
+    assert!(stage.aside().exists());
+}
+
+#[test]
+fn without_auto_or_without_a_backup_a_store_gone_back_is_left_to_a_person() {
+    let stage = backed_up();
+    gone_back(&stage);
+    let recovery = Recovery { auto: false, ..stage.recovery() };
+    let told = SledStore::open_or_restore(&stage.path, CACHE_MB, &recovery).err().unwrap();
+    assert!(told.to_string().contains("gone back") && told.to_string().contains("restore.auto"), "{told}");
+    fs::remove_dir_all(stage.shelf.dir()).unwrap();
+    let told = stage.open().err().unwrap();
+    assert!(told.to_string().contains("gone back") && told.to_string().contains("no good backup"), "{told}");
+}
+
+#[test]
+fn where_backups_are_and_no_store_nor_marker_no_empty_one_is_begun() {
+    let stage = backed_up();
+    let place = stage.place();
+    fs::remove_dir_all(&stage.path).unwrap();
+    fs::remove_file(&place.marker).unwrap();
+    let before = stage.files();
+    for empty_dir in [false, true] {
+        if empty_dir {
+            fs::create_dir(&stage.path).unwrap();
+        }
+        let told = stage.open().err().unwrap();
+        assert!(matches!(told, OpenError::Unreachable { .. }), "{told}");
+        let newest = stage.shelf.list().unwrap()[0].path.display().to_string();
+        for word in [newest.as_str(), "mounted", "store import", "move the backups away"] {
+            assert!(told.to_string().contains(word), "{word}: {told}");
+        }
+    }
+    assert_eq!(stage.files(), before);
+    fs::rename(stage.shelf.dir(), stage.room.path().join("away")).unwrap();
+    let store = stage.open().unwrap();
+    assert_eq!((store.tasks(None, 1).unwrap().len(), store.restored().unwrap()), (0, None));
+}
