@@ -6,8 +6,9 @@
 //!
 //! A store that has only gone back and is whole is held against the backup first, and the fuller one goes on ([`super::fuller`]).
 //!
-//! Nothing is ever deleted but what was being made and was cut off. What is damaged keeps its files under another name,
-//! so that what is missing may yet be found in them. Without a good backup it stays where it is.
+//! Nothing is ever deleted but what was being made and was cut off. What is damaged keeps its directory under another name,
+//! so that what is missing may yet be found in it; not with every byte that it had, since the engine writes as it opens and
+//! most damage shows only then. Without a good backup it stays where it is.
 
 use super::restore::{Origin, RestoreError};
 use super::swap::{Note, Stage};
@@ -73,9 +74,9 @@ impl SledStore {
 }
 
 impl Recovery {
-    /// The backups, the newest first.
+    /// The backups, in the order in which they are tried.
     pub(super) fn listed(&self) -> Result<Vec<Kept>, OpenError> {
-        self.shelf.list().map_err(|error| match error {
+        self.shelf.list_at(self.now).map_err(|error| match error {
             BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
             other => unreachable(self.shelf.dir(), &other.to_string()),
         })
@@ -126,6 +127,13 @@ impl Place {
         };
         let mut note = Note { stage: Stage::Damaged, aside, reason: reason.to_owned() };
         self.write_note(&note).map_err(io)?;
+        if backup.created > recovery.now {
+            tracing::error!(
+                backup = backup.name,
+                "the clock was ahead when this backup was made, or is behind now: more may be missing than is said, \
+                 refill from well before"
+            );
+        }
         let origin = Origin {
             now: recovery.now,
             holds: recovery.holds,
