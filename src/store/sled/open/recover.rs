@@ -73,6 +73,16 @@ impl SledStore {
     }
 }
 
+impl SledStore {
+    /// Whether a store stands in the directory `dir`, or is known to have stood there: where none does, opening makes one.
+    ///
+    /// # Errors
+    /// [`OpenError`]: that can't be told.
+    pub fn stands_at(dir: &std::path::Path) -> Result<bool, OpenError> {
+        Place::new(dir)?.stands()
+    }
+}
+
 impl Recovery {
     /// The backups, in the order in which they are tried.
     pub(super) fn listed(&self) -> Result<Vec<Kept>, OpenError> {
@@ -84,11 +94,16 @@ impl Recovery {
 }
 
 impl Place {
+    /// Whether a store or what says that there was one is there.
+    fn stands(&self) -> Result<bool, OpenError> {
+        let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
+        Ok(self.marker.try_exists().map_err(io)? || self.dir.join("db").try_exists().map_err(io)?)
+    }
+
     /// That this is a first start, or not one: where backups lie and neither a store nor its marker does, a file system is
     /// missing or a path is wrong, and an empty store would count its own backups against those of the one that is lost.
     fn is_not_elsewhere(&self, recovery: &Recovery) -> Result<(), OpenError> {
-        let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
-        if self.marker.try_exists().map_err(io)? || self.dir.join("db").try_exists().map_err(io)? {
+        if self.stands()? {
             return Ok(());
         }
         let listed = recovery.listed()?;

@@ -133,9 +133,14 @@ fn where_backups_are_and_no_store_nor_marker_no_empty_one_is_begun() {
         }
     }
     assert_eq!(stage.files(), before);
+    assert!(!SledStore::stands_at(&stage.path).unwrap(), "an empty directory is no store");
     fs::rename(stage.shelf.dir(), stage.room.path().join("away")).unwrap();
     let store = stage.open().unwrap();
     assert_eq!((store.tasks(None, 1).unwrap().len(), store.restored().unwrap()), (0, None));
+    store.close();
+    assert!(SledStore::stands_at(&stage.path).unwrap());
+    fs::remove_dir_all(&stage.path).unwrap();
+    assert!(SledStore::stands_at(&stage.path).unwrap(), "its marker says that it was there");
 }
 
 #[test]
