@@ -187,7 +187,7 @@ async fn after_restore(writer: &Writer, backups: Option<&Backups>) -> Result<(),
         return Ok(());
     }
     let shelf = backups.map(|backups| backups.shelf().clone());
-    let erased = tokio::task::spawn_blocking(move || shelf.map(|shelf| shelf.erased_since(restored.from)));
+    let erased = tokio::task::spawn_blocking(move || shelf.map(|s| s.erased_since(restored.erased_from())));
     let erased = erased.await.map_err(|error| AppError::Erasing(error.to_string()))?.transpose();
     for user in erased.map_err(|error| AppError::Erasing(error.to_string()))?.unwrap_or_default() {
         erase_user(writer, &user).await.map_err(failed)?;

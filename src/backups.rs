@@ -109,12 +109,15 @@ impl Backups {
     /// Makes one every so often until it is told to stop.
     pub async fn run(self, health: Health) {
         telemetry::backup_every(self.every);
-        let listed = self.shelf.list();
-        let mut last = listed.ok().and_then(|kept| Some(kept.first()?.created));
+        let now = self.clock.now();
+        let listed = self.shelf.list_at(now);
+        // Of when one is that bears a name of the future nobody knows; it stands for none.
+        let newest = listed.ok().and_then(|kept| Some(kept.first()?.created));
+        let mut last = newest.filter(|at| *at <= now);
         if let Some(at) = last {
             telemetry::backup_last(at);
         }
-        let mut due = self.due(last, self.clock.now()).max(self.clock.now().plus(FIRST_AFTER));
+        let mut due = self.due(last, now).max(now.plus(FIRST_AFTER));
         while !self.stop.is_cancelled() {
             let now = self.clock.now();
             if now < due {

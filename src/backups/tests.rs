@@ -93,3 +93,13 @@ async fn who_is_erased_is_noted_beside_them() {
     backups.note_erasing("ann", false).await.unwrap();
     assert_eq!(backups.shelf().erased_since(stage.clock.now()).unwrap(), ["ann"]);
 }
+
+/// Made while the clock was ahead.
+#[tokio::test(start_paused = true)]
+async fn a_backup_of_the_future_counts_as_none() {
+    let stage = Stage::new();
+    let made = stage.backups(HOUR).make().await.unwrap().kept;
+    std::fs::rename(&made.path, made.path.with_file_name("backup-20990101T000000.000Z.rmb")).unwrap();
+    run_for(&stage, stage.backups(HOUR), HOUR / 2).await;
+    assert_eq!(stage.kept(), 2);
+}

@@ -86,8 +86,8 @@ pub(super) fn nobody(config: &Config) -> Failure {
 pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
     let silence = silence(config);
     let path = &config.store.path;
-    // Opening would create one.
-    if !path.exists() {
+    // Opening would create one, in an empty directory too: of a file system that is not mounted that is all there is.
+    if !SledStore::stands_at(path)? {
         return Err(Failure::failed(format!(
             "{silence} and no store is at {}; {START_ONE}, {SAY_WHERE}",
             path.display()

@@ -44,6 +44,12 @@ impl Restored {
         (self.overdue != AfterRestore::Fires).then_some(self.at)
     }
 
+    /// Since when users who were erased are in it: of a backup made while the clock was ahead nobody knows, so all are.
+    #[must_use]
+    pub fn erased_from(&self) -> Timestamp {
+        if self.from < self.at { self.from } else { Timestamp::MIN }
+    }
+
     /// What does not count against what was due by then.
     #[must_use]
     pub fn missing(&self) -> Missing {

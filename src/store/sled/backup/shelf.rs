@@ -3,6 +3,11 @@
 //! A backup is written under its name and `.partial`, forced, read back, renamed and the directory forced: what bears a
 //! plain name is whole, whenever the power went. The names sort by time. Only files so named are ever removed: backups
 //! beyond those to keep, the oldest first and only after a newer one is there; and what a crash left unfinished.
+//!
+//! A clock that was ahead leaves a name of the future, of which nobody knows how old it is. It counts as older than every
+//! name that is past: it is the last to be restored and the first to make room, and what was just made never does. What
+//! was made while the clock was behind bears a name that is too old and can't be told from one that is: it is restored
+//! later than it should be, as long as the name lasts.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
@@ -90,6 +95,17 @@ impl Shelf {
         Ok(kept)
     }
 
+    /// What is kept, in the order in which it is to be restored at `now`: the newest first, and names of the future last.
+    ///
+    /// # Errors
+    /// The system's, with the directory.
+    pub fn list_at(&self, now: Timestamp) -> Result<Vec<Kept>, BackupError> {
+        let (mut past, future): (Vec<_>, Vec<_>) =
+            self.list()?.into_iter().partition(|kept| kept.created <= now);
+        past.extend(future);
+        Ok(past)
+    }
+
     /// Makes a backup of `store`, which goes on meanwhile, and removes those beyond what is to be kept. Blocks for as
     /// long as it takes to read the store; asks `now` what time it is and `stops` whether to break off.
     ///
@@ -121,7 +137,7 @@ impl Shelf {
         }
         match (made, self.short()) {
             (Ok(kept), _) => {
-                self.make_room();
+                self.make_room(kept.created);
                 Ok(kept)
             }
             (Err(BackupError::Stopped), Some(short)) if !stops() => Err(short),
@@ -137,10 +153,13 @@ impl Shelf {
         (free < self.reserve).then_some(short)
     }
 
-    /// Removes what is beyond what is to be kept, and what was left unfinished. What can't be removed is told and stays.
-    fn make_room(&self) {
-        let kept = self.list().unwrap_or_default();
+    /// Removes what is beyond what is to be kept now that one was `made`, and what was left unfinished. What can't be
+    /// removed is told and stays.
+    fn make_room(&self, made: Timestamp) {
+        let kept = self.list_at(made).unwrap_or_default();
+        // Of when one is that bears a name of the future nobody knows: as long as it is kept, nobody is forgotten.
         if let Some(oldest) = kept.iter().take(self.keep.max(1)).next_back()
+            && oldest.created <= made
             && let Err(error) = self.forget_erased(oldest.created)
         {
             tracing::warn!(%error, "who was erased before the oldest backup can't be forgotten");

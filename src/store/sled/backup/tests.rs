@@ -345,3 +345,31 @@ fn a_backup_that_breaks_off_leaves_nothing_and_keeps_the_others() {
     assert!(matches!(blocked.make(&store, &|| at(3), &|| false), Err(BackupError::Io { .. })));
     assert!(store.commit(&put("b", 1)).is_ok());
 }
+
+/// One made while the clock was ahead, and has stepped back since.
+#[test]
+fn what_was_just_made_is_never_removed_and_names_of_the_future_make_room_first() {
+    const FUTURE: i64 = 4_070_908_800_000;
+    for keep in 1..=3 {
+        let room = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(room.path().join("backups"), keep);
+        let store = filled(1);
+        let make = |ms: i64| shelf.make(&store, &|| at(ms), &|| false).unwrap();
+        make(FUTURE);
+        shelf.note_erasing("u", at(2), true).unwrap();
+        for ms in 10..14 {
+            let made = make(ms);
+            let kept = shelf.list_at(at(ms)).unwrap();
+            assert_eq!(kept.first(), Some(&made), "{keep}");
+            assert!(kept.len() <= keep);
+            let of_future = kept.iter().any(|kept| kept.created == at(FUTURE));
+            assert_eq!(of_future, usize::try_from(ms - 9).unwrap() < keep, "{keep} {ms}");
+            let erased = shelf.erased_since(Timestamp::MIN).unwrap();
+            assert_eq!(
+                erased.len(),
+                usize::from(of_future),
+                "who was erased since is noted as long as it is kept"
+            );
+        }
+    }
+}

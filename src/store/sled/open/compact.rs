@@ -64,8 +64,9 @@ impl SledStore {
             return Err(damaged(&place.dir, &why).into());
         }
         let aside = place.parent.join(aside);
-        let store = Self::open_held(&place, again()?, cache_mb).map_err(|error| kept_aside(error, &aside))?;
-        is_same(&place.dir, &was, &store).map_err(|error| kept_aside(error, &aside))?;
+        let store =
+            Self::open_held(&place, again()?, cache_mb).map_err(|error| kept_aside(&error, &aside))?;
+        is_same(&place.dir, &was, &store).map_err(|error| kept_aside(&error, &aside))?;
         store.close();
         std::fs::remove_dir_all(aside).map_err(io)?;
         Ok(Compacted { entries: was.0, before, after: size(&place.dir).map_err(io)? })
@@ -106,7 +107,7 @@ fn is_same(dir: &Path, was: &Fingerprint, store: &SledStore) -> Result<(), OpenE
 }
 
 /// `error` of what was swapped in, with where the store is that it was made of: no later run removes that.
-fn kept_aside(error: OpenError, aside: &Path) -> OpenError {
+fn kept_aside(error: &OpenError, aside: &Path) -> OpenError {
     OpenError::Unreachable {
         path: aside.display().to_string(),
         reason: format!("the store is kept under this name, since its compacted copy is no good: {error}"),

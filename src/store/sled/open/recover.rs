@@ -6,8 +6,9 @@
 //!
 //! A store that has only gone back and is whole is held against the backup first, and the fuller one goes on ([`super::fuller`]).
 //!
-//! Nothing is ever deleted but what was being made and was cut off. What is damaged keeps its files under another name,
-//! so that what is missing may yet be found in them. Without a good backup it stays where it is.
+//! Nothing is ever deleted but what was being made and was cut off. What is damaged keeps its directory under another name,
+//! so that what is missing may yet be found in it; not with every byte that it had, since the engine writes as it opens and
+//! most damage shows only then. Without a good backup it stays where it is.
 
 use super::restore::{Origin, RestoreError};
 use super::swap::{Note, Stage};
@@ -72,10 +73,20 @@ impl SledStore {
     }
 }
 
+impl SledStore {
+    /// Whether a store stands in the directory `dir`, or is known to have stood there: where none does, opening makes one.
+    ///
+    /// # Errors
+    /// [`OpenError`]: that can't be told.
+    pub fn stands_at(dir: &std::path::Path) -> Result<bool, OpenError> {
+        Place::new(dir)?.stands()
+    }
+}
+
 impl Recovery {
-    /// The backups, the newest first.
+    /// The backups, in the order in which they are tried.
     pub(super) fn listed(&self) -> Result<Vec<Kept>, OpenError> {
-        self.shelf.list().map_err(|error| match error {
+        self.shelf.list_at(self.now).map_err(|error| match error {
             BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
             other => unreachable(self.shelf.dir(), &other.to_string()),
         })
@@ -83,11 +94,16 @@ impl Recovery {
 }
 
 impl Place {
+    /// Whether a store or what says that there was one is there.
+    fn stands(&self) -> Result<bool, OpenError> {
+        let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
+        Ok(self.marker.try_exists().map_err(io)? || self.dir.join("db").try_exists().map_err(io)?)
+    }
+
     /// That this is a first start, or not one: where backups lie and neither a store nor its marker does, a file system is
     /// missing or a path is wrong, and an empty store would count its own backups against those of the one that is lost.
     fn is_not_elsewhere(&self, recovery: &Recovery) -> Result<(), OpenError> {
-        let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
-        if self.marker.try_exists().map_err(io)? || self.dir.join("db").try_exists().map_err(io)? {
+        if self.stands()? {
             return Ok(());
         }
         let listed = recovery.listed()?;
@@ -126,6 +142,13 @@ impl Place {
         };
         let mut note = Note { stage: Stage::Damaged, aside, reason: reason.to_owned() };
         self.write_note(&note).map_err(io)?;
+        if backup.created > recovery.now {
+            tracing::error!(
+                backup = backup.name,
+                "the clock was ahead when this backup was made, or is behind now: more may be missing than is said, \
+                 refill from well before"
+            );
+        }
         let origin = Origin {
             now: recovery.now,
             holds: recovery.holds,

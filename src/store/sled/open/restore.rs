@@ -176,9 +176,9 @@ impl Place {
 impl Origin {
     fn restored(self, from: &Path, contents: &Contents) -> Restored {
         Restored {
-            // A clock that has stepped back must not make the missing hours end before they began.
-            at: self.now.max(contents.finished),
-            from: contents.finished,
+            at: self.now,
+            // A backup made while the clock was ahead must not make the missing hours begin after they ended.
+            from: contents.finished.min(self.now),
             backup: from.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             aside: self.aside,
             reason: self.reason,

@@ -306,13 +306,13 @@ fn with_auto_off_nothing_is_moved() {
 #[test]
 fn a_backup_that_is_no_good_is_passed_over_for_the_one_before_and_one_of_a_newer_release_is_not() {
     let stage = backed_up();
-    let later = stage.shelf.dir().join("backup-20270101T000000.000Z.rmb");
+    let later = stage.shelf.dir().join("backup-20260921T150000.000Z.rmb");
     fs::write(&later, b"not ours").unwrap();
     stage.break_db();
     stage.is_restored(&stage.open().unwrap());
 
     let stage = backed_up();
-    let later = stage.shelf.dir().join("backup-20270101T000000.000Z.rmb");
+    let later = stage.shelf.dir().join("backup-20260921T150000.000Z.rmb");
     fs::copy(&stage.shelf.list().unwrap()[0].path, &later).unwrap();
     let mut bytes = fs::read(&later).unwrap();
     // The file version, and the checksum of its frame.

@@ -1,4 +1,4 @@
-//! A store that has gone back, held against a backup; and none at all where backups are.
+//! A store that has gone back, held against a backup; none at all where backups are; and backups of a clock that was ahead.
 
 use super::*;
 use crate::store::sled::open::fuller::ITSELF;
@@ -133,7 +133,33 @@ fn where_backups_are_and_no_store_nor_marker_no_empty_one_is_begun() {
         }
     }
     assert_eq!(stage.files(), before);
+    assert!(!SledStore::stands_at(&stage.path).unwrap(), "an empty directory is no store");
     fs::rename(stage.shelf.dir(), stage.room.path().join("away")).unwrap();
     let store = stage.open().unwrap();
     assert_eq!((store.tasks(None, 1).unwrap().len(), store.restored().unwrap()), (0, None));
+    store.close();
+    assert!(SledStore::stands_at(&stage.path).unwrap());
+    fs::remove_dir_all(&stage.path).unwrap();
+    assert!(SledStore::stands_at(&stage.path).unwrap(), "its marker says that it was there");
+}
+
+#[test]
+fn a_backup_made_while_the_clock_was_ahead_is_restored_last_and_ends_no_later_than_now() {
+    const FUTURE: i64 = 4_070_908_800_000;
+    let stage = backed_up();
+    let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    let ahead = stage.shelf.make(&store, &|| at(FUTURE), &|| false).unwrap();
+    store.close();
+    let spare = stage.shelf.list_at(at(NOW)).unwrap()[0].clone();
+    stage.break_db();
+    let store = stage.open().unwrap();
+    assert_eq!(store.restored().unwrap().unwrap().backup, spare.name);
+    store.close();
+
+    fs::remove_file(spare.path).unwrap();
+    fs::remove_dir_all(stage.aside()).unwrap();
+    stage.break_db();
+    let restored = stage.open().unwrap().restored().unwrap().unwrap();
+    assert_eq!((restored.at, restored.from, &restored.backup), (at(NOW), at(NOW), &ahead.name));
+    assert_eq!(restored.erased_from(), Timestamp::MIN, "nobody knows since when");
 }
