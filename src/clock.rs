@@ -147,3 +147,9 @@ impl Clock for TokioClock {
 pub fn random_id() -> Uuid {
     Uuid::new_v4()
 }
+
+/// A span in whole milliseconds; the greatest number for one that is longer.
+#[must_use]
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -112,7 +112,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     // What is paused is late because somebody wants it to be.
     let counts = |at: Option<Timestamp>| at.filter(|_| paused.is_none());
     health.overdue(counts(oldest), counts(oldest_untried));
-    health.paused(paused.map(why_paused));
+    health.warning("paused", paused.map(why_paused));
     health.held_back(look.held_back.map(|held| {
         format!(
             "{} reminders wait for their turn under publish.rate, publish.user_rate or reminders.catch_up_rate",
@@ -122,7 +122,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     telemetry::firing(paused.is_some(), look.held_back.map_or(0, |held| held.count));
     telemetry::restored(look.restored.is_some());
     health.warning("restored", look.restored.as_ref().map(what_is_missing));
-    health.foreign_worker(look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
+    health.warning("foreign_worker", look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
 }
 
 /// How much room there is. It is looked at also while the store can't commit: that may be why.

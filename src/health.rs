@@ -21,7 +21,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::config;
 use crate::domain::Timestamp;
 use crate::telemetry;
@@ -61,10 +61,6 @@ struct Inner {
     sidecar_fault: Mutex<Option<String>>,
     /// Why no reminder goes out.
     held_up: Mutex<Option<String>>,
-    /// What another worker was seen to do.
-    foreign: Mutex<Option<String>>,
-    /// Since when reminders are paused, and why.
-    paused: Mutex<Option<String>>,
     /// What the rates hold back.
     held_back: Mutex<Option<String>>,
     /// What else is to be looked at, by name.
@@ -136,8 +132,6 @@ impl Health {
                 delivery_refused_at: AtomicU64::new(u64::MAX),
                 sidecar_fault: Mutex::default(),
                 held_up: Mutex::default(),
-                foreign: Mutex::default(),
-                paused: Mutex::default(),
                 held_back: Mutex::default(),
                 warnings: Mutex::default(),
                 space: Mutex::default(),
@@ -196,16 +190,6 @@ impl Health {
     /// What keeps the sidecar from being of use, if anything does.
     pub fn sidecar(&self, fault: Option<String>) {
         put(&self.inner.sidecar_fault, fault);
-    }
-
-    /// What another worker was seen to do, if it was.
-    pub fn foreign_worker(&self, seen: Option<String>) {
-        put(&self.inner.foreign, seen);
-    }
-
-    /// Since when reminders are paused, if they are.
-    pub fn paused(&self, since: Option<String>) {
-        put(&self.inner.paused, since);
     }
 
     /// What the worker's own rates hold back, if they do.
@@ -305,12 +289,7 @@ impl Health {
         let mut report = Report::of(checks);
         let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
         let is_late = inner.clock.now().since(oldest) > inner.limits.overdue_limit;
-        let warnings = [
-            ("publishing", held_up),
-            ("foreign_worker", get(&inner.foreign)),
-            ("paused", get(&inner.paused)),
-            ("held_back", get(&inner.held_back).filter(|_| is_late)),
-        ];
+        let warnings = [("publishing", held_up), ("held_back", get(&inner.held_back).filter(|_| is_late))];
         report.warnings.extend(warnings.into_iter().filter_map(|(name, what)| Some((name, what?))));
         report.warnings.extend(inner.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone());
         report
@@ -348,11 +327,6 @@ fn put(place: &Mutex<Option<String>>, what: Option<String>) {
 
 fn get(place: &Mutex<Option<String>>) -> Option<String> {
     place.lock().unwrap_or_else(PoisonError::into_inner).clone()
-}
-
-/// Milliseconds, as an atomic can hold them.
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 
-use crate::writer::Writer;
+use crate::writer::{NotCommitted, Writer};
 
 /// Forgetting tasks whose retention is over: hourly, off the full hour, when due dates crowd.
 const PURGE: &str = "0 17 * * * *";
@@ -56,28 +56,28 @@ async fn bell(jobs: &JobScheduler, cron: &str) -> Result<mpsc::Receiver<()>, Job
     Ok(rung)
 }
 
-/// Compares the counters with what is there, in steps between other commands.
+/// Compares the counters with what is there.
 async fn reconcile(writer: &Writer, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
-        match writer.reconcile().await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::warn!(%error, "comparing the counters with the store broke off; it goes on within the hour");
-                return;
-            }
-        }
-    }
+    in_steps("comparing the counters with the store", stop, || writer.reconcile()).await;
 }
 
-/// Forgets every task whose retention is over, in steps between other commands.
+/// Forgets every task whose retention is over.
 async fn purge(writer: &Writer, stop: &CancellationToken) {
+    in_steps("forgetting old tasks", stop, || writer.purge()).await;
+}
+
+/// Takes a step between other commands, and another as long as more is left.
+async fn in_steps<F: Future<Output = Result<bool, NotCommitted>>>(
+    what: &str,
+    stop: &CancellationToken,
+    step: impl Fn() -> F,
+) {
     while !stop.is_cancelled() {
-        match writer.purge().await {
+        match step().await {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(%error, "forgetting old tasks broke off; it goes on within the hour");
+                tracing::warn!(%error, "{what} broke off; it goes on within the hour");
                 return;
             }
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 
 /// How long a connection must have been without a request before it can be given up: longer than anybody takes to send a
 /// head, or to read an answer, on a network that works.
@@ -92,7 +92,7 @@ impl Places {
         let taken = self.taken();
         let idle = taken.seats.values().filter(|seat| seat.requests.load(Ordering::Acquire) == 0);
         let longest = idle.min_by_key(|seat| seat.idle_since.load(Ordering::Acquire));
-        let least = u64::try_from(IDLE_MIN.as_millis()).unwrap_or(u64::MAX);
+        let least = millis(IDLE_MIN);
         if let Some(seat) = longest
             && now.saturating_sub(seat.idle_since.load(Ordering::Acquire)) >= least
         {
@@ -141,14 +141,24 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// One that begins.
-    pub(crate) fn begin(&self) -> Request {
+    fn begin(&self) -> Request {
         self.seat.requests.fetch_add(1, Ordering::AcqRel);
         Request(self.clone())
+    }
+
+    /// One that begins now and is over when `answer` is there.
+    pub(crate) fn answered<F: Future>(&self, answer: F) -> impl Future<Output = F::Output> + use<F> {
+        let under_way = self.begin();
+        async move {
+            let answer = answer.await;
+            drop(under_way);
+            answer
+        }
     }
 }
 
 /// A request under way.
-pub(crate) struct Request(Requests);
+struct Request(Requests);
 
 impl Drop for Request {
     fn drop(&mut self) {
@@ -160,7 +170,7 @@ impl Drop for Request {
 }
 
 fn now(clock: &dyn Clock) -> u64 {
-    u64::try_from(clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+    millis(clock.monotonic())
 }
 
 #[cfg(test)]

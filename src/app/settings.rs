@@ -21,7 +21,7 @@ pub fn settings(config: &Config) -> Settings {
         quarantine_max_entries: config.quarantine.max_entries,
         quarantine_max_bytes: config.quarantine.max_mb * MIB,
         outbox_max_bytes: config.outbox.max_mb * MIB,
-        reserve_bytes: config.store.reserve_mb * MIB,
+        reserve_bytes: config.store.reserve_bytes(),
     }
 }
 

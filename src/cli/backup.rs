@@ -41,5 +41,5 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
 
 /// The backups of the configuration.
 pub(super) fn shelf(config: &Config) -> Shelf {
-    Shelf::new(config.backup_dir(), config.backup.keep).leaving(config.store.reserve_mb * 1024 * 1024)
+    Shelf::new(config.backup_dir(), config.backup.keep).leaving(config.store.reserve_bytes())
 }

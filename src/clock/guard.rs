@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::Clock;
+use super::{Clock, millis};
 use crate::domain::Timestamp;
 
 /// What is no step yet: more than any daemon slews within a look's usual second.
@@ -113,10 +113,6 @@ impl Guard {
         let before = self.before.replace(*now);
         jump(&before?, now)
     }
-}
-
-fn millis(by: Duration) -> u64 {
-    u64::try_from(by.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

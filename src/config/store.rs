@@ -19,6 +19,14 @@ pub struct Store {
     pub reserve_mb: u64,
 }
 
+impl Store {
+    /// The reserve in bytes.
+    #[must_use]
+    pub fn reserve_bytes(&self) -> u64 {
+        self.reserve_mb * 1024 * 1024
+    }
+}
+
 /// Backups of the store.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -112,7 +112,7 @@ async fn a_warning_stands_in_the_report_and_fails_nothing() {
     let (health, _) = health();
     health.subscribed();
     assert_eq!(health.ready().warnings, BTreeMap::new());
-    health.foreign_worker(Some("another".into()));
+    health.warning("foreign_worker", Some("another".into()));
     health.held_up(Some("no topic".into()));
     let report = health.ready();
     assert!(report.is_ok());
@@ -126,10 +126,10 @@ async fn a_warning_stands_in_the_report_and_fails_nothing() {
 async fn what_the_worker_holds_back_itself_is_a_warning_once_it_is_late() {
     let (health, _) = health();
     health.subscribed();
-    health.paused(Some("since noon".into()));
+    health.warning("paused", Some("since noon".into()));
     assert!(health.ready().is_ok());
     assert_eq!(health.ready().warnings["paused"], "since noon");
-    health.paused(None);
+    health.warning("paused", None);
     health.held_back(Some("7 wait".into()));
     assert_eq!(health.ready().warnings, BTreeMap::new(), "which a rate does all the time");
     health.overdue(Some(Timestamp::from_millis(1_000_000)), None);

@@ -19,7 +19,7 @@ use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
 use super::{actions, orders, preferences, reminders, stream, why};
 use crate::backups::Backups;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
@@ -167,7 +167,7 @@ impl ReminderShown {
             fire_at: reminder.fire_at.to_rfc3339(),
             state: reminder.state.name(),
             published_at: published_at.map(Timestamp::to_rfc3339),
-            late_by_ms: reminder.lateness().map(|late| u64::try_from(late.as_millis()).unwrap_or(u64::MAX)),
+            late_by_ms: reminder.lateness().map(millis),
             reason: reminder.reason.clone(),
         }
     }

@@ -155,13 +155,7 @@ async fn converse(
     stream.set_write_timeout(unread);
     let requests = place.requests();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (request, router) = (request.map(Body::new), router.clone());
-        let under_way = requests.begin();
-        async move {
-            let answer = router.oneshot(request).await;
-            drop(under_way);
-            answer
-        }
+        requests.answered(router.clone().oneshot(request.map(Body::new)))
     });
     let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);

@@ -98,13 +98,8 @@ async fn connection(
     stream.set_write_timeout(Some(CLIENT_TIMEOUT));
     let (requests, clock) = (place.requests(), Arc::clone(&runtime.clock));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (under_way, router) = (requests.begin(), router.clone());
         let request = request.map(|body| in_time(body, Arc::clone(&clock)));
-        async move {
-            let answer = router.oneshot(request).await;
-            drop(under_way);
-            answer
-        }
+        requests.answered(router.clone().oneshot(request))
     });
     let served = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     tokio::pin!(served);

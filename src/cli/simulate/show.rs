@@ -11,6 +11,7 @@ use super::difference::Pair;
 use super::world::Outcome;
 use crate::cli::reminders::cell;
 use crate::cli::terminal::harmless;
+use crate::clock::millis;
 use crate::domain::{PolicyInForce, State, Timestamp};
 use crate::store::EventTally;
 use crate::tick::{event_of, event_of_digest};
@@ -116,7 +117,7 @@ pub(super) fn firing_json(
         at: at.to_rfc3339(),
         task_id: claimed.task_id.as_str(),
         rule: claimed.reminder.rule.to_string(),
-        late_by_ms: u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+        late_by_ms: millis(late),
         event: published.map(|published| published.data),
     })
 }
@@ -168,7 +169,7 @@ fn json_line(value: &impl Serialize) -> String {
 /// What was played and what became of it; `outcomes` are told apart by name where there are several.
 pub(super) fn summary(span: Span, took: Duration, unread: u64, outcomes: &[(&str, Outcome)]) -> String {
     let Span { start, until } = span;
-    let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    let took = Duration::from_millis(millis(took));
     let mut text = format!("simulated {start} to {until} in {}\n", humantime::format_duration(took));
     // Writing to a String cannot fail.
     if let Some((_, outcome)) = outcomes.first() {

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::{Bytes, Disk, Visit, Writes};
+use super::files::free_bytes;
 use super::panics::caught;
 use crate::store::StoreError;
 
@@ -105,11 +106,8 @@ impl Disk for SledDisk {
         self.written(caught(|| db.flush().map(drop)))
     }
 
-    #[cfg(unix)]
     fn free_bytes(&self) -> std::io::Result<Option<u64>> {
-        // What is left to who is not root; a quota that the file system counts as its size counts too.
-        let found = rustix::fs::fstatvfs(&self.data)?;
-        Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+        free_bytes(&self.data)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ mod codes;
 mod disk;
 mod engine;
 mod faulty;
+mod files;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -18,13 +18,14 @@
 //! What another directory is to take the place of a store is made beside it, whole, and swapped in by renames that a
 //! crash between them does not undo ([`swap`]).
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::engine::{self, SledDisk};
+use super::files::force;
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
 use super::{SledStore, StoreError};
@@ -81,7 +82,7 @@ impl SledStore {
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
-        place.await_release(&place.dir);
+        await_release(&place.dir);
         if marked {
             reading::read_all(&place.dir)?;
         }
@@ -169,11 +170,7 @@ impl Place {
                 "it is the root of a file system, and a store needs room beside it",
             ));
         };
-        let beside = |suffix: &str| {
-            let mut beside = OsString::from(name);
-            beside.push(suffix);
-            parent.join(beside)
-        };
+        let beside = |suffix: &str| beside(parent, name, suffix);
         let (parent, lock, marker) = (parent.to_owned(), beside(".lock"), beside(".marker"));
         let (coming, swap) = (beside(".coming"), beside(".swap"));
         Ok(Self { dir, parent, lock, marker, coming, swap })
@@ -186,23 +183,20 @@ impl Place {
 
     /// What lies beside the directory under its name and `suffix`.
     fn beside(&self, suffix: &str) -> PathBuf {
-        let mut name = self.dir.file_name().unwrap_or_default().to_owned();
-        name.push(suffix);
-        self.parent.join(name)
+        beside(&self.parent, self.dir.file_name().unwrap_or_default(), suffix)
     }
 
     /// Whether a store is there at all.
     fn exists(&self) -> Result<(), OpenError> {
-        match self.dir.join("db").try_exists().or_else(|error| self.swap.try_exists().map_err(|_| error)) {
-            Ok(true) => Ok(()),
-            Err(error) => Err(unreachable(&self.dir, &error.to_string())),
-            Ok(false) if self.swap.exists() => Ok(()),
-            Ok(false) => Err(OpenError::Unreachable {
-                path: self.dir.display().to_string(),
-                reason: "there is none".to_owned(),
-                advice: "name the directory of a store",
-            }),
+        let io = |error: io::Error| unreachable(&self.dir, &error.to_string());
+        if self.dir.join("db").try_exists().map_err(io)? || self.swap.try_exists().map_err(io)? {
+            return Ok(());
         }
+        Err(OpenError::Unreachable {
+            path: self.dir.display().to_string(),
+            reason: "there is none".to_owned(),
+            advice: "name the directory of a store",
+        })
     }
 
     /// Makes the directories above, each forced into the one that holds it.
@@ -272,18 +266,6 @@ impl Place {
         Ok(())
     }
 
-    /// Waits until sled's own lock on its file is free. We hold ours, so who holds that one is a store just closed
-    /// in this process, whose threads let go a moment later, or a stranger, of whom opening will tell.
-    fn await_release(&self, dir: &Path) {
-        let Ok(data) = File::open(dir.join("db")) else { return };
-        for _ in 0..RELEASE_TRIES {
-            if !matches!(data.try_lock(), Err(TryLockError::WouldBlock)) {
-                return;
-            }
-            std::thread::park_timeout(RELEASE_POLL);
-        }
-    }
-
     /// Forces what sled has created and never forces.
     fn force(&self) -> io::Result<()> {
         force_all(&self.dir)?;
@@ -298,16 +280,30 @@ impl Place {
     }
 }
 
+fn beside(parent: &Path, name: &OsStr, suffix: &str) -> PathBuf {
+    let mut beside = name.to_owned();
+    beside.push(suffix);
+    parent.join(beside)
+}
+
+/// Waits until sled's own lock on its file in `dir` is free. We hold ours, so who holds that one is a store just closed
+/// in this process, whose threads let go a moment later, or a stranger, of whom opening will tell.
+fn await_release(dir: &Path) {
+    let Ok(data) = File::open(dir.join("db")) else { return };
+    for _ in 0..RELEASE_TRIES {
+        if !matches!(data.try_lock(), Err(TryLockError::WouldBlock)) {
+            return;
+        }
+        std::thread::park_timeout(RELEASE_POLL);
+    }
+}
+
 /// Forces the files of sled's directory `dir` and itself.
 fn force_all(dir: &Path) -> io::Result<()> {
     for path in [dir.join("conf"), dir.join("db"), dir.to_owned()] {
         force(&path)?;
     }
     Ok(())
-}
-
-fn force(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// This process, as it is named to one that finds the store held.

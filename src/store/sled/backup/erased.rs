@@ -5,13 +5,14 @@
 //! read is told and passed over: that an erasing ended is then not known, and it is done again.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::files::{force, replace};
 use super::hot::BackupError;
 use super::shelf::Shelf;
 use crate::domain::Timestamp;
@@ -43,7 +44,7 @@ impl Shelf {
         // What a crash has cut off before ends here.
         file.write_all(format!("\n{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         if is_new {
-            File::open(self.dir()).and_then(|dir| dir.sync_all()).map_err(io)?;
+            force(self.dir()).map_err(io)?;
         }
         Ok(())
     }
@@ -65,14 +66,13 @@ impl Shelf {
             return Ok(());
         }
         let io = |error| BackupError::Io { path: self.dir().join(NAME), error };
-        let mut file = tempfile::NamedTempFile::new_in(self.dir()).map_err(io)?;
+        let mut lines = String::new();
         for (user, ended) in noted.into_iter().filter(|(_, ended)| *ended >= oldest) {
             let line = serde_json::to_string(&Line { user, at: ended, ended: ended < Timestamp::MAX });
-            writeln!(file, "{}", line.map_err(|error| io(error.into()))?).map_err(io)?;
+            lines.push_str(&line.map_err(|error| io(error.into()))?);
+            lines.push('\n');
         }
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(self.dir().join(NAME)).map_err(|error| io(error.error))?;
-        Ok(())
+        replace(&self.dir().join(NAME), lines.as_bytes()).map_err(io)
     }
 
     /// Users, and when their erasing ended; [`Timestamp::MAX`] where that is not known.

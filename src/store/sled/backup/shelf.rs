@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex};
 use chrono::NaiveDateTime;
 
 use super::super::SledStore;
+use super::super::files::{force, free_bytes};
 use super::frame::FileError;
 use super::hot::BackupError;
 use super::read::{Contents, read_file};
@@ -122,33 +123,20 @@ impl Shelf {
         let created = now();
         let name = name(created);
         let path = self.dir.join(&name);
-        let partial = self.dir.join(format!("{name}{PARTIAL}"));
-        let breaks_off = || stops() || self.short().is_some();
-        let made = write(store, &partial, now, &breaks_off).and_then(|bytes| {
-            let io = |error| BackupError::Io { path: path.clone(), error };
-            std::fs::rename(&partial, &path).map_err(io)?;
-            File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(io)?;
-            Ok(Kept { path: path.clone(), name, created, bytes })
-        });
-        // One that is busy made none, and the one under way may bear the same name.
-        if made.is_err() && !matches!(made, Err(BackupError::Busy)) {
-            // What can't be removed now is removed by the next one.
-            let _ = std::fs::remove_file(&partial);
-        }
-        match (made, self.short()) {
-            (Ok(kept), _) => {
-                self.make_room(kept.created);
-                Ok(kept)
+        match write_whole(store, &path, now, &|| stops() || self.short().is_some()) {
+            Ok(bytes) => {
+                self.make_room(created);
+                Ok(Kept { path, name, created, bytes })
             }
-            (Err(BackupError::Stopped), Some(short)) if !stops() => Err(short),
-            (Err(error), _) => Err(error),
+            Err(BackupError::Stopped) if !stops() => Err(self.short().unwrap_or(BackupError::Stopped)),
+            Err(error) => Err(error),
         }
     }
 
     /// That too little is free, if it is. Space that can't be told is taken for enough: writing will tell.
     fn short(&self) -> Option<BackupError> {
         const MIB: u64 = 1024 * 1024;
-        let free = free_bytes(&self.dir)?;
+        let free = File::open(&self.dir).and_then(|dir| free_bytes(&dir)).ok().flatten()?;
         let short = BackupError::Short { free_mb: free / MIB, reserve_mb: self.reserve / MIB };
         (free < self.reserve).then_some(short)
     }
@@ -187,19 +175,7 @@ impl SledStore {
         if to.try_exists().map_err(io)? {
             return Err(io(io::ErrorKind::AlreadyExists.into()));
         }
-        let mut partial = to.as_os_str().to_owned();
-        partial.push(PARTIAL);
-        let partial = PathBuf::from(partial);
-        let written = write(self, &partial, &|| now, &|| false).and_then(|bytes| {
-            std::fs::rename(&partial, to).map_err(io)?;
-            let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
-            Ok(bytes)
-        });
-        if written.is_err() {
-            let _ = std::fs::remove_file(&partial);
-        }
-        written
+        write_whole(self, to, &|| now, &|| false)
     }
 }
 
@@ -209,6 +185,31 @@ impl SledStore {
 /// [`FileError`]: it is not whole, or not to be read here.
 pub fn check_file(path: &Path) -> Result<Contents, FileError> {
     read_file(BufReader::new(File::open(path)?), &mut |_, _| Ok(()))
+}
+
+/// Writes a copy of `store` into the new file `to`, which appears whole or not at all; its bytes.
+fn write_whole(
+    store: &SledStore,
+    to: &Path,
+    now: &dyn Fn() -> Timestamp,
+    stops: &dyn Fn() -> bool,
+) -> Result<u64, BackupError> {
+    let io = |error| BackupError::Io { path: to.to_owned(), error };
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(PARTIAL);
+    let partial = PathBuf::from(partial);
+    let written = write(store, &partial, now, stops).and_then(|bytes| {
+        std::fs::rename(&partial, to).map_err(io)?;
+        let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        force(dir).map_err(io)?;
+        Ok(bytes)
+    });
+    // One that is busy made none, and the one under way may bear the same name.
+    if written.is_err() && !matches!(written, Err(BackupError::Busy)) {
+        // What can't be removed now is removed by the next one.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
 }
 
 /// Writes a copy of `store` into the new file `path`, forces it and reads it back; its bytes.
@@ -233,17 +234,6 @@ pub(in crate::store::sled) fn write(
         Ok(_) => Ok(bytes),
         Err(error) => Err(BackupError::Unread { path: path.to_owned(), error }),
     }
-}
-
-#[cfg(unix)]
-fn free_bytes(dir: &Path) -> Option<u64> {
-    let found = rustix::fs::statvfs(dir).ok()?;
-    Some(found.f_bavail.saturating_mul(found.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_dir: &Path) -> Option<u64> {
-    None
 }
 
 fn name(at: Timestamp) -> String {

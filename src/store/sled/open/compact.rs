@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::advice::unreachable;
 use super::restore::RestoreError;
 use super::swap::{Note, Stage};
-use super::{Place, SledStore, damaged, open_disk};
+use super::{Place, SledStore, await_release, damaged, open_disk};
 use crate::domain::Timestamp;
 use crate::store::OpenError;
 use crate::store::sled::backup::{BackupError, stamp, write};
@@ -51,7 +51,7 @@ impl SledStore {
         // It has served, or never will.
         let _ = std::fs::remove_file(&file);
         filled?;
-        place.await_release(&place.coming);
+        await_release(&place.coming);
         let (disk, _) = open_disk(&place.coming, again()?, cache_mb)?;
         let coming = Self::on(Box::new(disk)).map_err(of_store)?;
         is_same(&place.coming, &was, &coming)?;

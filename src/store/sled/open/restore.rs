@@ -137,6 +137,7 @@ impl Place {
         let file = File::open(from).map_err(|error| of_file(error.into()))?;
         let lock = lock.try_clone().map_err(|error| unreachable(&self.lock, &error.to_string()))?;
         let (disk, _) = open_disk(&self.coming, lock, cache_mb)?;
+        let failed = |error: StoreError| RestoreError::Open(of_store(&self.coming, error));
         let (mut writes, mut bytes) = (Writes::new(), 0);
         let write = |writes: &Writes| disk.apply(writes).and_then(|()| disk.flush());
         let contents = read_file(BufReader::new(file), &mut |key, value| {
@@ -150,10 +151,9 @@ impl Place {
         });
         let contents = contents.map_err(|error| match error {
             // Of the directory and not of the file.
-            FileError::Use(error) => RestoreError::Open(of_store(&self.coming, error)),
+            FileError::Use(error) => failed(error),
             error => of_file(error),
         })?;
-        let failed = |error: StoreError| RestoreError::Open(of_store(&self.coming, error));
         disk.write(&writes).map_err(failed)?;
         has_format(&disk, contents.head.format).map_err(of_file)?;
         migrate(&disk, MIGRATIONS, FORMAT).map_err(|error| of_format(&self.coming, error))?;

@@ -11,7 +11,7 @@
 //! once before that, too, when damage has been proven and before anything is made: the engine writes while it opens, and
 //! might take for whole the next time what it has refused once.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use super::advice::unreachable;
 use super::compact::COMPACTING;
 use super::{Place, force};
 use crate::store::OpenError;
+use crate::store::sled::files::replace;
 
 /// What the note says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -95,11 +96,7 @@ impl Place {
 
     /// Writes the note, whole or not at all.
     pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
-        let mut coming = tempfile::NamedTempFile::new_in(&self.parent)?;
-        coming.write_all(serde_json::to_string(note)?.as_bytes())?;
-        coming.as_file().sync_all()?;
-        coming.persist(&self.swap).map_err(|error| error.error)?;
-        force(&self.parent)
+        replace(&self.swap, serde_json::to_string(note)?.as_bytes())
     }
 
     /// Carries out a swap that is ready; why the store is damaged, where neither of its directories is there any more.

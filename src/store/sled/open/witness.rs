@@ -6,13 +6,14 @@
 //!
 //! The line has a checksum: one that is cut off or changed says nothing, and accuses nobody.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MARKER, Place, SledStore, force};
+use super::{MARKER, Place, SledStore};
 use crate::domain::Timestamp;
+use crate::store::sled::files::replace;
 use crate::store::{Meta, Store as _, StoreError};
 
 /// Counters that only rise, at an instant.
@@ -49,11 +50,6 @@ impl Witness {
 
     /// That a store with these counters has gone back, if it has.
     pub(super) fn accuses(&self, meta: &Meta) -> Option<GoneBack> {
-        self.contradicts(meta).map(|why| GoneBack { why, at: self.at })
-    }
-
-    /// How a store with these counters has gone back, if it has.
-    pub(super) fn contradicts(&self, meta: &Meta) -> Option<String> {
         let is = Self::of(meta, self.at);
         let table = [
             ("events applied", self.applied, is.applied),
@@ -63,10 +59,11 @@ impl Witness {
             ("events accepted", self.outbox, is.outbox),
         ];
         let (what, held, holds) = table.into_iter().find(|(_, held, holds)| holds < held)?;
-        Some(format!(
+        let why = format!(
             "it has gone back to before {}: its marker says that it knew of {held} {what} then, and it knows of {holds}",
             self.at
-        ))
+        );
+        Some(GoneBack { why, at: self.at })
     }
 
     fn counts_as(&self, other: &Self) -> bool {
@@ -113,12 +110,9 @@ impl Place {
     }
 
     fn write_witness(&self, witness: &Witness) -> io::Result<()> {
-        let mut coming = tempfile::NamedTempFile::new_in(&self.parent)?;
         let json = serde_json::to_string(witness)?;
-        write!(coming, "{MARKER}\n{json} {:08x}\n", crc32fast::hash(json.as_bytes()))?;
-        coming.as_file().sync_all()?;
-        coming.persist(&self.marker).map_err(|error| error.error)?;
-        force(&self.parent)
+        let text = format!("{MARKER}\n{json} {:08x}\n", crc32fast::hash(json.as_bytes()));
+        replace(&self.marker, text.as_bytes())
     }
 }
 
