@@ -9,6 +9,7 @@ mod callers;
 mod draw;
 mod model;
 mod oracle;
+mod restoring;
 mod script;
 mod sidecar;
 mod telling;
@@ -43,6 +44,8 @@ pub struct Seen {
     pub crashes: u64,
     /// Times that the worker's clock was set.
     pub clock_steps: u64,
+    /// Stores lost and restored from a backup.
+    pub restores: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -56,6 +59,7 @@ impl std::ops::AddAssign for Seen {
         self.disk_faults += more.disk_faults;
         self.crashes += more.crashes;
         self.clock_steps += more.clock_steps;
+        self.restores += more.restores;
     }
 }
 
@@ -67,8 +71,11 @@ impl std::fmt::Display for Seen {
             f,
             "{publishes} events published, {failed} of them in vain or in doubt, {receipts} came back"
         )?;
-        let Self { crashes, disk_faults, clock_steps, .. } = self;
-        write!(f, "{crashes} crashes, {disk_faults} disk faults, {clock_steps} clock steps")
+        let Self { crashes, disk_faults, clock_steps, restores, .. } = self;
+        write!(
+            f,
+            "{crashes} crashes, {disk_faults} disk faults, {clock_steps} clock steps, {restores} stores restored from a backup"
+        )
     }
 }
 

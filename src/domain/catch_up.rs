@@ -71,6 +71,7 @@ pub fn drop_overdue(
     let dropped: Vec<usize> =
         (0..record.reminders.len()).filter(|at| is_dropped(&record.reminders[*at])).collect();
     for at in &dropped {
+        record.reminders[*at].maybe_out = true;
         record.reminders[*at].settle(State::Expired, now, Some(REASON_DROPPED.to_owned()));
     }
     for at in &dropped {
@@ -116,6 +117,7 @@ pub fn catch_up(
     };
     let ended: Vec<usize> = missed.into_iter().filter(|at| Some(*at) != spared).collect();
     for at in &ended {
+        record.reminders[*at].doubt(expiry);
         record.reminders[*at].settle(state, now, Some(reason.clone()));
     }
     // When all have ended: none of them may keep the mark of its rule below another.

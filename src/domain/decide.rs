@@ -36,6 +36,8 @@ pub const REASON_TOO_LATE: &str = "not sent within expire_after";
 pub const REASON_UNCONFIRMED: &str = "not confirmed within expire_after: it may have gone out";
 /// What is said of a reminder that may have gone out.
 pub const REASON_UNKNOWN: &str = "an attempt ended without an answer: it may have gone out";
+/// What is said of a reminder of which the store has no attempt, and may have lost one.
+pub const REASON_MISSING: &str = "due before the store was restored from a backup: it may have gone out";
 
 /// How an attempt to publish ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,6 +98,7 @@ fn carry_out(
             let gone = if moved { State::Superseded } else { State::Cancelled };
             // One that is leaving already goes for the reason it was given first.
             reminder.ended_by = reminder.leaving.map_or(by, |_| reminder.ended_by);
+            reminder.doubt(expiry);
             leave(reminder, gone, now, in_flight(&reminder.id(task)));
         }
     }
@@ -121,6 +124,8 @@ fn carry_out(
                 } else if expiry.is_over(planned.late_from(), now) {
                     reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
                 }
+                reminder.maybe_out =
+                    reminder.state == State::Expired && expiry.was_perhaps_planned(planned.instant(), now);
                 record.reminders.push(reminder);
             }
         }
@@ -149,9 +154,11 @@ fn not_gone_back(planned: &Planned, known: Option<&Reminder>, now: Timestamp) ->
 /// Whether a pending reminder may be attempted now; otherwise it ends as expired, and this says so.
 #[must_use]
 pub fn begin_attempt(reminder: &mut Reminder, expiry: impl Into<Expiry>, now: Timestamp) -> bool {
-    if !expiry.into().is_over(reminder.late_from(), now) {
+    let expiry = expiry.into();
+    if !expiry.is_over(reminder.late_from(), now) {
         return true;
     }
+    reminder.doubt(expiry);
     let sent = if reminder.maybe_out { REASON_UNCONFIRMED } else { REASON_TOO_LATE };
     let reason = match reminder.reason.take() {
         Some(last) => format!("{sent}; last failure: {last}"),
@@ -162,9 +169,10 @@ pub fn begin_attempt(reminder: &mut Reminder, expiry: impl Into<Expiry>, now: Ti
 }
 
 /// A reminder that is due is not sent, because its user does not wish it: for good, whatever the user wishes later.
-pub fn release(reminder: &mut Reminder, cause: Cause, now: Timestamp) {
+pub fn release(reminder: &mut Reminder, cause: Cause, expiry: impl Into<Expiry>, now: Timestamp) {
+    reminder.doubt(expiry.into());
     if reminder.maybe_out {
-        reminder.settle_for(State::Published, now, cause, Some(REASON_UNKNOWN));
+        reminder.settle_for(State::Published, now, cause, Some(unknown(reminder)));
     } else {
         reminder.settle_for(State::Cancelled, now, cause, None);
     }
@@ -237,11 +245,16 @@ fn leave(reminder: &mut Reminder, gone: State, now: Timestamp, in_flight: bool) 
         reminder.leaving = Some(gone);
     } else if reminder.maybe_out {
         let with_others = reminder.next_attempt;
-        reminder.settle(State::Published, now, Some(REASON_UNKNOWN.into()));
+        reminder.settle(State::Published, now, Some(unknown(reminder).into()));
         reminder.next_attempt = with_others;
     } else {
         reminder.settle(gone, now, None);
     }
+}
+
+/// Why nobody knows whether a reminder went out.
+fn unknown(reminder: &Reminder) -> &'static str {
+    if reminder.attempts == 0 { REASON_MISSING } else { REASON_UNKNOWN }
 }
 
 /// The plan calls for a reminder that is known already.

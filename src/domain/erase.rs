@@ -4,6 +4,7 @@
 //! counted in it.
 
 use super::event::TaskId;
+use super::expiry::Expiry;
 use super::reminder::{Reminder, ReminderId, State};
 use super::time::Timestamp;
 
@@ -21,11 +22,13 @@ pub struct Ended {
 pub fn end_all(
     task: &TaskId,
     reminders: &mut [Reminder],
+    expiry: Expiry,
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) -> Ended {
     let mut ended = Ended::default();
     for reminder in reminders.iter_mut().filter(|r| r.state == State::Pending) {
+        reminder.doubt(expiry);
         let goes_out = in_flight(&reminder.id(task));
         let state = if goes_out || reminder.maybe_out { State::Published } else { State::Cancelled };
         ended.in_flight += usize::from(goes_out);

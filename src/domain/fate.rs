@@ -12,7 +12,8 @@ pub enum Fate {
     WillNotFire,
     /// The broker had it at this instant.
     Fired(Timestamp),
-    /// An attempt is under way, or ended without an answer: it may have gone out.
+    /// An attempt is under way, or ended without an answer, or was made in hours of which the store knows nothing: it may
+    /// have gone out.
     InFlight,
 }
 
@@ -37,7 +38,7 @@ pub fn fate(reminder: &Reminder, in_flight: bool) -> Fate {
         (State::Pending, _) => Fate::Planned,
         (State::Published, Some(at)) if !reminder.maybe_out => Fate::Fired(at),
         (State::Published, _) => Fate::InFlight,
-        (State::Expired, _) if reminder.maybe_out => Fate::InFlight,
+        (State::Cancelled | State::Superseded | State::Expired, _) if reminder.maybe_out => Fate::InFlight,
         (State::Cancelled | State::Superseded | State::Expired, _) => Fate::WillNotFire,
     }
 }

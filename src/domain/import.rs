@@ -6,6 +6,7 @@
 //! Order that is accepted to matter: a task that its import leaves ended has no reminders to settle, so one that is
 //! taken up again later, by an event of the topic, is judged by that event alone.
 
+use super::expiry::Expiry;
 use super::record::Record;
 use super::reminder::{Cause, Reminder, State};
 use super::time::Timestamp;
@@ -14,7 +15,13 @@ use super::time::Timestamp;
 /// planned anew; how many reminders these were. One that was pending `before` is not the import's, and fires.
 ///
 /// A series goes on after the import: what it would have made until then is left out.
-pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -> usize {
+pub fn keep_past(
+    before: &[Reminder],
+    record: &mut Record,
+    expiry: impl Into<Expiry>,
+    arrived: Timestamp,
+) -> usize {
+    let expiry = expiry.into();
     let mut past = Vec::new();
     for reminder in record.reminders.iter_mut().filter(|r| r.instant() <= arrived) {
         let known = before.iter().find(|b| is_same(b, reminder));
@@ -25,6 +32,7 @@ pub fn keep_past(before: &[Reminder], record: &mut Record, arrived: Timestamp) -
             _ => false,
         };
         if is_imported {
+            reminder.maybe_out |= expiry.was_perhaps_planned(reminder.instant(), arrived);
             reminder.settle_for(State::Expired, arrived, Cause::PastAtImport, None);
             past.push(reminder.rule);
         }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::due::Moment;
 use super::event::TaskId;
+use super::expiry::Expiry;
 use super::time::Timestamp;
 
 /// Longest reason kept with a reminder, in bytes.
@@ -203,7 +204,7 @@ pub struct Reminder {
     pub state: State,
     /// When it got into its final state; for a published one, when that was known.
     pub settled_at: Option<Timestamp>,
-    /// An attempt ended without an answer: it may have gone out.
+    /// An attempt ended without an answer, or may have been forgotten with a store that was lost: it may have gone out.
     pub maybe_out: bool,
     /// Decided while an attempt was under way: what it becomes unless the attempt turns out to have succeeded.
     pub leaving: Option<State>,
@@ -248,6 +249,14 @@ impl Reminder {
             planned_by: None,
             ended_by: None,
         }
+    }
+
+    /// Takes down that it may have gone out in hours of which the store knows nothing, now that it ends or leaves the plan.
+    /// Accepted: that it went out ahead of its instant in those hours, in a digest or before quiet hours, is not known.
+    /// While it is planned it is no other than one that never went out: it fires, for the first time or once more.
+    pub fn doubt(&mut self, expiry: Expiry) {
+        // Where it stands now it may have been moved since.
+        self.maybe_out |= expiry.is_in_doubt(self.fire_at.min(self.instant()));
     }
 
     /// Whether its time has come, where it was moved to or by its rule.

@@ -30,6 +30,9 @@ const DELIVERIES_MAX: usize = 3;
 const PRIORITIES: [&str; 3] = ["LOW", "MEDIUM", "HIGH"];
 /// Most faults.
 const FAULTS_MAX: usize = 6;
+/// Most backups, and most losses of the store, where there are any.
+const BACKUPS_MAX: usize = 3;
+const RESTORES_MAX: usize = 2;
 /// Replies of the sidecar.
 const REPLIES: usize = 16;
 /// How far the worker's clock is behind the true time at most: less than what makes a producer's stamp one from ahead.
@@ -60,6 +63,9 @@ impl Script {
         }
         for _ in 0..rng.usize(0..=FAULTS_MAX) {
             happenings.push(Happening { at: rng.i64(0..span), what: fault(rng, tasks.len(), span) });
+        }
+        if rng.u8(0..4) == 0 {
+            happenings.extend(restore(rng, span));
         }
         happenings.sort_by_key(|happening| happening.at);
         Self {
@@ -195,6 +201,22 @@ fn import(rng: &mut Rng, events: &[Said], span: i64) -> Happening {
     let (at, of) = (rng.i64(0..span), events[rng.usize(0..events.len())].of);
     let numbers = (0..events.len()).filter(|n| events[*n].of == of && events[*n].at <= at).collect();
     Happening { at, what: What::Imported(numbers) }
+}
+
+/// Backups, and the loss of the store after some of them.
+fn restore(rng: &mut Rng, span: i64) -> Vec<Happening> {
+    let mut happenings: Vec<Happening> = (0..rng.usize(1..=BACKUPS_MAX))
+        .map(|_| Happening { at: rng.i64(0..span), what: What::BackedUp })
+        .collect();
+    for _ in 0..rng.usize(1..=RESTORES_MAX) {
+        let what = What::Restored {
+            away: *pick(rng, &[0, 1_000, 50 * MINUTE]),
+            held_for: rng.bool().then(|| rng.i64(0..HOUR)),
+            refilled: (rng.u8(0..3) > 0).then(|| rng.i64(0..HOUR)),
+        };
+        happenings.push(Happening { at: rng.i64(0..span), what });
+    }
+    happenings
 }
 
 fn fault(rng: &mut Rng, tasks: usize, span: i64) -> What {

@@ -176,7 +176,8 @@ impl<'s> Model<'s> {
                     | Says::Wishes(Wishes::Mute(_) | Wishes::Quiet { mode: "drop", .. })
             )
         };
-        if besides.imported.is_some() || all.iter().any(keeps_back) {
+        // Its creation may be forgotten with a store that was lost.
+        if self.created.is_none() || besides.imported.is_some() || all.iter().any(keeps_back) {
             return None;
         }
         let said = all.iter().map(|said| instant(said.at)).max()?;
@@ -202,8 +203,16 @@ impl<'s> Model<'s> {
         }
         let shortest = self.offsets.map_or(Some(DEFAULT_OFFSET_MAX), |(_, all)| all.iter().copied().min())?;
         let later = |turn: u32| due + i64::from(turn) * DAY;
+        // A series goes on behind what it has reminded of: one that is moved back, by an event that comes late or to a clock
+        // that is ahead, may have reminded of a later instant already.
+        let was_later = |said: &&&Said| match &said.what {
+            Says::Created(creation) => creation.due > due,
+            Says::Due(other) => *other > due,
+            _ => false,
+        };
+        let is_moved_back = all.iter().any(|said| was_later(&said));
         let comes = |turn: &u32| match turn {
-            0 => comes_first,
+            0 => comes_first && !is_moved_back,
             turn => instant(later(*turn) - i64::from(shortest) * MINUTE) > birth,
         };
         let mut turns: Vec<u32> = (0..count).filter(comes).collect();

@@ -13,6 +13,7 @@
 //! | 8 a cancel has an answer | what *will not fire* is not with the broker, not on its way and not attempted until an event of its task is acknowledged; what has *fired* is with the broker; nothing that is with it ends as cancelled or superseded |
 
 mod end;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +36,7 @@ const LATE_MAX: i64 = 12 * HOUR;
 const AGAIN_AFTER_MIN: i64 = 100;
 
 /// What has been seen.
+#[derive(Clone)]
 pub(super) struct Oracle<'s> {
     script: &'s Script,
     /// Events that were delivered at least once: what was not acknowledged may have been kept all the same.
@@ -48,6 +50,15 @@ pub(super) struct Oracle<'s> {
     besides: BTreeMap<usize, Besides>,
     configured: Option<Timestamp>,
     pub(super) is_paused: bool,
+    /// What was due by then is held.
+    pub(super) held_to: Option<Timestamp>,
+    /// What was over has been forgotten at least once.
+    pub(super) has_forgotten: bool,
+    /// The worker has lost a store.
+    is_restored: bool,
+    /// Reminders that had ended when the store was backed up that the worker has restored: of what came of them after
+    /// that it can't know.
+    ended_before: BTreeSet<ReminderId>,
     /// By the event's id, its last attempt.
     attempts: BTreeMap<String, Attempted>,
     /// Attempts by reminder that are under way or ended without an answer.
@@ -65,6 +76,7 @@ pub(super) struct Oracle<'s> {
 }
 
 /// What an event was when it was last tried.
+#[derive(Clone)]
 struct Attempted {
     bytes: Vec<u8>,
     /// Its tasks, and the changes of each by then.
@@ -83,6 +95,10 @@ impl<'s> Oracle<'s> {
             besides: BTreeMap::new(),
             configured: None,
             is_paused: false,
+            held_to: None,
+            is_restored: false,
+            has_forgotten: false,
+            ended_before: BTreeSet::new(),
             attempts: BTreeMap::new(),
             in_doubt: BTreeMap::new(),
             failed_at: BTreeMap::new(),
@@ -148,11 +164,13 @@ impl<'s> Oracle<'s> {
     pub(super) fn ordered(&mut self, task: usize, ordered: &Ordered) -> Result<(), Broken> {
         let Ordered::Done { reminders, .. } = ordered else { return Ok(()) };
         let changes = self.changes_of(task);
-        let Some(id) = TaskId::new(name(task)) else { return Ok(()) };
+        let Some(task_id) = TaskId::new(name(task)) else { return Ok(()) };
         for ReminderFate { reminder, fate } in reminders {
             let told = |what: &str| Err(format!("{what}: {} of task {task}", reminder.rule));
-            let id = reminder.id(&id);
+            let id = reminder.id(&task_id);
             match fate {
+                Fate::WillNotFire
+                    if self.ended_before.contains(&id) || self.may_have_gone_ahead(&task_id) => {}
                 Fate::WillNotFire if self.broker.contains(&id) || self.confirmed.contains(&id) => {
                     return told("it is said that it will not fire, and it has");
                 }
@@ -235,6 +253,10 @@ impl<'s> Oracle<'s> {
     ) -> Result<(), Broken> {
         if self.is_paused {
             return Err(format!("something goes out at {now} while reminders are paused"));
+        }
+        let is_held = |member: &Claimed| self.held_to.is_some_and(|at| member.reminder.fire_at <= at);
+        if members.iter().any(is_held) {
+            return Err(format!("something goes out at {now} that is held"));
         }
         let mut tasks = Vec::new();
         for member in members {

@@ -143,6 +143,17 @@ pub(super) enum What {
     ClockSet(i64),
     /// What is over is forgotten.
     Purged,
+    /// A backup is made.
+    BackedUp,
+    /// The store is lost, and the worker starts with the last backup after so long. What was overdue then is held until
+    /// somebody lets it go, or goes out; all that was delivered comes again so long after the start, or does not.
+    Restored {
+        away: i64,
+        held_for: Option<i64>,
+        refilled: Option<i64>,
+    },
+    /// What is held since a restore is let go.
+    LetGo,
 }
 
 /// How the sidecar answers a request.

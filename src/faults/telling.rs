@@ -137,6 +137,15 @@ impl fmt::Display for What {
             Self::Configured(variant) => write!(f, "the worker is started anew with settings {variant}"),
             Self::ClockSet(ahead) => write!(f, "the worker's clock is set to be {ahead} ms ahead"),
             Self::Purged => write!(f, "what is over is forgotten"),
+            Self::BackedUp => write!(f, "a backup is made"),
+            Self::Restored { away, held_for, refilled } => {
+                let held =
+                    held_for.map_or("nothing is held".to_owned(), |span| format!("held for {span} ms"));
+                let refilled =
+                    refilled.map_or("not replayed".to_owned(), |span| format!("replayed after {span} ms"));
+                write!(f, "the store is lost; restored after {away} ms, {held}, the topics are {refilled}")
+            }
+            Self::LetGo => write!(f, "what was held is let go"),
         }
     }
 }

@@ -11,10 +11,11 @@ use bytes::Bytes;
 
 use super::Seen;
 use super::oracle::Oracle;
+use super::restoring::Backup;
 use super::script::{DAY, HOUR, Script, What, instant};
 use crate::domain::{Due, Target, Timestamp};
 use crate::store::StoreError;
-use crate::store::sled::{DiskFault, FaultyDisk};
+use crate::store::sled::{DiskFault, FaultyDisk, SledStore};
 use crate::writer::{Order, Rehearsal, Settings, Settlement, Switch};
 
 /// Settings that a worker may be started with: default offsets, and the hour of a date alone.
@@ -39,8 +40,12 @@ pub(super) type Broken = String;
 pub(super) struct World<'s> {
     pub(super) script: &'s Script,
     settings: Settings,
-    disk: FaultyDisk,
+    pub(super) disk: FaultyDisk,
     pub(super) worker: Option<Rehearsal>,
+    /// What the worker writes to.
+    pub(super) store: Option<Arc<SledStore>>,
+    /// The newest.
+    pub(super) backup: Option<Backup<'s>>,
     /// Counts the worker's processes: what one of them waits for means nothing to the next.
     pub(super) life: u32,
     jobs: BTreeMap<(i64, u64), Job>,
@@ -53,7 +58,7 @@ pub(super) struct World<'s> {
     pub(super) claims_from: i64,
     pub(super) stall: i64,
     /// What the next crash leaves of what was not forced, and how long the worker is away.
-    crash_to: (usize, i64),
+    pub(super) crash_to: (usize, i64),
     pub(super) oracle: Oracle<'s>,
     pub(super) seen: Seen,
     trace: Option<Vec<String>>,
@@ -89,6 +94,8 @@ impl<'s> World<'s> {
             settings,
             disk: FaultyDisk::default(),
             worker: None,
+            store: None,
+            backup: None,
             life: 0,
             jobs: BTreeMap::new(),
             numbered: 0,
@@ -174,7 +181,10 @@ impl<'s> World<'s> {
             Job::Happens(number) => self.happen(self.script.happenings[number].what.clone()),
             Job::Again(what) => self.happen(what),
             Job::Starts => self.start(),
-            Job::Calms => self.happen(What::Resumed),
+            Job::Calms => {
+                self.happen(What::LetGo)?;
+                self.happen(What::Resumed)
+            }
             Job::Settles { life, claim, settlements } if life == self.life => self.settle(claim, settlements),
             // It was asked for by a process that is no more.
             Job::Settles { .. } => Ok(()),
@@ -220,6 +230,7 @@ impl<'s> World<'s> {
                 Ok(())
             }
             What::Purged => {
+                self.oracle.has_forgotten = true;
                 let now = self.clock();
                 while self.ask(|worker| worker.purge(now))?.unwrap_or(false) {}
                 Ok(())
@@ -241,6 +252,12 @@ impl<'s> World<'s> {
                 self.again_if(!resumed, What::Resumed);
                 Ok(())
             }
+            What::BackedUp => {
+                self.back_up();
+                Ok(())
+            }
+            What::Restored { away, held_for, refilled } => self.restore(away, held_for, refilled),
+            What::LetGo => self.let_go(),
         }
     }
 
@@ -261,11 +278,11 @@ impl<'s> World<'s> {
     }
 
     /// The worker's process ends, with the power or without.
-    fn crash(&mut self) -> Result<(), Broken> {
+    pub(super) fn crash(&mut self) -> Result<(), Broken> {
         let (kept, away) = self.crash_to;
         self.tell(|| "the worker ends".into());
         self.seen.crashes += 1;
-        self.worker = None;
+        (self.worker, self.store) = (None, None);
         self.oracle.failed_at.clear();
         self.life += 1;
         self.disk.power_back(kept).map_err(|error| error.to_string())?;
@@ -278,14 +295,14 @@ impl<'s> World<'s> {
             return Ok(());
         }
         self.tell(|| "the worker starts".into());
-        let opened = self
-            .disk
-            .store()
-            .and_then(|store| Rehearsal::open(Arc::new(store), self.settings.clone(), self.clock()));
+        let opened = self.disk.store().map(Arc::new).and_then(|store| {
+            let carried = Arc::<SledStore>::clone(&store);
+            Rehearsal::open(carried, self.settings.clone(), self.clock()).map(|worker| (worker, store))
+        });
         self.claims_from = 0;
         match opened {
-            Ok(worker) => {
-                self.worker = Some(worker);
+            Ok((worker, store)) => {
+                (self.worker, self.store) = (Some(worker), Some(store));
                 Ok(())
             }
             Err(StoreError::Unsynced(_) | StoreError::Unavailable(_)) => self.crash(),

@@ -139,7 +139,7 @@ impl Group<'_> {
                     && !holds(self.restored.as_ref(), reminder) =>
             {
                 if let Some(cause) = unwanted {
-                    decide::release(reminder, cause, now);
+                    decide::release(reminder, cause, self.core.policy.expiry(), now);
                     dirty = true;
                 } else if decide::begin_attempt(reminder, self.core.policy.expiry(), now) {
                     claimed = Some(reminder.clone());

@@ -95,7 +95,10 @@ impl Group<'_> {
                 }
                 Err(other) => return Err(other),
             };
-            let ended = erase::end_all(&task, &mut reminders, self.now, &|id| self.is_in_flight(id));
+            let ended = {
+                let expiry = self.core.policy.expiry();
+                erase::end_all(&task, &mut reminders, expiry, self.now, &|id| self.is_in_flight(id))
+            };
             // Counted as a change first: what is removed stays counted where it was.
             self.change(&task, |record| record.reminders = reminders)?;
             self.remove(&task)?;

@@ -106,7 +106,7 @@ impl Group<'_> {
             let before = record.reminders.clone();
             self.replan(&event.task_id, &mut record)?;
             // A record has few reminders.
-            *past += keep_past(&before, &mut record, arrived) as u64;
+            *past += keep_past(&before, &mut record, self.core.policy.expiry(), arrived) as u64;
             self.plan_next(&event.task_id, &mut record)?;
             self.put(&event.task_id, record)?;
         }

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use super::core::Core;
 use super::run::{TRIES_MAX, Turn, conclude, take_turn};
 use super::{
-    ClaimedBatch, Command, Delivery, GROUP_EVENTS_MAX, ImportLine, Imported, NotCommitted, Order, Ordered,
-    Receipt, Reply, Settings, Settlement, Switch, Switched, View,
+    ClaimedBatch, Command, Confirm, Confirmed, Delivery, GROUP_EVENTS_MAX, ImportLine, Imported,
+    NotCommitted, Order, Ordered, Receipt, Reply, Settings, Settlement, Switch, Switched, View,
 };
 use crate::clock::Reading;
 use crate::domain::{TaskId, Timestamp, Verdict};
@@ -131,6 +131,14 @@ impl Rehearsal {
     /// [`StoreError`]
     pub fn switch(&mut self, switch: Switch, now: Timestamp) -> Result<Switched, StoreError> {
         self.ask(now, |reply| Command::Switch { switch, reply })?.0.map_err(unread)
+    }
+
+    /// Takes what a person says of a restored store.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn confirm(&mut self, confirm: Confirm, now: Timestamp) -> Result<Confirmed, StoreError> {
+        self.ask(now, |reply| Command::Confirm { confirm, reply })?.0.map_err(unread)
     }
 
     /// Notes reminders that came back through the broker.

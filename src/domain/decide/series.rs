@@ -135,6 +135,7 @@ pub fn to_last_missed(
         record.raise_low_water(rule, last.instant().minus(Timestamp::FINEST));
         let instead = ReminderId::of(task, last.occurrence, rule);
         let reason = format!("missed; {instead} of the occurrence {occurrence} comes instead");
+        record.reminders[at].doubt(rules.in_force.expiry());
         record.reminders[at].settle(State::Superseded, now, Some(reason));
         changed = true;
     }

@@ -184,6 +184,8 @@ fn fates_are_told_by_what_is_known_of_the_attempts() {
         (settled(State::Expired, true), false, Fate::InFlight),
         (settled(State::Cancelled, false), false, Fate::WillNotFire),
         (settled(State::Superseded, false), false, Fate::WillNotFire),
+        (settled(State::Cancelled, true), false, Fate::InFlight),
+        (settled(State::Superseded, true), false, Fate::InFlight),
     ] {
         assert_eq!(fate(&reminder, in_flight), told, "{reminder:?}");
     }

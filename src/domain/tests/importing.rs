@@ -10,7 +10,7 @@ fn imported(mut record: Record, events: &[Event], arrived: Timestamp) -> (Record
         record.task.apply(event, arrived);
         let before = record.reminders.clone();
         replanned(&mut record, &policy(), arrived);
-        past += keep_past(&before, &mut record, arrived);
+        past += keep_past(&before, &mut record, policy().expiry(), arrived);
     }
     (record, past)
 }
@@ -107,7 +107,7 @@ fn of_a_series_only_what_is_ahead_of_the_import_is_planned() {
     let mut record = Record::default();
     record.task.apply(&event, arrived);
     replanned(&mut record, &policy(), arrived);
-    keep_past(&[], &mut record, arrived);
+    keep_past(&[], &mut record, policy().expiry(), arrived);
     replanned(&mut record, &policy(), arrived);
     assert_eq!(pending(&record), [("offset:0".to_owned(), 60 * 24 * 365 + 60)]);
     assert!(record.reminders.len() <= 3, "what lies between was never planned: {}", record.reminders.len());

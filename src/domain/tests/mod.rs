@@ -11,6 +11,7 @@ mod importing;
 mod keeping;
 mod laws;
 mod limits;
+mod missing;
 mod moments;
 mod nags;
 mod planning;

@@ -296,11 +296,17 @@ fn a_reminder_that_was_let_go_does_not_come_back_and_one_that_was_moved_does() {
     let reminder = &record.reminders[0];
     assert_eq!((reminder.fire_at, reminder.moved_from), (at("2026-11-24T23:00:00Z"), None));
     assert_eq!(reminder.within, None, "it has left what it was tried in");
-    decide::release(&mut record.reminders[0], Cause::Muted, at("2026-11-24T23:00:00Z"));
+    decide::release(
+        &mut record.reminders[0],
+        Cause::Muted,
+        Duration::from_secs(24 * 60 * 60),
+        at("2026-11-24T23:00:00Z"),
+    );
     plan_anew(&mut record, None);
     assert_eq!(record.reminders[0].state, State::Cancelled);
-    let mut maybe_out = Reminder { maybe_out: true, ..Reminder::pending(None, Rule::Nag(1), T0) };
-    decide::release(&mut maybe_out, Cause::Muted, minute(1));
+    let mut maybe_out =
+        Reminder { maybe_out: true, attempts: 1, ..Reminder::pending(None, Rule::Nag(1), T0) };
+    decide::release(&mut maybe_out, Cause::Muted, policy().expiry(), minute(1));
     assert_eq!(maybe_out.state, State::Published, "a cancel has an answer");
     assert_eq!(
         maybe_out.reason.as_deref(),

@@ -218,7 +218,7 @@ fn what_another_rule_reminded_of_at_its_instant_does_not_come_when_that_one_has_
             &(|r: &mut Reminder| r.settle(State::Published, minute(60), None)) as &dyn Fn(&mut Reminder),
         ),
         ("it may have gone out", &|r| decide::lose_attempt(r, minute(60))),
-        ("its user was muted", &|r| decide::release(r, Cause::Muted, minute(60))),
+        ("its user was muted", &|r| decide::release(r, Cause::Muted, policy().expiry(), minute(60))),
         ("it was past at its import", &|r| {
             r.settle_for(State::Expired, minute(60), Cause::PastAtImport, None);
         }),

@@ -1,7 +1,7 @@
 //! What must hold when all is over: nothing lost, nothing left, and what is kept is true.
 
 use super::Oracle;
-use crate::domain::{Reminder, ReminderId, State, TaskId, Timestamp};
+use crate::domain::{Cause, Reminder, ReminderId, State, TaskId, Timestamp};
 use crate::faults::model::{Besides, Model, Must};
 use crate::faults::script::name;
 use crate::faults::world::Broken;
@@ -73,7 +73,13 @@ impl Oracle<'_> {
             State::Published => true,
             State::Cancelled | State::Superseded | State::Expired => false,
         };
-        if is_out == is_said_to_be_out || reminder.maybe_out {
+        // What is imported of a task that was forgotten is history that nobody here has seen.
+        let is_history = self.has_forgotten && reminder.cause == Some(Cause::PastAtImport);
+        let is_forgotten = is_out
+            && (is_history
+                || self.ended_before.contains(&reminder.id(task))
+                || self.may_have_gone_ahead(task));
+        if is_out == is_said_to_be_out || reminder.maybe_out || is_forgotten {
             return Ok(());
         }
         let broker = if is_out { "the broker has" } else { "the broker has not" };

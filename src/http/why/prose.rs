@@ -55,12 +55,8 @@ impl Prose<'_> {
             What::Published(reminder) => format!("{} was published, {} late", reminder.rule, late(reminder)),
             What::Received(reminder) => format!("{} came back through the broker", reminder.rule),
             What::Left(reminder, by) => {
-                format!(
-                    "{} was {}{}",
-                    reminder.rule,
-                    reminder.state.name(),
-                    self.because(reminder, *by, short)
-                )
+                let because = self.because(reminder, *by, short);
+                format!("{} was {}{because}{}", reminder.rule, reminder.state.name(), doubt(reminder))
             }
             What::Expired(reminder) => {
                 format!(
@@ -83,7 +79,7 @@ impl Prose<'_> {
             State::Pending => self.pending(reminder, &at),
             State::Published => self.fired(reminder),
             State::Cancelled | State::Superseded => {
-                format!("will not fire{} (it was for {at})", self.left(reminder))
+                format!("will not fire{}{} (it was for {at})", self.left(reminder), doubt(reminder))
             }
             State::Expired => format!("expired: {} (it was for {at})", reason.unwrap_or("it was too late")),
         }
@@ -268,7 +264,7 @@ impl Prose<'_> {
             .next_attempt
             .filter(|_| goes_on)
             .map(|at| format!("; the next is at {}", self.local(at)));
-        let doubt = if reminder.maybe_out { "; it may have gone out" } else { "" };
+        let doubt = doubt(reminder);
         let attempts = if reminder.attempts == 1 { "attempt" } else { "attempts" };
         format!("{} {attempts} failed{last}{doubt}{}", reminder.attempts, next.unwrap_or_default())
     }
@@ -381,6 +377,10 @@ fn origin(noted: &Noted) -> String {
 /// `event 3f1c…`, or its kind where it has no id.
 fn short(noted: &Noted) -> String {
     noted.id.as_ref().map_or_else(|| noted.version.kind.name().to_owned(), |id| format!("event {id}"))
+}
+
+fn doubt(reminder: &Reminder) -> &'static str {
+    if reminder.maybe_out { "; it may have gone out" } else { "" }
 }
 
 fn late(reminder: &Reminder) -> String {

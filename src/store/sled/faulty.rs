@@ -3,12 +3,16 @@
 //! For simulations. What is applied is visible at once; flushed and synced it outlasts a power cut. Of what is not yet
 //! synced a cut leaves whole batches, the first so many of them: so the engine's log does.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::SledStore;
+use super::backup::{BackupError, FileError, read_file};
 use super::disk::{Bytes, Disk, Visit, Writes};
 use super::memory::MemoryDisk;
-use crate::store::StoreError;
+use super::{Origin, SledStore};
+use crate::domain::Timestamp;
+use crate::store::{Batch, Op, Store, StoreError};
 
 /// What a disk does to the step at which its fuse has burnt down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +25,9 @@ pub enum DiskFault {
     /// Writes are not forced when they are to be: what is on the disk is unknown. A step before that fails.
     Unforced,
 }
+
+/// Most pages of a copy: more than any simulation fills.
+const COPY_TURNS_MAX: u32 = 1_000;
 
 /// A disk for simulations; clones are the same disk.
 #[derive(Clone, Default)]
@@ -70,6 +77,37 @@ impl FaultyDisk {
         inner.visible = Arc::new(MemoryDisk::of(&inner.durable)?);
         inner.is_cut = false;
         inner.fuse = None;
+        Ok(())
+    }
+
+    /// A file of all that `store`, which is on a disk of this kind, holds now.
+    ///
+    /// # Errors
+    /// [`BackupError`]
+    pub fn back_up(store: &SledStore, now: Timestamp) -> Result<Vec<u8>, BackupError> {
+        // What has failed is made good before anything else is done, so a copy that waits would wait for ever.
+        let asked = AtomicU32::new(0);
+        let stops = || asked.fetch_add(1, Ordering::Relaxed) > COPY_TURNS_MAX;
+        store.copying()?.copy_to(Vec::new(), &|| now, &stops).map(|(file, ..)| file)
+    }
+
+    /// What the disk held is lost, and what the file holds is in its place, as after a restore.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn restore(&self, file: &[u8], origin: Origin) -> Result<(), FileError> {
+        let disk = MemoryDisk::default();
+        let contents = read_file(file, &mut |key, value| {
+            disk.apply(&Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))]))
+        })?;
+        let store = SledStore::on(Box::new(disk))?;
+        let mut batch = Batch::default();
+        batch.push(Op::PutRestored(Box::new(origin.restored(Path::new("backup"), &contents))));
+        store.commit(&batch)?;
+        let mut inner = self.inner();
+        inner.durable = MemoryDisk::of(store.disk.as_ref())?;
+        inner.visible = Arc::new(MemoryDisk::of(store.disk.as_ref())?);
+        inner.unsynced.clear();
         Ok(())
     }
 

@@ -174,7 +174,8 @@ impl Place {
 }
 
 impl Origin {
-    fn restored(self, from: &Path, contents: &Contents) -> Restored {
+    /// That of a store that holds what `contents` says is in the file `from`.
+    pub(in crate::store::sled) fn restored(self, from: &Path, contents: &Contents) -> Restored {
         Restored {
             at: self.now,
             // A backup made while the clock was ahead must not make the missing hours begin after they ended.
