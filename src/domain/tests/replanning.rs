@@ -77,7 +77,7 @@ fn a_reminder_in_flight_that_is_called_for_again_stays() {
 #[test]
 fn a_reminder_that_may_have_gone_out_ends_as_published_with_an_unknown_outcome() {
     let mut record = with_one_pending();
-    record.reminders[0].maybe_out = true;
+    (record.reminders[0].maybe_out, record.reminders[0].attempts) = (true, 1);
     tell(&mut record, &event(Kind::Completed, minute(46)), false);
     let gone = &record.reminders[0];
     assert_eq!((gone.state, gone.maybe_out), (State::Published, true));
