@@ -1,7 +1,10 @@
 //! `store verify`: what is wrong with a store, a backup or an export.
 
+use std::path::Path;
+
 use super::{Context, Exit, Failure, Looked};
 use crate::cli::terminal::harmless;
+use crate::store::StoreError;
 use crate::store::sled::{FINDINGS_MAX, Findings};
 
 /// Arguments of `store verify`.
@@ -13,9 +16,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     args.looked.at(context, |store, path| {
-        let findings = store
-            .verify()
-            .map_err(|error| Failure::new(Exit::Store, format!("{}: {error}", path.display())))?;
+        let findings = store.verify().map_err(|error| of_store(path, error))?;
         if findings.count == 0 {
             let entries: u64 = findings.spaces.values().map(|space| space.entries).sum();
             return Ok(format!(
@@ -27,6 +28,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     })
 }
 
+/// A reading that did not come to its end; without the advice to do what was just done.
+pub(super) fn of_store(path: &Path, error: StoreError) -> Failure {
+    let path = path.display();
+    match error {
+        StoreError::Corrupt(why) => {
+            Failure::failed(format!("{path} cannot be read: {why}\ndocs/recovery.md says what to do"))
+        }
+        error => Failure::new(Exit::Store, format!("{path}: {error}")),
+    }
+}
+
 fn told(path: &str, findings: &Findings) -> String {
     let mut text = format!("{path}: {} of what it holds does not agree or cannot be read", findings.count);
     for wrong in &findings.wrong {
@@ -36,6 +48,8 @@ fn told(path: &str, findings: &Findings) -> String {
     if findings.count > FINDINGS_MAX as u64 {
         text.push_str(&format!("\n  and {} more", findings.count - FINDINGS_MAX as u64));
     }
-    text.push_str("\ndocs/recovery.md says what to do");
+    text.push_str(
+        "\na worker starts on it and passes over what cannot be read; docs/recovery.md (section 1) says what to do",
+    );
     text
 }

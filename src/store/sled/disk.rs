@@ -22,6 +22,9 @@ pub(super) trait Disk: Send + Sync {
     /// Shows the entries from `from` up to and without `to`, in order.
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
+    /// The same, from the last to the first.
+    fn range_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
+
     /// Writes all of `writes` or nothing, visible at once and durable after [`Disk::flush`] and [`Disk::sync`].
     fn apply(&self, writes: &Writes) -> Result<(), StoreError>;
 

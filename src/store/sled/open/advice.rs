@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::super::engine::changed;
 use super::super::panics;
 use crate::store::{OpenError, StoreError};
 
@@ -77,6 +78,7 @@ pub(super) fn of_engine(path: &Path, error: &sled::Error) -> OpenError {
         },
         sled::Error::Io(error) if is_of_data(error) => damaged(path, &error.to_string()),
         sled::Error::Io(error) => unreachable(path, &format!("{error} ({:?})", error.kind())),
+        error @ sled::Error::Corruption { .. } => damaged(path, &changed(error)),
         error => of_text(path, &error.to_string()),
     }
 }
