@@ -136,9 +136,13 @@ async fn what_was_due_then_waits_where_that_is_configured_and_a_person_decides()
     let (status, _) = post(&worker, "/api/v1/restore/confirm", &json!({"overdue": "burn"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let ops = worker.ops.port().to_string();
-    assert!(setup.says(&["restore", "show", "--ops-port", &ops]).contains("held until"));
+    assert!(setup.says(&["restore", "show", "--ops-port", &ops]).contains("1 reminder is held, until"));
+    let told = setup.complains(1, &["restore", "confirm", "--ops-port", &ops]);
+    assert!(told.contains("--overdue fire or --overdue drop"), "{told}");
     setup.says(&["restore", "confirm", "--overdue", "fire", "--ops-port", &ops]);
     worker.reminder_is(&due, "published").await;
+    let told = setup.complains(1, &["restore", "confirm", "--overdue", "drop", "--ops-port", &ops]);
+    assert!(told.contains("no reminder is held"), "{told}");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
                 path.display()
             ));
         }
-        Err(Failure::failed(told(&path.display().to_string(), &findings)))
+        Err(Failure::failed(told(path, &findings)))
     })
 }
 
@@ -39,8 +39,9 @@ pub(super) fn of_store(path: &Path, error: StoreError) -> Failure {
     }
 }
 
-fn told(path: &str, findings: &Findings) -> String {
-    let mut text = format!("{path}: {} of what it holds does not agree or cannot be read", findings.count);
+fn told(path: &Path, findings: &Findings) -> String {
+    let mut text =
+        format!("{}: {} of what it holds does not agree or cannot be read", path.display(), findings.count);
     for wrong in &findings.wrong {
         text.push_str("\n  ");
         text.push_str(&harmless(wrong));
@@ -48,8 +49,10 @@ fn told(path: &str, findings: &Findings) -> String {
     if findings.count > FINDINGS_MAX as u64 {
         text.push_str(&format!("\n  and {} more", findings.count - FINDINGS_MAX as u64));
     }
-    text.push_str(
-        "\na worker starts on it and passes over what cannot be read; docs/recovery.md (section 1) says what to do",
-    );
+    text.push_str(if path.is_file() {
+        "\na store made of it holds that too; take an older one, or go on as docs/recovery.md (section 1) says"
+    } else {
+        "\na worker starts on it and passes over what cannot be read; docs/recovery.md (section 1) says what to do"
+    });
     text
 }

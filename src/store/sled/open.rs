@@ -34,6 +34,7 @@ use crate::store::{OpenError, Store as _};
 mod advice;
 mod compact;
 mod copy;
+mod foresight;
 mod fuller;
 mod reading;
 mod recover;
@@ -195,7 +196,7 @@ impl Place {
         Err(OpenError::Unreachable {
             path: self.dir.display().to_string(),
             reason: "there is none".to_owned(),
-            advice: "name the directory of a store",
+            advice: "name the directory of a store, or a file that is a backup or an export",
         })
     }
 

@@ -378,7 +378,7 @@ fn name(key: &[u8]) -> &'static str {
 }
 
 /// A key as it is told: what it is of, and as much of it as a person can read.
-fn told(key: &[u8]) -> String {
+pub(super) fn told(key: &[u8]) -> String {
     let rest = key.get(1..).unwrap_or_default();
     match (key.first(), std::str::from_utf8(rest)) {
         (Some(&keys::RECORD | &keys::USER), Ok(text)) => format!("{} {}", name(key), text.escape_debug()),
