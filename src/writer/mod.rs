@@ -63,7 +63,7 @@ pub use pause::{Switch, Switched};
 pub use rehearsal::{Claiming, Rehearsal};
 pub use restored::{Confirm, Confirmed};
 pub use run::CommitLoop;
-pub use space::Room;
+pub use space::FreeSpace;
 pub use view::{HELD_COUNTED_MAX, Overdue, View};
 pub use watch::SetBack;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 pub(super) use sled::IVec as Bytes;
 
-use crate::store::StoreError;
+use crate::store::{DiskSpace, StoreError};
 
 /// Key → value, or `None` where the key goes.
 pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -34,8 +34,8 @@ pub(super) trait Disk: Send + Sync {
     /// Waits until the device has what was flushed. Once this has failed nothing says what is durable.
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// How many bytes are free on it; `None` where that means nothing.
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+    /// How much room it has; `None` where that means nothing.
+    fn space(&self) -> std::io::Result<Option<DiskSpace>> {
         Ok(None)
     }
 

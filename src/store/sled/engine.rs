@@ -14,9 +14,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::{Bytes, Disk, Visit, Writes};
-use super::files::free_bytes;
+use super::files::disk_space;
 use super::panics::caught;
-use crate::store::StoreError;
+use crate::store::{DiskSpace, StoreError};
 
 /// Four times the largest node that sled may keep in its data file; the least size at which no node of 16
 /// values can exceed it.
@@ -110,8 +110,8 @@ impl Disk for SledDisk {
         self.written(caught(|| db.flush().map(drop)))
     }
 
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
-        free_bytes(&self.data)
+    fn space(&self) -> std::io::Result<Option<DiskSpace>> {
+        disk_space(&self.data)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

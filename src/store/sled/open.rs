@@ -29,7 +29,7 @@ use super::files::force;
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
 use super::{SledStore, StoreError};
-use crate::store::{OpenError, Store as _};
+use crate::store::{MIB, OpenError, Store as _};
 
 mod advice;
 mod compact;
@@ -127,8 +127,6 @@ fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), 
 
 /// What a marker says in its first line; what the store held then may follow ([`witness`]).
 const MARKER: &str = "A store of reminder-worker stands beside this file; the two belong together.";
-/// What the cache is counted in.
-const MIB: u64 = 1 << 20;
 /// How often a file that is still locked is looked at: half a second in all, far above what sled's threads take.
 const RELEASE_TRIES: u32 = 100;
 /// How long between two looks.
