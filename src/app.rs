@@ -200,6 +200,7 @@ async fn after_restore(writer: &Writer, backups: Option<&Backups>) -> Result<(),
 fn spawn_commit_loop(commits: CommitLoop, health: &Health, shutdown: &Shutdown) -> Failed {
     let failed = Failed::default();
     let (heart, stop, told) = (health.heart("commit loop"), shutdown.clone(), Arc::clone(&failed));
+    let commits = commits.stopping_with(shutdown.soft().clone());
     shutdown.spawn("commit loop", async move {
         if let Err(error) = commits.run(move || heart.beat()).await {
             tracing::error!(%error, "the commit loop gave up; the worker ends so that a new start can tell what is kept");

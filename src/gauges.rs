@@ -13,7 +13,7 @@ use crate::health::Health;
 use crate::store::audit::{COMPARED, Mismatch};
 use crate::store::{AfterRestore, Meta, Paused, Restored, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
-use crate::writer::{ForeignReminder, HeldBack, Overdue, Room, SetBack, View, Writer};
+use crate::writer::{ForeignReminder, FreeSpace, HeldBack, Overdue, SetBack, View, Writer};
 
 /// How old a gauge may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -126,7 +126,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
 }
 
 /// How much room there is. It is looked at also while the store can't commit: that may be why.
-fn show_room(room: Option<Room>, health: &Health) {
+fn show_room(room: Option<FreeSpace>, health: &Health) {
     if let Some(room) = room {
         telemetry::store_space(room.free, room.reserve);
     }

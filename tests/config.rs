@@ -232,6 +232,16 @@ fn a_wrong_value_is_told_with_place_key_value_and_what_is_allowed() {
         ("publish.batch_max", "many", "\"many\" is not allowed; write a whole number from 1 to 1000"),
         ("reminders.receipts", "yes", "\"yes\" is not allowed; write true or false"),
         ("log.format", "xml", "\"xml\" is not allowed; write one of auto, text, json"),
+        (
+            "canary.every",
+            "10s",
+            "\"10s\" is not allowed; write a duration of whole minutes from 1m to 1h, such as 5m or 30m, or 0s for never",
+        ),
+        (
+            "publish.backoff_max",
+            "2h",
+            "\"2h\" is not allowed; write a duration from 10ms to 1h, such as 200ms, 10s or 5m",
+        ),
         ("shutdown.grace", "10", "\"10\" is not allowed; write a duration from 100ms to 10m, such as 200ms"),
         ("app.host", "localhost", "\"localhost\" is not allowed; write an IP address such as 127.0.0.1"),
         ("dapr.http_endpoint", "https://a", "\"https://a\" is not allowed; write an http:// URL such as"),

@@ -7,6 +7,8 @@
 mod alerts;
 #[path = "manifests/broker.rs"]
 mod broker;
+#[path = "manifests/by_hand.rs"]
+mod by_hand;
 #[path = "manifests/cluster.rs"]
 mod cluster;
 #[path = "manifests/guide.rs"]

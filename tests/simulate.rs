@@ -525,4 +525,9 @@ fn faults_take_a_bounded_number_of_seeds_and_nothing_that_is_another_simulation(
         let output = command(wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(64), "{wrong:?}: {}", err(&output));
     }
+    for alone in [&["--seeds", "5"][..], &["--seed", "5"]] {
+        let output = command(alone).output().unwrap();
+        assert_eq!(output.status.code(), Some(64));
+        assert!(err(&output).contains("simulate --faults --seeds N"), "{}", err(&output));
+    }
 }

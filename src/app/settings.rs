@@ -2,12 +2,12 @@
 
 use crate::config::Config;
 use crate::domain::{Backoff, ByPriority, Nags, Policy};
+use crate::store::MIB;
 use crate::writer::{Firing, Settings};
 
 /// What the commit loop needs of the configuration.
 #[must_use]
 pub fn settings(config: &Config) -> Settings {
-    const MIB: u64 = 1024 * 1024;
     Settings {
         policy: policy(config),
         retention: config.reminders.retention,

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::options::ConfigOptions;
 use super::terminal::harmless;
 use super::{Context, Failure, http, ops};
-use crate::config::Config;
-use crate::store::sled::Shelf;
+use crate::config::{Config, OverdueThen};
+use crate::store::sled::{Recovery, Shelf};
 
 /// How long a backup may take: it reads the whole store.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -37,6 +37,16 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
         }
     };
     Ok(format!("made the backup {}, {} bytes\n", harmless(&told.name), told.bytes))
+}
+
+/// What a worker of the configuration does about a damaged store.
+pub(super) fn recovery(config: &Config, context: &Context) -> Recovery {
+    Recovery {
+        shelf: shelf(config),
+        auto: config.restore.auto,
+        holds: config.restore.overdue == OverdueThen::Hold,
+        now: context.clock.now(),
+    }
 }
 
 /// The backups of the configuration.

@@ -2,12 +2,13 @@
 
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::options::ConfigOptions;
 use super::terminal::harmless;
 use super::{Context, Failure, http, ops};
 use crate::config::Config;
+use crate::writer::HELD_COUNTED_MAX;
 
 /// Arguments of `restore`.
 #[derive(Debug, clap::Args)]
@@ -60,29 +61,63 @@ struct Restored {
     set_aside: Option<String>,
     reason: Option<String>,
     overdue: String,
+    held: usize,
     confirmed_at: Option<String>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
-    let told = match args.command {
+    match args.command {
         Command::Show(Show { config }) => {
-            let config = config.load(&context.env)?.config;
-            let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "restore"])?;
-            ask(&config, http::client()?.get(url)).await?
+            let told = show(&config.load(&context.env)?.config).await?;
+            Ok(told.restored.map_or_else(|| format!("{NEVER}\n"), |restored| shown(&restored)))
         }
         Command::Confirm(Confirm { overdue, config }) => {
             let config = config.load(&context.env)?.config;
+            let restored = show(&config).await?.restored;
+            let said = said(restored.as_ref(), overdue).map_err(Failure::failed)?;
             let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "restore", "confirm"])?;
-            let said = match overdue {
-                None => json!({}),
-                Some(Overdue::Fire) => json!({ "overdue": "fire" }),
-                Some(Overdue::Drop) => json!({ "overdue": "drop" }),
-            };
             let request = http::client()?.post(url).header("content-type", "application/json");
-            ask(&config, request.body(said.to_string())).await?
+            let told = ask(&config, request.body(said.to_string())).await?;
+            Ok(told.restored.as_ref().map(shown).unwrap_or_default())
         }
-    };
-    Ok(told.restored.map_or_else(|| "the store was never restored from a backup\n".to_owned(), |r| shown(&r)))
+    }
+}
+
+const NEVER: &str = "the store was never restored from a backup";
+
+/// What is sent for what a person says, or why there is nothing to say.
+fn said(restored: Option<&Restored>, overdue: Option<Overdue>) -> Result<Value, String> {
+    let Some(restored) = restored else { return Err(format!("{NEVER}; there is nothing to confirm")) };
+    match (restored.overdue.as_str(), overdue) {
+        ("held", None) => Err(format!(
+            "{} since the restore of {}: say what becomes of them, --overdue fire or --overdue drop",
+            held(restored.held),
+            harmless(&restored.restored_at)
+        )),
+        ("held", Some(Overdue::Fire)) => Ok(json!({ "overdue": "fire" })),
+        ("held" | "dropping", Some(Overdue::Drop)) => Ok(json!({ "overdue": "drop" })),
+        ("dropping", Some(Overdue::Fire)) => {
+            Err("what was held is being dropped already: a change of its task plans it anew".into())
+        }
+        (_, Some(_)) => {
+            Err("no reminder is held, so there is nothing to fire or to drop; leave out --overdue".into())
+        }
+        (_, None) => Ok(json!({})),
+    }
+}
+
+/// How many wait, for a person.
+fn held(count: usize) -> String {
+    match count {
+        1 => "1 reminder is held".to_owned(),
+        HELD_COUNTED_MAX.. => format!("{HELD_COUNTED_MAX} reminders or more are held"),
+        _ => format!("{count} reminders are held"),
+    }
+}
+
+async fn show(config: &Config) -> Result<Told, Failure> {
+    let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "restore"])?;
+    ask(config, http::client()?.get(url)).await
 }
 
 async fn ask(config: &Config, request: reqwest::RequestBuilder) -> Result<Told, Failure> {
@@ -103,9 +138,12 @@ fn shown(restored: &Restored) -> String {
         }
     }
     let overdue = match restored.overdue.as_str() {
-        "held" => "held until `reminder-worker restore confirm --overdue fire` or `--overdue drop`",
-        "dropping" => "being dropped",
-        _ => "not held",
+        "held" => format!(
+            "{}, until `reminder-worker restore confirm --overdue fire` or `--overdue drop`",
+            held(restored.held)
+        ),
+        "dropping" => format!("being dropped, {} to go", restored.held),
+        _ => "not held".to_owned(),
     };
     text.push_str(&format!("  what was due by then  {overdue}\n"));
     text.push_str(&match &restored.confirmed_at {
@@ -113,4 +151,60 @@ fn shown(restored: &Restored) -> String {
         None => "  confirmed  not yet: `reminder-worker restore confirm`\n".to_owned(),
     });
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restored(overdue: &str) -> Restored {
+        Restored {
+            restored_at: "2026-11-25T09:00:00.000Z".into(),
+            backup: "b".into(),
+            missing_from: "2026-11-25T08:00:00.000Z".into(),
+            set_aside: None,
+            reason: None,
+            overdue: overdue.into(),
+            held: 3,
+            confirmed_at: None,
+        }
+    }
+
+    #[test]
+    fn what_is_confirmed_is_there_to_be_confirmed_or_it_is_said_what_to_type() {
+        use Overdue::{Drop, Fire};
+        type Case = (Option<&'static str>, Option<Overdue>, Result<Value, &'static str>);
+        let table: [Case; 10] = [
+            (None, None, Err("never restored")),
+            (None, Some(Fire), Err("nothing to confirm")),
+            (Some("fires"), None, Ok(json!({}))),
+            (Some("fires"), Some(Fire), Err("leave out --overdue")),
+            (Some("fires"), Some(Drop), Err("no reminder is held")),
+            (Some("held"), None, Err("3 reminders are held since the restore of 2026-11-25T09:00:00.000Z")),
+            (Some("held"), Some(Fire), Ok(json!({"overdue": "fire"}))),
+            (Some("held"), Some(Drop), Ok(json!({"overdue": "drop"}))),
+            (Some("dropping"), Some(Fire), Err("being dropped already")),
+            (Some("dropping"), Some(Drop), Ok(json!({"overdue": "drop"}))),
+        ];
+        for (state, overdue, expected) in table {
+            let told = said(state.map(restored).as_ref(), overdue);
+            match (&told, expected) {
+                (Ok(sent), Ok(expected)) => assert_eq!(*sent, expected),
+                (Err(why), Err(words)) => assert!(why.contains(words), "{why}"),
+                _ => panic!("{state:?} {overdue:?}: {told:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn how_many_are_held_is_told_up_to_what_is_counted() {
+        for (count, told) in [
+            (0, "0 reminders are held"),
+            (1, "1 reminder is held"),
+            (HELD_COUNTED_MAX - 1, "9999 reminders are held"),
+            (HELD_COUNTED_MAX, "10000 reminders or more are held"),
+        ] {
+            assert_eq!(held(count), told);
+        }
+    }
 }

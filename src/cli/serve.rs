@@ -6,10 +6,10 @@ use super::options::ConfigOptions;
 use super::{Context, Exit, Failure, backup};
 use crate::app::{self, AppError, Running};
 use crate::backups::Backups;
-use crate::config::{Config, Loaded, OverdueThen};
+use crate::config::{Config, Loaded};
 use crate::http::{APP_CONNECTIONS_MAX, OPS_CONNECTIONS_MAX};
 use crate::shutdown::{ProcessSignals, Shutdown};
-use crate::store::sled::{Recovery, SledStore};
+use crate::store::sled::SledStore;
 use crate::telemetry;
 
 /// Arguments of `serve`.
@@ -78,13 +78,8 @@ pub(super) async fn start(
 ) -> Result<Running, Failure> {
     raise_descriptors();
     let (path, cache_mb) = (config.store.path.clone(), config.store.cache_mb);
-    let shelf = backup::shelf(&config);
-    let recovery = Recovery {
-        shelf: shelf.clone(),
-        auto: config.restore.auto,
-        holds: config.restore.overdue == OverdueThen::Hold,
-        now: context.clock.now(),
-    };
+    let recovery = backup::recovery(&config, context);
+    let shelf = recovery.shelf.clone();
     // Blocks on the disk.
     let store = tokio::task::spawn_blocking(move || SledStore::open_or_restore(&path, cache_mb, &recovery))
         .await

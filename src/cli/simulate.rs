@@ -38,7 +38,7 @@ use world::World;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Play a copy of the store in this directory, which is left as it is; no worker may hold it
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["events", "faults"], conflicts_with = "events")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["events", "faults", "seeds", "seed"], conflicts_with = "events")]
     store: Option<PathBuf>,
     /// Play the events of this file, one a line, each when its `timestamp` comes; `-` reads standard input
     #[arg(long, value_name = "FILE", requires = "start")]
@@ -47,7 +47,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "WHEN")]
     start: Option<String>,
     /// When it ends, that instant included: RFC 3339, or how long after the start
-    #[arg(long, value_name = "WHEN", required_unless_present = "faults")]
+    #[arg(long, value_name = "WHEN", required_unless_present_any = ["faults", "seeds", "seed"])]
     until: Option<String>,
     /// Show only what would differ with this configuration file laid over the configuration in force
     #[arg(long, value_name = "FILE")]
@@ -69,26 +69,25 @@ struct FaultsArgs {
     /// anything is lost, early or said in vain
     #[arg(long, conflicts_with_all = ["store", "events", "start", "until", "policy", "json", "config", "set"])]
     faults: bool,
-    /// How many simulations
+    /// How many simulations [default: 1000]
     #[arg(
         long,
         value_name = "N",
-        requires = "faults",
         conflicts_with_all = ["store", "events"],
-        default_value_t = 1_000,
         value_parser = seeds()
     )]
-    seeds: u64,
-    /// The number of the first one: each is what its number says, and always the same
+    seeds: Option<u64>,
+    /// The number of the first one: each is what its number says, and always the same [default: 0]
     #[arg(
         long,
         value_name = "S",
-        requires = "faults",
-        conflicts_with_all = ["store", "events"],
-        default_value_t = 0
+        conflicts_with_all = ["store", "events"]
     )]
-    seed: u64,
+    seed: Option<u64>,
 }
+
+/// How many simulations are played where it is not said: some seconds.
+const SEEDS: u64 = 1_000;
 
 fn seeds() -> clap::builder::RangedU64ValueParser {
     clap::value_parser!(u64).range(1..=faults::SEEDS_MAX)
@@ -103,7 +102,14 @@ struct Span {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     if args.faults.faults {
-        return faults::run(args.faults.seed, args.faults.seeds, context);
+        let FaultsArgs { seed, seeds, .. } = args.faults;
+        return faults::run(seed.unwrap_or(0), seeds.unwrap_or(SEEDS), context);
+    }
+    if args.faults.seed.is_some() || args.faults.seeds.is_some() {
+        return Err(Failure::usage(
+            "--seed and --seeds are of simulations with faults: `reminder-worker simulate --faults --seeds N`; without --faults \
+             say what is played, with --store or --events",
+        ));
     }
     of_reminders(args, context).map(|()| String::new())
 }

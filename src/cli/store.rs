@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::options::ConfigOptions;
-use super::{Context, Exit, Failure};
+use super::{Context, Exit, Failure, backup};
 use crate::config::Config;
 use crate::store::OpenError;
 use crate::store::sled::{BackupError, FileError, RestoreError, SledStore};
@@ -64,13 +64,24 @@ impl Looked {
         context: &Context,
         look: impl FnOnce(&SledStore, &Path) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let config = self.config.load(&context.env)?.config;
-        let path = self.path.as_ref().unwrap_or(&config.store.path);
+        let mut config = self.config.load(&context.env)?.config;
+        if let Some(path) = &self.path {
+            // Whoever starts a worker on it gives it this path, and its backups lie beside it.
+            config.store.path.clone_from(path);
+        }
+        let path = &config.store.path;
         if path.is_file() {
             let (store, _) = SledStore::of_file(path).map_err(|error| of_file(path, &error))?;
             return look(&store, path);
         }
-        look(&SledStore::copied(path, config.store.cache_mb).map_err(of_open)?.store, path)
+        let copied = SledStore::copied(path, config.store.cache_mb).map_err(|error| match error {
+            OpenError::Damaged { ref reason, .. } => {
+                let foreseen = backup::recovery(&config, context).foresee(reason);
+                Failure::new(Exit::Store, format!("{error}\nas it is, {foreseen}"))
+            }
+            error => of_open(error),
+        })?;
+        look(&copied.store, path)
     }
 }
 

@@ -293,6 +293,17 @@ fn span(bound: Duration) -> String {
     humantime::format_duration(bound).to_string()
 }
 
+/// Those of `examples` that `range` allows, as a list; there is always one.
+fn within(range: &RangeInclusive<Duration>, examples: &[&str]) -> String {
+    let allowed = |text: &&&str| shapes::parse_duration(text).is_some_and(|span| range.contains(&span));
+    let mut allowed: Vec<&str> = examples.iter().filter(allowed).copied().collect();
+    match allowed.pop() {
+        Some(last) if allowed.is_empty() => last.to_owned(),
+        Some(last) => format!("{} or {last}", allowed.join(", ")),
+        None => span(*range.end()),
+    }
+}
+
 impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -309,15 +320,17 @@ impl fmt::Display for Allowed {
             Self::Whole(range) => write!(f, "a whole number from {} to {}", range.start(), range.end()),
             Self::Span(range) => write!(
                 f,
-                "a duration from {} to {}, such as 200ms, 10s, 24h or 8d",
+                "a duration from {} to {}, such as {}",
                 span(*range.start()),
                 span(*range.end()),
+                within(range, &["200ms", "10s", "5m", "24h", "8d"]),
             ),
             Self::MinutesOrNever(range) => write!(
                 f,
-                "a duration of whole minutes from {} to {}, such as 30m, 2h or 1d, or 0s for never",
+                "a duration of whole minutes from {} to {}, such as {}, or 0s for never",
                 span(*range.start()),
                 span(*range.end()),
+                within(range, &["5m", "30m", "2h", "1d"]),
             ),
             Self::Address => f.write_str("an IP address such as 127.0.0.1, 0.0.0.0 or ::1"),
             Self::Url => {

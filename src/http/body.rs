@@ -145,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_fill_the_room_to_its_bound_and_the_next_one_waits_for_its_turn() {
-        const MIB: u64 = 1024 * 1024;
+        use crate::store::MIB;
         let room = Room::new();
         let largest = room.take(None).await;
         let longer_still = room.take(Some(u64::MAX)).await;

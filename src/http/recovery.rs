@@ -13,7 +13,7 @@ use crate::backups::Backups;
 use crate::domain::Timestamp;
 use crate::store::sled::{BackupError, Kept};
 use crate::store::{AfterRestore, Restored};
-use crate::writer::{Confirm, Confirmed};
+use crate::writer::{Confirm, Confirmed, View};
 
 /// Longest body of a confirmation, in bytes: it says one word.
 const CONFIRM_MAX_BYTES: usize = 1024;
@@ -102,12 +102,14 @@ struct RestoredShown {
     reason: Option<String>,
     /// Of reminders that were due by then: `fires`, `held` or `dropping`.
     overdue: &'static str,
+    /// How many of them wait; 10,000 stands for as many or more.
+    held: usize,
     let_go_at: Option<String>,
     confirmed_at: Option<String>,
 }
 
 impl RestoredShown {
-    fn of(restored: Restored) -> Self {
+    fn of(restored: Restored, held: usize) -> Self {
         let Restored { at, from, backup, aside, reason, overdue, let_go, erases: _, confirmed } = restored;
         Self {
             restored_at: at.to_rfc3339(),
@@ -120,6 +122,7 @@ impl RestoredShown {
                 AfterRestore::Held => "held",
                 AfterRestore::Dropping => "dropping",
             },
+            held,
             let_go_at: let_go.map(Timestamp::to_rfc3339),
             confirmed_at: confirmed.map(Timestamp::to_rfc3339),
         }
@@ -134,8 +137,11 @@ struct Shown {
 
 /// `GET /api/v1/restore`
 async fn show(State(api): State<Api>) -> Result<Json<Shown>, Problem> {
-    let restored = api.read(|view| Ok(view.restored.cloned())).await?;
-    Ok(Json(Shown { restored: restored.map(RestoredShown::of) }))
+    let shown = |view: &View<'_>| match view.restored.cloned() {
+        Some(restored) => Ok(Some(RestoredShown::of(restored, view.held_since_restore()?))),
+        None => Ok(None),
+    };
+    Ok(Json(Shown { restored: api.read(shown).await? }))
 }
 
 /// What is to become of reminders that are held.
@@ -170,7 +176,7 @@ async fn confirm(State(api): State<Api>, request: Request) -> Result<Json<Shown>
         Some(Overdue::Drop) => Confirm::Drop,
     };
     match api.writer.confirm_restore(said).await? {
-        Confirmed::Done(restored) => Ok(Json(Shown { restored: Some(RestoredShown::of(*restored)) })),
+        Confirmed::Done(_) => show(State(api)).await,
         Confirmed::Never => {
             Err(wrong(StatusCode::NOT_FOUND, "the store was never restored from a backup".to_owned()))
         }

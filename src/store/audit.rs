@@ -15,9 +15,9 @@ mod compare;
 
 use std::collections::BTreeMap;
 
-use compare::{UNREADABLE, differs, forgotten_before, of_counters, of_index, of_records, whole};
+use compare::{differs, forgotten_before, of_counters, of_index, of_records, whole};
 
-pub use compare::{COMPARED, Mismatch};
+pub use compare::{COMPARED, Mismatch, UNREADABLE};
 
 use super::{Batch, IndexKey, Meta, Op, OutboxEntry, Store, StoreError, Usage};
 use crate::domain::{Record, State, Tally, TaskId};

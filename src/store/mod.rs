@@ -79,6 +79,18 @@ pub struct OutboxEntry {
     pub length: u64,
 }
 
+/// What rooms, reserves and caches are told in.
+pub const MIB: u64 = 1024 * 1024;
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DiskSpace {
+    /// What is free.
+    pub free: u64,
+    /// All of it.
+    pub size: u64,
+}
+
 /// A durable store of records and what surrounds them.
 ///
 /// One commit loop writes; reads see every committed batch whole. Lists are in key order and return keys
@@ -169,11 +181,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
 
-    /// How many bytes are free where it lies; `None` where that means nothing.
+    /// How much room there is where it lies; `None` where that means nothing.
     ///
     /// # Errors
     /// [`std::io::Error`]
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+    fn disk_space(&self) -> std::io::Result<Option<DiskSpace>> {
         Ok(None)
     }
 

@@ -3,9 +3,9 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, GROUP_EVENTS_MAX,
-    ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt, Room, Settlement,
-    Switch, Switched, View,
+    Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, FreeSpace,
+    GROUP_EVENTS_MAX, ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt,
+    Settlement, Switch, Switched, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
@@ -18,7 +18,7 @@ pub struct Writer {
     pub(super) next_wake: watch::Receiver<Timestamp>,
     pub(super) outbox_waiting: watch::Receiver<u64>,
     pub(super) usable: watch::Receiver<bool>,
-    pub(super) room: watch::Receiver<Option<Room>>,
+    pub(super) room: watch::Receiver<Option<FreeSpace>>,
 }
 
 impl Writer {
@@ -202,7 +202,7 @@ impl Writer {
 
     /// How much room there is where the store lies; `None` where that can't be told.
     #[must_use]
-    pub fn room(&self) -> Option<Room> {
+    pub fn room(&self) -> Option<FreeSpace> {
         *self.room.borrow()
     }
 

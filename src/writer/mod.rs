@@ -63,8 +63,8 @@ pub use pause::{Switch, Switched};
 pub use rehearsal::{Claiming, Rehearsal};
 pub use restored::{Confirm, Confirmed};
 pub use run::CommitLoop;
-pub use space::Room;
-pub use view::{Overdue, View};
+pub use space::FreeSpace;
+pub use view::{HELD_COUNTED_MAX, Overdue, View};
 pub use watch::SetBack;
 
 /// Most events one commit takes: near the knee of the measured curve of batch size against rate, and small

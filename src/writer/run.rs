@@ -3,13 +3,16 @@
 //! A commit that fails is tried again as it is, for ever in small steps, since nothing else may be written
 //! before it: part of it may be in the engine already. Meanwhile deliveries are answered RETRY, each after a
 //! short wait, and the worker's own commands wait. After [`STUCK_MAX`] the loop gives up and the process ends:
-//! the engine may have to be opened anew to recover (it does after a full disk).
+//! the engine may have to be opened anew to recover (it does after a full disk). A worker that is stopping meanwhile waits
+//! for [`RETRY_AFTER`] at most: nothing of the commit was acknowledged, so deliveries come again, and reminders that went
+//! out go out again under the same ids.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, answer_all, refuse};
 use super::core::Core;
@@ -43,7 +46,12 @@ pub struct CommitLoop {
     work_put_off: bool,
     /// When what is put off was last looked at, on the monotonic clock.
     put_off_at: Duration,
+    /// Cancelled when the worker stops.
+    stopping: CancellationToken,
 }
+
+/// Whether the loop goes on.
+type GoesOn = bool;
 
 /// How a turn went.
 pub(super) enum Turn {
@@ -96,8 +104,15 @@ impl CommitLoop {
                 usable,
                 work_put_off,
                 put_off_at: Duration::ZERO,
+                stopping: CancellationToken::new(),
             },
         ))
+    }
+
+    /// The same, which tries no commit again for long once `stopping` is cancelled.
+    #[must_use]
+    pub fn stopping_with(self, stopping: CancellationToken) -> Self {
+        Self { stopping, ..self }
     }
 
     /// Runs until the last [`Writer`] is gone and all it sent is carried out. `turned` is called at every turn.
@@ -113,15 +128,19 @@ impl CommitLoop {
                 biased;
                 command = next(&mut self.held, &mut self.commands) => command,
                 () = self.clock.wait(idle) => {
-                    self.turn(Vec::new()).await?;
+                    if !self.turn(Vec::new()).await? {
+                        return Ok(());
+                    }
                     continue;
                 }
             };
             let Some(first) = first else {
-                return self.turn(Vec::new()).await;
+                return self.turn(Vec::new()).await.map(drop);
             };
             let commands = self.take_group(first);
-            self.turn(commands).await?;
+            if !self.turn(commands).await? {
+                return Ok(());
+            }
         }
     }
 
@@ -138,7 +157,7 @@ impl CommitLoop {
     }
 
     /// Carries out one group; an empty one does what was put off.
-    async fn turn(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
+    async fn turn(&mut self, commands: Vec<Command>) -> Result<GoesOn, StoreError> {
         let now = Reading::of(self.clock.as_ref());
         let started = now.monotonic;
         let count = commands.len();
@@ -154,19 +173,22 @@ impl CommitLoop {
                 self.clock.wait(RETRY_EVERY).await;
                 answers.into_iter().for_each(Answer::refuse);
                 commands.into_iter().for_each(refuse);
-                return Ok(());
+                return Ok(true);
             }
-            Turn::Stuck(stuck) => self.persist(stuck).await?,
+            Turn::Stuck(stuck) => match self.persist(stuck).await? {
+                Some(turned) => turned,
+                None => return Ok(false),
+            },
         };
         if turned.wrote {
             telemetry::commit(count, self.clock.monotonic().saturating_sub(started));
         }
         self.work_put_off = turned.work_put_off;
-        Ok(())
+        Ok(true)
     }
 
-    /// Tries a failed commit again until it succeeds.
-    async fn persist(&mut self, stuck: Stuck) -> Result<Turned, StoreError> {
+    /// Tries a failed commit again until it succeeds; `None` where it has not and the worker stops.
+    async fn persist(&mut self, stuck: Stuck) -> Result<Option<Turned>, StoreError> {
         let (mut error, mut folded, mut answers) = stuck;
         tracing::error!(%error, "the store can't commit; nothing is acknowledged until it can");
         self.usable.send_replace(false);
@@ -175,6 +197,14 @@ impl CommitLoop {
             let waited = self.clock.monotonic().saturating_sub(since);
             if matches!(error, StoreError::Unsynced(_)) || waited >= STUCK_MAX {
                 return Err(error);
+            }
+            if waited >= RETRY_AFTER && self.stopping.is_cancelled() {
+                tracing::warn!(
+                    %error,
+                    "the worker stops, and the store could not commit what came last: none of it was acknowledged, so events \
+                     come again, and reminders that went out meanwhile go out again under the same ids"
+                );
+                return Ok(None);
             }
             if waited >= RETRY_AFTER {
                 answers = answers.into_iter().filter_map(Answer::refuse_if_outside).collect();
@@ -187,7 +217,7 @@ impl CommitLoop {
                 Ok(turned) => {
                     tracing::info!("the store commits again");
                     self.usable.send_replace(true);
-                    return Ok(turned);
+                    return Ok(Some(turned));
                 }
                 Err(stuck) => (error, folded, answers) = stuck,
             }

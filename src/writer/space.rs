@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::answer::refuse;
 use super::run::RETRY_AFTER;
 use super::{Command, GROUP_EVENTS_MAX, Order};
-use crate::store::Store;
+use crate::store::{DiskSpace, MIB, Store};
 
 /// How much more than the reserve must be free before intake goes on: what one large group takes, body for body and in
 /// segments, so that it does not stop at the next one.
@@ -32,35 +32,53 @@ pub(super) const PARKED_MAX: usize = super::QUEUE_MAX;
 
 /// How much room there is where the store lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Room {
+pub struct FreeSpace {
     /// Free bytes.
     pub free: u64,
+    /// All that its file system has, in bytes.
+    pub size: u64,
     /// Bytes kept in reserve; 0 for none.
     pub reserve: u64,
     /// Whether intake waits.
     pub short: bool,
 }
 
-impl Room {
+impl FreeSpace {
     /// Whether intake waits when so much is free, having been `short` before or not.
-    fn judge(short: bool, free: u64, reserve: u64) -> Self {
-        let enough = if short { reserve.saturating_add(RESUME_MORE) } else { reserve };
-        Self { free, reserve, short: reserve > 0 && free < enough }
+    fn judge(short: bool, DiskSpace { free, size }: DiskSpace, reserve: u64) -> Self {
+        let enough = if short { resumes_at(reserve) } else { reserve };
+        Self { free, size, reserve, short: reserve > 0 && free < enough }
     }
 }
 
-impl std::fmt::Display for Room {
+impl std::fmt::Display for FreeSpace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const MIB: u64 = 1024 * 1024;
+        let Self { free, size, reserve, .. } = self;
+        let (free, whole, kept) = (free / MIB, size / MIB, reserve / MIB);
         write!(
             f,
-            "{} MiB are free where the store lies and {} MiB are kept in reserve (store.reserve_mb); free some space, \
-             enlarge the volume, or lower the reserve: {} MiB let events in again, and what is due goes out meanwhile",
-            self.free / MIB,
-            self.reserve / MIB,
-            self.reserve.saturating_add(RESUME_MORE) / MIB,
+            "{free} MiB are free where the store lies and {kept} MiB are kept in reserve (store.reserve_mb); "
+        )?;
+        if *size < resumes_at(*reserve) {
+            return write!(
+                f,
+                "its file system has {whole} MiB in all, so no event can ever be taken: enlarge the volume, or lower the \
+                 reserve, to a tenth of it ({}) for instance",
+                whole / 10
+            );
+        }
+        write!(
+            f,
+            "free some space, enlarge the volume, or lower the reserve: {} MiB let events in again, and what is due goes out \
+             meanwhile",
+            resumes_at(*reserve) / MIB
         )
     }
+}
+
+/// How much must be free before intake goes on.
+fn resumes_at(reserve: u64) -> u64 {
+    reserve.saturating_add(RESUME_MORE)
 }
 
 /// See the module.
@@ -71,7 +89,7 @@ pub(super) struct Space {
     /// What has come since, in events.
     since: usize,
     parked: VecDeque<(Duration, Command)>,
-    room: watch::Sender<Option<Room>>,
+    room: watch::Sender<Option<FreeSpace>>,
 }
 
 impl Space {
@@ -81,7 +99,7 @@ impl Space {
     }
 
     /// How much room there is; `None` where that can't be told.
-    pub(super) fn room(&self) -> watch::Receiver<Option<Room>> {
+    pub(super) fn room(&self) -> watch::Receiver<Option<FreeSpace>> {
         self.room.subscribe()
     }
 
@@ -138,11 +156,11 @@ impl Space {
 
     fn look(&mut self, store: &dyn Store) {
         let was_short = self.is_short();
-        let free = store.free_bytes().unwrap_or_else(|error| {
+        let space = store.disk_space().unwrap_or_else(|error| {
             tracing::debug!(%error, "free space can't be told");
             None
         });
-        let room = free.map(|free| Room::judge(was_short, free, self.reserve));
+        let room = space.map(|space| FreeSpace::judge(was_short, space, self.reserve));
         match room {
             Some(room) if room.short && !was_short => {
                 tracing::error!("{room}; events are told to come again");
@@ -184,10 +202,36 @@ mod tests {
             (true, RESERVE + RESUME_MORE, false),
             (false, 0, true),
         ] {
-            assert_eq!(Room::judge(was_short, free, RESERVE).short, short, "{was_short} {free}");
+            let judged = judge(was_short, free, RESERVE);
+            assert_eq!(judged.short, short, "{was_short} {free}");
         }
-        assert!(!Room::judge(false, 0, 0).short, "no reserve, no stop");
-        assert!(!Room::judge(true, 0, 0).short);
-        assert!(Room::judge(false, u64::MAX - 1, u64::MAX).short, "no overflow");
+        assert!(!judge(false, 0, 0).short, "no reserve, no stop");
+        assert!(!judge(true, 0, 0).short);
+        assert!(judge(false, u64::MAX - 1, u64::MAX).short, "no overflow");
+    }
+
+    fn judge(was_short: bool, free: u64, reserve: u64) -> FreeSpace {
+        FreeSpace::judge(was_short, DiskSpace { free, size: u64::MAX }, reserve)
+    }
+
+    #[test]
+    fn a_file_system_that_can_never_have_the_reserve_free_is_said_to_be_too_small() {
+        const RESERVE: u64 = 128 * MIB;
+        for (size, is_too_small) in [
+            (64 * MIB, true),
+            (RESERVE + RESUME_MORE - 1, true),
+            (RESERVE + RESUME_MORE, false),
+            (u64::MAX, false),
+        ] {
+            let told = FreeSpace::judge(false, DiskSpace { free: 0, size }, RESERVE).to_string();
+            assert_eq!(told.contains("no event can ever be taken"), is_too_small, "{told}");
+            assert_eq!(told.contains("144 MiB let events in again"), !is_too_small, "{told}");
+        }
+        let small = DiskSpace { free: 60 * MIB, size: 64 * MIB };
+        let told = FreeSpace::judge(false, small, RESERVE).to_string();
+        assert!(
+            told.starts_with("60 MiB are free") && told.contains("64 MiB in all") && told.contains("(6)"),
+            "{told}"
+        );
     }
 }

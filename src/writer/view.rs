@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::STEP_MAX;
 use super::claims::pending;
 use super::foreign::Foreign;
 use super::pacing::{HeldBack, Pacing};
@@ -14,6 +15,10 @@ use crate::store::{Meta, Restored, Store, StoreError};
 /// How many of the next reminders are looked at for the oldest overdue one. Failed attempts stand in the
 /// index where they wake next, so the oldest need not be the first; among so many the difference is small.
 pub(super) const OVERDUE_SCAN: usize = 64;
+
+/// How many reminders that are held since a restore are counted: more are told as so many, and between two commits so many
+/// are counted in some milliseconds.
+pub const HELD_COUNTED_MAX: usize = 10_000;
 
 /// What a read sees: the store and what the loop keeps beside it, between two commits.
 pub struct View<'a> {
@@ -92,5 +97,23 @@ impl View<'_> {
             overdue.oldest_untried = overdue.oldest_untried.into_iter().chain(untried).min();
         }
         Ok(overdue)
+    }
+
+    /// How many reminders wait since a restore, counted up to [`HELD_COUNTED_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn held_since_restore(&self) -> Result<usize, StoreError> {
+        let Some(last) = held_to(self.restored) else { return Ok(0) };
+        let (mut after, mut held) = (None, 0);
+        loop {
+            let page = self.store.pending(after, STEP_MAX)?;
+            let waiting = page.iter().take_while(|entry| entry.key <= last).count();
+            held += waiting;
+            if waiting < STEP_MAX || held >= HELD_COUNTED_MAX {
+                return Ok(held.min(HELD_COUNTED_MAX));
+            }
+            after = page.last().map(|entry| entry.key);
+        }
     }
 }

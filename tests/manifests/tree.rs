@@ -20,7 +20,7 @@ impl Tree {
     pub(crate) fn shipped() -> Self {
         let mut files = BTreeMap::new();
         gather(Path::new("k8s"), &mut files);
-        for path in ["Cargo.toml", "Dockerfile", "README.md", "docs/dapr.md"] {
+        for path in ["Cargo.toml", "Dockerfile", "README.md", "docs/dapr.md", "docs/recovery.md"] {
             files.insert(path.to_owned(), std::fs::read_to_string(path).unwrap());
         }
         Self { files }

@@ -79,6 +79,9 @@ async fn a_damaged_store_is_set_aside_and_the_newest_backup_restored_and_said_un
     worker.deliver(&created(&lost, FAR)).await;
     worker.process.kill().await;
     setup.break_store();
+    let foreseen = setup.complains(74, &["store", "verify"]);
+    assert!(foreseen.contains("a start would set it aside and restore the backup"), "{foreseen}");
+    assert!(foreseen.contains(made["name"].as_str().unwrap()), "{foreseen}");
 
     let worker = setup.start().await;
     let told = worker.process.said("the store was restored at").pop().unwrap();
@@ -136,9 +139,13 @@ async fn what_was_due_then_waits_where_that_is_configured_and_a_person_decides()
     let (status, _) = post(&worker, "/api/v1/restore/confirm", &json!({"overdue": "burn"})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     let ops = worker.ops.port().to_string();
-    assert!(setup.says(&["restore", "show", "--ops-port", &ops]).contains("held until"));
+    assert!(setup.says(&["restore", "show", "--ops-port", &ops]).contains("1 reminder is held, until"));
+    let told = setup.complains(1, &["restore", "confirm", "--ops-port", &ops]);
+    assert!(told.contains("--overdue fire or --overdue drop"), "{told}");
     setup.says(&["restore", "confirm", "--overdue", "fire", "--ops-port", &ops]);
     worker.reminder_is(&due, "published").await;
+    let told = setup.complains(1, &["restore", "confirm", "--overdue", "drop", "--ops-port", &ops]);
+    assert!(told.contains("no reminder is held"), "{told}");
 }
 
 #[tokio::test]
@@ -168,6 +175,11 @@ async fn a_damaged_store_without_a_backup_ends_with_74_and_says_what_to_type() {
     assert_eq!(setup.start().await.terminated().await, Some(0));
     fs::remove_file(setup.store().join("db")).unwrap();
     let before = setup.beside_it();
+    let foreseen = setup.complains(74, &["store", "verify"]);
+    assert!(
+        foreseen.contains("a start would end with exit code 74 and move nothing, since no good backup is in"),
+        "{foreseen}"
+    );
     let output = setup.ends();
     assert_eq!(output.status.code(), Some(74));
     assert!(
@@ -201,8 +213,23 @@ async fn a_store_at_rest_is_exported_verified_compacted_and_imported_and_one_at_
     assert!(setup.says(&["store", "verify", file]).contains("is whole"));
     assert!(setup.says(&["store", "compact"]).contains("all of them compared"));
     assert!(setup.complains(74, &["store", "import", file]).contains("move this one away"));
+    assert!(setup.says(&["store", "import", file, "--set-aside"]).contains("made the store"));
+    let aside: Vec<String> =
+        setup.beside_it().into_iter().filter(|name| name.contains(".damaged-")).collect();
+    assert_eq!(aside.len(), 1);
+    assert!(setup.says(&["store", "verify"]).contains("is whole"));
     fs::remove_dir_all(setup.store()).unwrap();
     assert!(setup.says(&["store", "import", file]).contains("made the store"));
+    for args in [["restore", "show"], ["restore", "confirm"]] {
+        let told = setup.complains(1, &[&args[..], &["--ops-port", &free_port().to_string()]].concat());
+        assert!(told.contains("start one with"), "{told}");
+    }
+    let backup = setup.complains(64, &["import", file]);
+    assert!(backup.contains("store import FILE"), "{backup}");
+    let nowhere = setup.beside_store(".nowhere");
+    let nowhere = nowhere.to_str().unwrap();
+    assert!(setup.complains(1, &["store", "import", nowhere]).contains("name a backup"));
+    assert!(setup.complains(74, &["store", "verify", nowhere]).contains("there is none"));
     // Nobody answers on that port: the store is opened by the command itself.
     assert!(setup.says(&["backup", "--ops-port", &free_port().to_string()]).contains("made the backup"));
     let worker = setup.start().await;

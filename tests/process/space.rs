@@ -58,6 +58,12 @@ impl Small {
         mounted.is_ok_and(|done| done.status.success()).then(|| Self(dir.to_owned()))
     }
 
+    /// Leaves nothing.
+    fn fill_up(&self) {
+        let mut filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        while std::io::Write::write_all(&mut filler, &[1; 1 << 16]).is_ok() {}
+    }
+
     /// Leaves less than the reserve.
     fn fill(&self) {
         std::fs::write(self.0.join("filler"), vec![1; 64 << 20]).unwrap();
@@ -94,6 +100,34 @@ async fn on_a_disk_that_fills_what_is_due_goes_out_and_events_are_taken_again_wh
     assert_eq!(worker.reminder(&new).await["state"], "pending");
     until("readiness", async || (worker.ops("/readyz").await.1["checks"]["space"] == "ok").then_some(()))
         .await;
+    worker.process.kill().await;
+    drop(disk);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_stop_takes_seconds_and_is_clean() {
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar).set("store.reserve_mb=0").set("shutdown.grace=20s");
+    let Some(disk) = Small::over(setup.store().parent().unwrap()) else {
+        println!("no file system can be mounted here: left out");
+        return;
+    };
+    let worker = setup.start().await;
+    let due = task();
+    worker.deliver(&created(&due, FAR)).await;
+    disk.fill_up();
+    let told_again = async || {
+        let mut large = created(&task(), FAR);
+        large["payload"]["title"] = "x".repeat(100_000).into();
+        (told(&worker, &large).await == "RETRY").then_some(())
+    };
+    until("RETRY", told_again).await;
+    let began = std::time::Instant::now();
+    assert_eq!(worker.terminated().await, Some(0));
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    disk.free();
+    let worker = setup.start().await;
+    worker.reminder_is(&due, "pending").await;
     worker.process.kill().await;
     drop(disk);
 }

@@ -16,6 +16,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// How gzip begins.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
+/// How a backup or an export of a store begins.
+const BACKUP: &[u8] = b"\x89RMB";
+
 /// Whole lines.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Part {
@@ -59,6 +62,13 @@ impl Source {
             let name = source.name;
             return Err(Failure::usage(format!(
                 "{name} is compressed with gzip; unpack it on the way: gunzip -c FILE | reminder-worker import -"
+            )));
+        }
+        if source.unread.starts_with(BACKUP) {
+            let name = source.name;
+            return Err(Failure::usage(format!(
+                "{name} is a backup or an export of a store and holds no events; `reminder-worker store import FILE` makes a \
+                 store of it"
             )));
         }
         Ok(source)

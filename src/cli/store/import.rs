@@ -1,25 +1,31 @@
 //! `store import`: a store made of a backup or an export.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, Failure, named, of_restore};
 use crate::cli::options::ConfigOptions;
 use crate::config::OverdueThen;
-use crate::store::sled::{Origin, SledStore};
+use crate::store::sled::{Origin, Shelf, SledStore};
 
 /// Arguments of `store import`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A backup or an export
     file: PathBuf,
+    /// Where a store is there already, keep it as NAME.damaged-WHEN beside the new one
+    #[arg(long)]
+    set_aside: bool,
     #[command(flatten)]
     config: ConfigOptions,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
+    is_there(&args.file)?;
     let holds = config.restore.overdue == OverdueThen::Hold;
-    let origin = Origin { now: context.clock.now(), holds, aside: None, reason: None };
+    let now = context.clock.now();
+    let aside = args.set_aside.then(|| Origin::name_aside(&config.store.path, now));
+    let origin = Origin { now, holds, aside, reason: None };
     let contents = SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin)
         .map_err(of_restore)?;
     let overdue = if holds {
@@ -33,4 +39,25 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
         args.file.display(),
         contents.finished,
     ))
+}
+
+/// That there is a file to be read, before anything is made.
+fn is_there(file: &Path) -> Result<(), Failure> {
+    let shown = file.display();
+    if file.is_dir() {
+        let kept = Shelf::new(file.to_owned(), 1).list()?;
+        let names: Vec<&str> = kept.iter().map(|kept| kept.name.as_str()).collect();
+        let holds = match names.as_slice() {
+            [] => "no backup is in it".to_owned(),
+            names => format!("in it, the newest first: {}", names.join(", ")),
+        };
+        return Err(Failure::usage(format!("{shown} is a directory; name a backup or an export; {holds}")));
+    }
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::failed(format!(
+            "{shown} cannot be read: {error}; name a backup (they lie in backup.dir, by default NAME.backups beside the store) \
+             or an export"
+        ))),
+    }
 }

@@ -1,6 +1,6 @@
 //! `store stats`: how much of what a store, a backup or an export holds.
 
-use super::{Context, Exit, Failure, Looked, bytes};
+use super::{Context, Failure, Looked, bytes};
 use crate::domain::State;
 use crate::store::sled::size;
 use crate::store::{Store as _, StoreError};
@@ -14,7 +14,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     args.looked.at(context, |store, path| {
-        let failed = |error: StoreError| Failure::new(Exit::Store, format!("{}: {error}", path.display()));
+        let failed = |error: StoreError| super::verify::of_store(path, error);
         let (meta, findings) = (store.meta().map_err(failed)?, store.verify().map_err(failed)?);
         let on_disk = if path.is_file() { path.metadata().map(|found| found.len()) } else { size(path) };
         let on_disk = on_disk.map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;

@@ -1,7 +1,10 @@
 //! `store verify`: what is wrong with a store, a backup or an export.
 
+use std::path::Path;
+
 use super::{Context, Exit, Failure, Looked};
 use crate::cli::terminal::harmless;
+use crate::store::StoreError;
 use crate::store::sled::{FINDINGS_MAX, Findings};
 
 /// Arguments of `store verify`.
@@ -13,9 +16,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     args.looked.at(context, |store, path| {
-        let findings = store
-            .verify()
-            .map_err(|error| Failure::new(Exit::Store, format!("{}: {error}", path.display())))?;
+        let findings = store.verify().map_err(|error| of_store(path, error))?;
         if findings.count == 0 {
             let entries: u64 = findings.spaces.values().map(|space| space.entries).sum();
             return Ok(format!(
@@ -23,12 +24,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
                 path.display()
             ));
         }
-        Err(Failure::failed(told(&path.display().to_string(), &findings)))
+        Err(Failure::failed(told(path, &findings)))
     })
 }
 
-fn told(path: &str, findings: &Findings) -> String {
-    let mut text = format!("{path}: {} of what it holds does not agree or cannot be read", findings.count);
+/// A reading that did not come to its end; without the advice to do what was just done.
+pub(super) fn of_store(path: &Path, error: StoreError) -> Failure {
+    let path = path.display();
+    match error {
+        StoreError::Corrupt(why) => {
+            Failure::failed(format!("{path} cannot be read: {why}\ndocs/recovery.md says what to do"))
+        }
+        error => Failure::new(Exit::Store, format!("{path}: {error}")),
+    }
+}
+
+fn told(path: &Path, findings: &Findings) -> String {
+    let mut text =
+        format!("{}: {} of what it holds does not agree or cannot be read", path.display(), findings.count);
     for wrong in &findings.wrong {
         text.push_str("\n  ");
         text.push_str(&harmless(wrong));
@@ -36,6 +49,10 @@ fn told(path: &str, findings: &Findings) -> String {
     if findings.count > FINDINGS_MAX as u64 {
         text.push_str(&format!("\n  and {} more", findings.count - FINDINGS_MAX as u64));
     }
-    text.push_str("\ndocs/recovery.md says what to do");
+    text.push_str(if path.is_file() {
+        "\na store made of it holds that too; take an older one, or go on as docs/recovery.md (section 1) says"
+    } else {
+        "\na worker starts on it and passes over what cannot be read; docs/recovery.md (section 1) says what to do"
+    });
     text
 }

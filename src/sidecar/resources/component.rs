@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Place;
+use super::Location;
 use super::keys::{self, ComponentType, Shape};
 use super::node::Node;
 use super::reader::{Reader, meant};
@@ -23,7 +23,7 @@ pub struct Component {
     /// The apps that see it; none means every app.
     pub scopes: Vec<String>,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 impl Component {
@@ -45,7 +45,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     document: &Node,
     name: String,
-    place: Place,
+    place: Location,
 ) -> Option<Component> {
     let spec = document.get("spec")?;
     let fields = ["type", "version", "metadata", "ignoreErrors", "initTimeout"];

@@ -34,16 +34,16 @@ pub const FILE_MAX_BYTES: u64 = 1 << 20;
 /// Most files of a directory: beyond it somebody named the wrong one.
 pub const FILES_MAX: usize = 1_000;
 
-/// Where a resource stands.
+/// Where a resource stands in its directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file's name within its directory.
     pub file: String,
     /// Its first line, from 1.
     pub line: u64,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -158,7 +158,7 @@ impl Resources {
         let (kind, version) = (said("kind"), said("apiVersion"));
         let versions = OURS.iter().find(|(name, _)| *name == kind).map(|(_, versions)| *versions);
         let of_dapr = version.starts_with("dapr.io/");
-        let place = Place { file: file.to_owned(), line: document.line };
+        let place = Location { file: file.to_owned(), line: document.line };
         if versions.is_none() && (!of_dapr || OTHER_KINDS.contains(&kind)) {
             let kind = if kind.is_empty() { "a document without a kind" } else { kind };
             return self.passed_over.push(format!("{place}: {kind}"));
@@ -191,7 +191,7 @@ impl Resources {
 
     /// The rules that more than one resource takes part in.
     fn check_together(&self, problems: &mut Vec<Problem>) {
-        let mut wrong = |place: &Place, line: u64, what: String| {
+        let mut wrong = |place: &Location, line: u64, what: String| {
             problems.push(Problem { file: place.file.clone(), line, what });
         };
         for (n, component) in self.components.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Subscriptions and Configurations: checked, and of a Subscription what it subscribes to is kept.
 
-use super::Place;
+use super::Location;
 use super::node::Node;
 use super::reader::Reader;
 
@@ -18,7 +18,7 @@ pub struct Subscription {
     /// The apps that see it; none means every app.
     pub scopes: Vec<String>,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// A Configuration; a sidecar is told by its flags which one is its own.
@@ -27,7 +27,7 @@ pub struct Configuration {
     /// Its name.
     pub name: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// Reads the Subscription that `document` is; `v2` says whether it has `routes` or one `route`.
@@ -35,7 +35,7 @@ pub(super) fn subscription(
     reader: &mut Reader<'_>,
     document: &Node,
     name: String,
-    place: Place,
+    place: Location,
     v2: bool,
 ) -> Option<Subscription> {
     let spec = document.get("spec")?;
@@ -88,7 +88,7 @@ pub(super) fn configuration(
     reader: &mut Reader<'_>,
     document: &Node,
     name: String,
-    place: Place,
+    place: Location,
 ) -> Configuration {
     const SECTIONS: [&str; 15] = [
         "accessControl",

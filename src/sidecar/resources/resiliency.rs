@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Place;
+use super::Location;
 use super::node::Node;
 use super::reader::Reader;
 use super::span;
@@ -42,7 +42,7 @@ pub struct Resiliency {
     /// The apps that see it; none means every app.
     pub scopes: Vec<String>,
     /// Where it stands.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// A policy that a target names.
@@ -103,7 +103,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     document: &Node,
     name: String,
-    place: Place,
+    place: Location,
 ) -> Option<Resiliency> {
     let spec = document.get("spec")?;
     reader.map(Some(spec), "spec", &["policies", "targets"]);

@@ -61,7 +61,7 @@ fn several_documents_of_a_file_are_read_and_others_are_passed_over() {
         (component.component_type.as_str(), component.value("brokers")),
         ("pubsub.kafka", Some("kafka:9092"))
     );
-    assert_eq!(component.place, Place { file: "f.yaml".into(), line: 3 });
+    assert_eq!(component.place, Location { file: "f.yaml".into(), line: 3 });
     assert_eq!(read.subscriptions[0].paths, ["/x", "/y"]);
     assert_eq!((read.resiliencies.len(), read.configurations.len()), (1, 1));
     assert_eq!(read.passed_over.len(), 1);

@@ -22,7 +22,7 @@ pub const COMPARED: [&str; 15] = [
     UNREADABLE,
 ];
 /// Values that can't be read.
-pub(super) const UNREADABLE: &str = "unreadable";
+pub const UNREADABLE: &str = "unreadable";
 
 /// Something that is not what was counted.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 pub(super) use sled::IVec as Bytes;
 
-use crate::store::StoreError;
+use crate::store::{DiskSpace, StoreError};
 
 /// Key → value, or `None` where the key goes.
 pub(super) type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -22,6 +22,9 @@ pub(super) trait Disk: Send + Sync {
     /// Shows the entries from `from` up to and without `to`, in order.
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
+    /// The same, from the last to the first.
+    fn range_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError>;
+
     /// Writes all of `writes` or nothing, visible at once and durable after [`Disk::flush`] and [`Disk::sync`].
     fn apply(&self, writes: &Writes) -> Result<(), StoreError>;
 
@@ -31,8 +34,8 @@ pub(super) trait Disk: Send + Sync {
     /// Waits until the device has what was flushed. Once this has failed nothing says what is durable.
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// How many bytes are free on it; `None` where that means nothing.
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+    /// How much room it has; `None` where that means nothing.
+    fn space(&self) -> std::io::Result<Option<DiskSpace>> {
         Ok(None)
     }
 

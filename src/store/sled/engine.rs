@@ -14,13 +14,18 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::{Bytes, Disk, Visit, Writes};
-use super::files::free_bytes;
+use super::files::disk_space;
 use super::panics::caught;
-use crate::store::StoreError;
+use crate::store::{DiskSpace, StoreError};
 
 /// Four times the largest node that sled may keep in its data file; the least size at which no node of 16
 /// values can exceed it.
 pub(super) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the engine finds changed in its files, in our words and then in its own.
+pub(super) fn changed(error: &sled::Error) -> String {
+    format!("a part of its files is not what was written: {error}")
+}
 
 /// An open sled directory.
 pub(super) struct SledDisk {
@@ -78,15 +83,14 @@ impl Disk for SledDisk {
         if from >= to {
             return Ok(());
         }
-        self.read(|db| {
-            for entry in db.range(from..to) {
-                let (key, value) = entry.map_err(failed)?;
-                if !visit(&key, &value)? {
-                    break;
-                }
-            }
-            Ok(())
-        })
+        self.read(|db| show(db.range(from..to), visit))
+    }
+
+    fn range_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        self.read(|db| show(db.range(from..to).rev(), visit))
     }
 
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
@@ -106,8 +110,8 @@ impl Disk for SledDisk {
         self.written(caught(|| db.flush().map(drop)))
     }
 
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
-        free_bytes(&self.data)
+    fn space(&self) -> std::io::Result<Option<DiskSpace>> {
+        disk_space(&self.data)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -132,9 +136,22 @@ impl Drop for SledDisk {
     }
 }
 
+fn show(
+    entries: impl Iterator<Item = sled::Result<(Bytes, Bytes)>>,
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    for entry in entries {
+        let (key, value) = entry.map_err(failed)?;
+        if !visit(&key, &value)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn failed(error: sled::Error) -> StoreError {
     match error {
-        sled::Error::Corruption { .. } => StoreError::Corrupt(error.to_string()),
+        sled::Error::Corruption { .. } => StoreError::Corrupt(changed(&error)),
         error => StoreError::Unavailable(error.to_string()),
     }
 }

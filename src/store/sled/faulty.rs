@@ -166,6 +166,10 @@ impl Disk for FaultyDisk {
         self.visible()?.range(from, to, visit)
     }
 
+    fn range_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.visible()?.range_back(from, to, visit)
+    }
+
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
         let mut inner = self.inner();
         if let Err(error) = inner.step(false) {

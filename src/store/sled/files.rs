@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use crate::store::DiskSpace;
+
 /// Forces the file or directory `path` to the disk.
 pub(super) fn force(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
@@ -20,16 +22,17 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     force(parent)
 }
 
-/// How many bytes are free on the file system of `at`, to who is not root; a quota that it counts as its size counts too.
-/// `None` where that can't be asked.
+/// How much room the file system of `at` has, to who is not root; a quota that it counts as its size counts too. `None`
+/// where that can't be asked.
 #[cfg(unix)]
-pub(super) fn free_bytes(at: &File) -> io::Result<Option<u64>> {
+pub(super) fn disk_space(at: &File) -> io::Result<Option<DiskSpace>> {
     let found = rustix::fs::fstatvfs(at)?;
-    Ok(Some(found.f_bavail.saturating_mul(found.f_frsize)))
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Some(DiskSpace { free: bytes(found.f_bavail), size: bytes(found.f_blocks) }))
 }
 
 /// `None`: that can't be asked here.
 #[cfg(not(unix))]
-pub(super) fn free_bytes(_at: &File) -> io::Result<Option<u64>> {
+pub(super) fn disk_space(_at: &File) -> io::Result<Option<DiskSpace>> {
     Ok(None)
 }

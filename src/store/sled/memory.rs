@@ -43,6 +43,19 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn range_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in entries.range(from.to_vec()..to.to_vec()).rev() {
+            if !visit(key, value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in writes {

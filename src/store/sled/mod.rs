@@ -47,7 +47,8 @@ pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
 
 use super::{
-    Batch, Claim, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store, StoreError,
+    Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store,
+    StoreError,
 };
 use crate::domain::{Preferences, Record, TaskId};
 
@@ -363,8 +364,8 @@ impl Store for SledStore {
         self.body(&keys::numbered(keys::OUTBOX_BODY, number))
     }
 
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
-        self.disk.free_bytes()
+    fn disk_space(&self) -> std::io::Result<Option<DiskSpace>> {
+        self.disk.space()
     }
 
     fn syncs(&self) -> u64 {

@@ -29,11 +29,12 @@ use super::files::force;
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
 use super::{SledStore, StoreError};
-use crate::store::{OpenError, Store as _};
+use crate::store::{MIB, OpenError, Store as _};
 
 mod advice;
 mod compact;
 mod copy;
+mod foresight;
 mod fuller;
 mod reading;
 mod recover;
@@ -126,8 +127,6 @@ fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), 
 
 /// What a marker says in its first line; what the store held then may follow ([`witness`]).
 const MARKER: &str = "A store of reminder-worker stands beside this file; the two belong together.";
-/// What the cache is counted in.
-const MIB: u64 = 1 << 20;
 /// How often a file that is still locked is looked at: half a second in all, far above what sled's threads take.
 const RELEASE_TRIES: u32 = 100;
 /// How long between two looks.
@@ -195,7 +194,7 @@ impl Place {
         Err(OpenError::Unreachable {
             path: self.dir.display().to_string(),
             reason: "there is none".to_owned(),
-            advice: "name the directory of a store",
+            advice: "name the directory of a store, or a file that is a backup or an export",
         })
     }
 

@@ -2,8 +2,13 @@
 //!
 //! Owns what must agree: values with their keys, the two indexes with the records both ways, parts with the values they
 //! belong to, and the counters with what they count. Reads everything once and writes nothing.
+//!
+//! What the engine can't read ends no reading: each space is read from its front, and where that ends too early from its
+//! back, so what is left out is told by where it begins and ends.
+//!
+//! Accepted: of a space in which several places can't be read, what lies between the first and the last is left out too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -11,7 +16,7 @@ use super::disk::Bytes;
 use super::wire::Malformed;
 use super::{SledStore, keys, origin, parts, preferences, records, values};
 use crate::domain::{Record, TaskId};
-use crate::store::audit::{Mismatch, audit};
+use crate::store::audit::{Mismatch, UNREADABLE, audit};
 use crate::store::batch::places;
 use crate::store::{IndexKey, Meta, Store as _, StoreError};
 
@@ -46,6 +51,29 @@ struct Counted {
     users: u64,
     /// The highest number of each numbered space.
     highest: BTreeMap<u8, u64>,
+    /// Spaces of which a part can't be read.
+    unread: BTreeSet<u8>,
+}
+
+type Page = Vec<(Vec<u8>, Bytes)>;
+
+/// What the engine can't read.
+struct LeftOut {
+    /// The least key in it.
+    from: Vec<u8>,
+    /// The least key behind it.
+    to: Vec<u8>,
+    why: String,
+}
+
+/// How the reading of a page ended.
+enum Ended {
+    /// It is full.
+    More,
+    /// There is no more.
+    Over,
+    /// What is next can't be read.
+    Unread(String),
 }
 
 impl SledStore {
@@ -57,27 +85,64 @@ impl SledStore {
         let mut findings = Findings::default();
         let mut counted = Counted::default();
         let whole = self.reading();
-        let mut after = Vec::new();
-        loop {
-            let page = self.page(&after)?;
-            let Some((last, _)) = page.last() else { break };
-            after = keys::above(last);
-            for (key, stored) in &page {
-                findings.see(key, stored);
-                if let Err(why) = self.agrees(key, stored, &mut counted) {
-                    findings.add(format!("{}: {why}", told(key)));
-                }
+        let mut unread: Vec<LeftOut> = Vec::new();
+        for space in 0..u8::MAX {
+            let Some(next) = self.walk(space, &mut counted, &mut findings)? else { continue };
+            counted.unread.insert(space);
+            match unread.last_mut() {
+                Some(last) if last.to == next.from => last.to = next.to,
+                _ => unread.push(next),
             }
         }
         drop(whole);
+        unread.iter().for_each(|left_out| findings.add(left_out.to_string()));
         // Counters that can't be read have been told.
         if let Ok(meta) = self.meta() {
             counted.compare(&meta, &mut findings);
-            for Mismatch { what, counted, there } in audit(self)?.mismatches {
+            // What can't be read has been told, by its name.
+            let mismatches = audit(self)?.mismatches.into_iter().filter(|found| found.what != UNREADABLE);
+            for Mismatch { what, counted, there } in mismatches {
                 findings.add(format!("the counters: {what}: they say {counted}, there are {there}"));
             }
         }
         Ok(findings)
+    }
+
+    /// Sees each entry of `space` that can be read, once; says what can't be.
+    fn walk(
+        &self,
+        space: u8,
+        counted: &mut Counted,
+        findings: &mut Findings,
+    ) -> Result<Option<LeftOut>, StoreError> {
+        // An empty key, of no space, is before the first.
+        let mut from = if space == 0 { Vec::new() } else { vec![space] };
+        let mut to = vec![space + 1];
+        let mut unread: Option<String> = None;
+        loop {
+            let is_back = unread.is_some();
+            let (page, ended) = self.page(&from, &to, is_back)?;
+            for (key, stored) in &page {
+                findings.see(key, stored);
+                if let Err(why) = self.agrees(key, stored, counted) {
+                    findings.add(format!("{}: {why}", told(key)));
+                }
+            }
+            match page.last() {
+                Some((last, _)) if is_back => to.clone_from(last),
+                Some((last, _)) => from = keys::above(last),
+                None => {}
+            }
+            match (ended, unread.take()) {
+                (Ended::Over, None) => return Ok(None),
+                (Ended::More, before) => unread = before,
+                (Ended::Unread(why), None) => unread = Some(why),
+                // From the back as well: what lies between can't be read.
+                (Ended::Unread(_) | Ended::Over, Some(why)) => {
+                    return Ok(Some(LeftOut { from, to, why }));
+                }
+            }
+        }
     }
 
     /// How many entries there are, and the hash of them all.
@@ -94,15 +159,26 @@ impl SledStore {
         Ok((entries, hash.finalize().into()))
     }
 
-    /// The next entries from `from` on; none at the end. Looked at outside of the walk, since that reads as well.
-    fn page(&self, from: &[u8]) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
+    /// The next entries between `from` and `to`, and how that ended. Looked at outside of the walk, since that reads as well.
+    fn page(&self, from: &[u8], to: &[u8], is_back: bool) -> Result<(Page, Ended), StoreError> {
         const PAGE: usize = 256;
-        let mut page = Vec::new();
-        self.disk.range(from, &[u8::MAX], &mut |key, value| {
+        let mut page = Page::new();
+        let mut visit = |key: &[u8], value: &Bytes| {
             page.push((key.to_vec(), value.clone()));
             Ok(page.len() < PAGE)
-        })?;
-        Ok(page)
+        };
+        let read = if is_back {
+            self.disk.range_back(from, to, &mut visit)
+        } else {
+            self.disk.range(from, to, &mut visit)
+        };
+        let ended = match read {
+            Ok(()) if page.len() < PAGE => Ended::Over,
+            Ok(()) => Ended::More,
+            Err(StoreError::Corrupt(why)) => Ended::Unread(why),
+            Err(error) => return Err(error),
+        };
+        Ok((page, ended))
     }
 
     fn agrees(&self, key: &[u8], stored: &Bytes, counted: &mut Counted) -> Result<(), String> {
@@ -116,7 +192,7 @@ impl SledStore {
         if !keys::SPACES.contains(&space) {
             return Err("its key is of no kind that is known".into());
         }
-        let value = parts::value(self.disk.as_ref(), key, stored).map_err(|error| error.to_string())?;
+        let value = parts::value(self.disk.as_ref(), key, stored).map_err(unreadable)?;
         let unread = |why: Malformed| why.0.to_owned();
         let number = || keys::number_of(key).ok_or_else(|| "its key cannot be read".to_owned());
         match space {
@@ -159,8 +235,11 @@ impl SledStore {
     fn is_indexed(&self, task: &TaskId, record: &Record) -> Result<(), String> {
         for (place, pending) in places(task, Some(record)) {
             let space = if pending { keys::PENDING } else { keys::SETTLED };
-            let found = self.get(&keys::index(space, &place), "an index", values::decode_task);
-            if found.map_err(|error| error.to_string())?.as_ref() != Some(task) {
+            // An index that can't be read is told itself.
+            let Ok(found) = self.get(&keys::index(space, &place), "an index", values::decode_task) else {
+                continue;
+            };
+            if found.as_ref() != Some(task) {
                 return Err(format!("its reminder {} is not in the index of {}", place.1, of(pending)));
             }
         }
@@ -187,7 +266,8 @@ impl SledStore {
         match self.disk.get(&whole) {
             Ok(Some(stored)) if parts::is_parted(&stored) => Ok(()),
             Ok(_) => Err("a part of a value that is not there, or not in parts".into()),
-            Err(error) => Err(error.to_string()),
+            // It is told itself.
+            Err(_) => Ok(()),
         }
     }
 
@@ -203,7 +283,8 @@ impl SledStore {
         match self.disk.get(&keys::numbered(space, number)) {
             Ok(Some(_)) => Ok(()),
             Ok(None) => Err(else_told.to_owned()),
-            Err(error) => Err(error.to_string()),
+            // It is told itself.
+            Err(_) => Ok(()),
         }
     }
 }
@@ -220,7 +301,7 @@ impl Counted {
 
     /// Holds against what is there what no audit counts.
     fn compare(&self, meta: &Meta, findings: &mut Findings) {
-        if meta.users != self.users {
+        if meta.users != self.users && !self.unread.contains(&keys::USER) {
             findings.add(format!("the counters: users: they say {}, there are {}", meta.users, self.users));
         }
         for (space, next) in [
@@ -254,6 +335,28 @@ impl Findings {
     }
 }
 
+fn unreadable(error: StoreError) -> String {
+    match error {
+        StoreError::Corrupt(why) => format!("it cannot be read: {why}"),
+        error => error.to_string(),
+    }
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { from, to, why } = self;
+        match from.split_last() {
+            Some((_, last)) if !last.is_empty() => write!(f, "what comes after {}", told(last))?,
+            _ => write!(f, "what comes from the first of {}", name(from))?,
+        }
+        match to.as_slice() {
+            [beyond] => write!(f, " to the last of {}", name(&[beyond - 1]))?,
+            to => write!(f, " and before {}", told(to))?,
+        }
+        write!(f, " cannot be read: {why}")
+    }
+}
+
 /// What the key is of.
 fn name(key: &[u8]) -> &'static str {
     match key.first() {
@@ -275,7 +378,7 @@ fn name(key: &[u8]) -> &'static str {
 }
 
 /// A key as it is told: what it is of, and as much of it as a person can read.
-fn told(key: &[u8]) -> String {
+pub(super) fn told(key: &[u8]) -> String {
     let rest = key.get(1..).unwrap_or_default();
     match (key.first(), std::str::from_utf8(rest)) {
         (Some(&keys::RECORD | &keys::USER), Ok(text)) => format!("{} {}", name(key), text.escape_debug()),

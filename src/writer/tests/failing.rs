@@ -100,3 +100,21 @@ async fn what_is_committed_is_answered_though_the_store_cant_say_what_is_next() 
     worker.settle(&batch, Attempt::Confirmed).await;
     assert_eq!(worker.next_wake().await, minute(2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_waits_for_a_failing_store_as_long_as_a_delivery_does_and_ends_well() {
+    let clock = Arc::new(TokioClock::starting_at(minute(-60)));
+    let Opened { mut worker, ready } = open(&TestStore::new(), &clock, settings());
+    let stopping = tokio_util::sync::CancellationToken::new();
+    worker.running.spawn(ready.stopping_with(stopping.clone()).run(|| ()));
+    stopping.cancel();
+    assert_eq!(worker.tell(due_at("t", 60)).await, Verdict::Success, "a store that commits is waited for");
+    worker.store.fail_commits(i64::MAX);
+    let started = worker.clock.now();
+    assert_eq!(worker.tell(due_at("u", 60)).await, Verdict::Retry);
+    let ended = worker.running.join_next().await.unwrap().unwrap();
+    assert!(ended.is_ok(), "{ended:?}");
+    let after = worker.clock.now().since(started);
+    assert!(after >= RETRY_AFTER && after < RETRY_AFTER + Duration::from_millis(500), "{after:?}");
+    assert_eq!(worker.writer.claim(1).await.unwrap_err(), NotCommitted);
+}

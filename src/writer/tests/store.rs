@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{
-    Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
+    Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store,
+    StoreError,
 };
 
 /// See the module.
@@ -185,9 +186,9 @@ impl Store for TestStore {
         self.inner.outbox_body(number)
     }
 
-    fn free_bytes(&self) -> std::io::Result<Option<u64>> {
+    fn disk_space(&self) -> std::io::Result<Option<DiskSpace>> {
         self.looks.fetch_add(1, Ordering::SeqCst);
-        Ok(Some(self.free.load(Ordering::SeqCst)))
+        Ok(Some(DiskSpace { free: self.free.load(Ordering::SeqCst), size: u64::MAX }))
     }
 
     fn syncs(&self) -> u64 {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::super::disk::{Bytes, Writes};
 use super::super::migrations::FORMAT;
+use super::super::verify::told;
 use super::super::{Committing, SledStore, keys};
 use super::frame::{FileError, Head};
 use super::write::FileWriter;
@@ -65,7 +66,18 @@ pub enum BackupError {
         /// MiB to be left.
         reserve_mb: u64,
     },
-    /// The store can't be read.
+    /// A part of the store can't be read: a backup would be without it.
+    #[error(
+        "the store cannot be read after {after} ({why}); no backup is made without that, and those from before are kept: stop \
+         the worker, run `reminder-worker store verify`, and restore the newest backup as docs/recovery.md says"
+    )]
+    Torn {
+        /// The last entry that was read.
+        after: String,
+        /// How it shows.
+        why: String,
+    },
+    /// The store can't be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A file or a directory.
@@ -169,18 +181,34 @@ impl Copying<'_> {
         behind.bytes = 0;
         let commits = std::mem::take(&mut behind.commits);
         let (mut page, mut bytes, mut is_last) = (Vec::new(), 0, true);
-        self.store.disk.range(&self.after, &[u8::MAX], &mut |key, value| {
-            is_last = page.len() < PAGE_ENTRIES && bytes < PAGE_BYTES;
-            if is_last {
-                bytes += key.len() + value.len();
-                page.push((key.to_vec(), value.clone()));
-            }
-            Ok(is_last)
-        })?;
+        self.store
+            .disk
+            .range(&self.after, &[u8::MAX], &mut |key, value| {
+                is_last = page.len() < PAGE_ENTRIES && bytes < PAGE_BYTES;
+                if is_last {
+                    bytes += key.len() + value.len();
+                    page.push((key.to_vec(), value.clone()));
+                }
+                Ok(is_last)
+            })
+            .map_err(|error| torn(error, page.last().map_or(&self.after, |(key, _)| key)))?;
         if let Some((last, _)) = page.last() {
             self.after = keys::above(last);
         }
         Ok(Piece::Next(commits, page, is_last))
+    }
+}
+
+/// `error` with the last key that was read before it.
+fn torn(error: StoreError, last: &[u8]) -> BackupError {
+    match error {
+        StoreError::Corrupt(why) if last.is_empty() => {
+            BackupError::Torn { after: "its beginning".into(), why }
+        }
+        StoreError::Corrupt(why) => {
+            BackupError::Torn { after: told(last.strip_suffix(&[0]).unwrap_or(last)), why }
+        }
+        error => error.into(),
     }
 }
 

@@ -17,11 +17,12 @@ use std::sync::{Arc, Mutex};
 use chrono::NaiveDateTime;
 
 use super::super::SledStore;
-use super::super::files::{force, free_bytes};
+use super::super::files::{disk_space, force};
 use super::frame::FileError;
 use super::hot::BackupError;
 use super::read::{Contents, read_file};
 use crate::domain::Timestamp;
+use crate::store::MIB;
 
 const BEFORE: &str = "backup-";
 const AFTER: &str = ".rmb";
@@ -135,8 +136,7 @@ impl Shelf {
 
     /// That too little is free, if it is. Space that can't be told is taken for enough: writing will tell.
     fn short(&self) -> Option<BackupError> {
-        const MIB: u64 = 1024 * 1024;
-        let free = File::open(&self.dir).and_then(|dir| free_bytes(&dir)).ok().flatten()?;
+        let free = File::open(&self.dir).and_then(|dir| disk_space(&dir)).ok().flatten()?.free;
         let short = BackupError::Short { free_mb: free / MIB, reserve_mb: self.reserve / MIB };
         (free < self.reserve).then_some(short)
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::super::engine::changed;
 use super::super::panics;
 use crate::store::{OpenError, StoreError};
 
@@ -15,10 +16,7 @@ const CAUSES: [(&[&str], &str); 6] = [
         &["Permission denied", "PermissionDenied", "Operation not permitted"],
         "give this user read and write access to the directory, what is in it and the directory above",
     ),
-    (
-        &["No space left", "StorageFull", "code: 28", "Disk quota", "QuotaExceeded"],
-        "free space on its file system, then start again",
-    ),
+    (&["No space left", "StorageFull", "code: 28", "Disk quota", "QuotaExceeded"], FREE_SPACE),
     (
         &["Too many open files", "code: 24", "code: 23"],
         "raise the limit of open files (ulimit -n), then start again",
@@ -37,6 +35,9 @@ const CAUSES: [(&[&str], &str); 6] = [
     ),
     (&["Input/output error", "code: 5,"], "look after the disk: it does not answer"),
 ];
+
+/// What to do about a file system that is full.
+pub(super) const FREE_SPACE: &str = "free space on its file system, then start again";
 
 /// How an error of the system shows in the text of a panic, in either of its two ways of being written.
 const SYSTEM: [&str; 3] = ["os error", "Os {", "code:"];
@@ -77,6 +78,7 @@ pub(super) fn of_engine(path: &Path, error: &sled::Error) -> OpenError {
         },
         sled::Error::Io(error) if is_of_data(error) => damaged(path, &error.to_string()),
         sled::Error::Io(error) => unreachable(path, &format!("{error} ({:?})", error.kind())),
+        error @ sled::Error::Corruption { .. } => damaged(path, &changed(error)),
         error => of_text(path, &error.to_string()),
     }
 }

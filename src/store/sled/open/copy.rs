@@ -10,7 +10,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::advice::unreachable;
+use super::advice::{FREE_SPACE, unreachable};
 use super::{Place, SledStore, of_store};
 use crate::store::OpenError;
 
@@ -42,12 +42,16 @@ impl SledStore {
         let marked = place.marker.try_exists().map_err(io)?;
         place.inspect(marked)?;
         place.exists()?;
-        let room = tempfile::tempdir()
-            .map_err(|error| unreachable(&place.dir, &format!("no room to copy it: {error}")))?;
+        let room = tempfile::tempdir().map_err(|error| no_room(&place.dir, &error.to_string()))?;
         let copy = Place::new(&room.path().join("store"))?;
         {
             let _held = place.hold_as_it_is()?;
-            copy_all(&place.dir, &copy.dir).map_err(io)?;
+            copy_all(&place.dir, &copy.dir).map_err(|error| match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    no_room(&place.dir, &error.to_string())
+                }
+                _ => io(error),
+            })?;
             if marked {
                 std::fs::copy(&place.marker, &copy.marker).map_err(io)?;
             }
@@ -106,12 +110,28 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// That there is no room for a copy of the store in `dir`.
+fn no_room(dir: &Path, reason: &str) -> OpenError {
+    OpenError::Unreachable {
+        path: dir.display().to_string(),
+        reason: format!(
+            "it is looked at in a copy, and {} has no room for one: {reason}",
+            std::env::temp_dir().display()
+        ),
+        advice: "set TMPDIR to a directory that can be written and has as much room as the store takes",
+    }
+}
+
 /// `error` as it is told of the store itself: nobody knows the copy.
 fn told_of(error: OpenError, copy: &Path, dir: &Path) -> OpenError {
-    let (copy, dir) = (copy.display().to_string(), dir.display().to_string());
-    let renamed = |text: String| text.replace(&copy, &dir);
+    let (copy, told) = (copy.display().to_string(), dir.display().to_string());
+    let renamed = |text: String| text.replace(&copy, &told);
     match error {
         OpenError::Held { path, holder } => OpenError::Held { path: renamed(path), holder },
+        // It is the copy's file system that is full.
+        OpenError::Unreachable { reason, advice, .. } if advice == FREE_SPACE => {
+            no_room(dir, &renamed(reason))
+        }
         OpenError::Unreachable { path, reason, advice } => {
             OpenError::Unreachable { path: renamed(path), reason: renamed(reason), advice }
         }

@@ -8,7 +8,7 @@ use super::advice::{damaged, unreachable};
 use super::swap::{Note, Stage};
 use super::{Place, force_all, of_format, of_store, open_disk};
 use crate::domain::Timestamp;
-use crate::store::sled::backup::{Contents, FileError, read_file};
+use crate::store::sled::backup::{Contents, FileError, read_file, stamp};
 use crate::store::sled::disk::{Disk, Writes};
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::migrations::{FORMAT, MIGRATIONS, format, migrate};
@@ -50,12 +50,17 @@ pub struct Origin {
 }
 
 impl SledStore {
-    /// Makes a store of the file `from` in the directory `dir`, which is not there or empty. Reminders stay in the states
-    /// that they were in; `origin` is kept in it.
+    /// Makes a store of the file `from` in the directory `dir`, which is not there or empty, or is set aside if `origin` says
+    /// as what. Reminders stay in the states that they were in; `origin` is kept in it.
     ///
     /// # Errors
-    /// [`RestoreError`]; no store is in `dir` then.
-    pub fn import(dir: &Path, cache_mb: u64, from: &Path, origin: Origin) -> Result<Contents, RestoreError> {
+    /// [`RestoreError`]; what is in `dir` is what was there before.
+    pub fn import(
+        dir: &Path,
+        cache_mb: u64,
+        from: &Path,
+        mut origin: Origin,
+    ) -> Result<Contents, RestoreError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
         place.create_parents().map_err(io)?;
@@ -64,16 +69,17 @@ impl SledStore {
             tracing::warn!(why, "a restore that was cut off is given up for this one");
         }
         // Removes one that is empty and nothing else.
-        if place.dir.try_exists().map_err(io)? && std::fs::remove_dir(&place.dir).is_err() {
+        let is_full = place.dir.try_exists().map_err(io)? && std::fs::remove_dir(&place.dir).is_err();
+        if is_full && origin.aside.is_none() {
             return Err(RestoreError::Open(OpenError::Unreachable {
                 path: place.dir.display().to_string(),
                 reason: "something is in it".to_owned(),
-                advice: "name a directory that is not there, or move this one away first",
+                advice: "name a directory that is not there, move this one away first, or let it be set aside (--set-aside)",
             }));
         }
+        origin.aside = origin.aside.filter(|_| is_full);
+        let aside = origin.aside.clone().unwrap_or_else(|| format!("{}.none", place.name()));
         let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
-        // Nothing is there to be set aside.
-        let aside = format!("{}.none", place.name());
         let note = Note { stage: Stage::Ready, aside, reason: "an import into it was cut off".to_owned() };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
@@ -174,6 +180,13 @@ impl Place {
 }
 
 impl Origin {
+    /// The name under which what stands in `dir` is set aside at `now`.
+    #[must_use]
+    pub fn name_aside(dir: &Path, now: Timestamp) -> String {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}.damaged-{}", stamp(now))
+    }
+
     /// That of a store that holds what `contents` says is in the file `from`.
     pub(in crate::store::sled) fn restored(self, from: &Path, contents: &Contents) -> Restored {
         Restored {

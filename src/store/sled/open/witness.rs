@@ -16,6 +16,9 @@ use crate::domain::Timestamp;
 use crate::store::sled::files::replace;
 use crate::store::{Meta, Store as _, StoreError};
 
+/// How the reason begins of a store that has gone back.
+pub(super) const HAS_GONE_BACK: &str = "it has gone back to before ";
+
 /// Counters that only rise, at an instant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +63,7 @@ impl Witness {
         ];
         let (what, held, holds) = table.into_iter().find(|(_, held, holds)| holds < held)?;
         let why = format!(
-            "it has gone back to before {}: its marker says that it knew of {held} {what} then, and it knows of {holds}",
+            "{HAS_GONE_BACK}{}: its marker says that it knew of {held} {what} then, and it knows of {holds}",
             self.at
         );
         Some(GoneBack { why, at: self.at })

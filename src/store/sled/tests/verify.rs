@@ -1,7 +1,9 @@
 //! What is found wrong, and that a store as the worker leaves it is whole.
 
+use super::disks::TornDisk;
 use crate::domain::{Record, Reminder, ReminderId, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::sled::disk::Writes;
+use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::{FINDINGS_MAX, SledStore, in_memory, keys, parts::VALUE_MAX};
 use crate::store::{Batch, Claim, Ledger, Meta, Op, OutboxEntry, Quarantined, Store, Usage};
 
@@ -125,4 +127,110 @@ fn findings_are_counted_and_told_up_to_the_bound() {
         let found = store.verify().unwrap();
         assert_eq!((found.count, found.wrong.len()), (number as u64, told));
     }
+}
+
+/// `count` tasks with a pending reminder each, and counters that agree.
+fn many(store: &SledStore, count: u16) {
+    for first in (0..count).step_by(100) {
+        let mut batch = Batch::default();
+        for number in first..count.min(first + 100) {
+            let reminders = vec![Reminder::pending(None, Rule::Offset(0), at(1_000 + i64::from(number)))];
+            batch.replace(&numbered(number), None, Some(Box::new(Record { reminders, ..Record::default() })));
+        }
+        store.commit(&batch).unwrap();
+    }
+    let mut batch = Batch::default();
+    let pending = |state| if state == State::Pending { i64::from(count) } else { 0 };
+    batch.push(Op::PutMeta(Box::new(Meta {
+        reminders: Tally::from_counts(State::ALL.map(pending)),
+        ledger: Ledger { planned: u64::from(count), ..Ledger::default() },
+        ..Meta::default()
+    })));
+    store.commit(&batch).unwrap();
+}
+
+fn numbered(number: u16) -> TaskId {
+    task(&format!("task-{number:04}"))
+}
+
+#[test]
+fn what_cannot_be_read_is_told_by_where_it_begins_and_ends_and_all_around_it_is_read() {
+    const COUNT: u16 = 1_000;
+    let record = |number| keys::record(&numbered(number));
+    let last_pending =
+        keys::index(keys::PENDING, &(at(1_999), ReminderId::of(&numbered(999), None, Rule::Offset(0))));
+    type Case = (Vec<u8>, Vec<u8>, u64, &'static str);
+    let table: [Case; 5] = [
+        (
+            record(300),
+            record(310),
+            10,
+            "what comes after tasks task-0299 and before tasks task-0310 cannot be read: ",
+        ),
+        (record(0), record(256), 256, "from the first of tasks and before tasks task-0256 cannot be read"),
+        (
+            record(990),
+            b"r~".to_vec(),
+            10,
+            "what comes after tasks task-0989 to the last of tasks cannot be read",
+        ),
+        (
+            vec![keys::META],
+            vec![keys::META + 1],
+            1,
+            "what comes from the first of counters to the last of counters",
+        ),
+        (last_pending, record(1), 2, " and before tasks task-0001 cannot be read: "),
+    ];
+    for (from, to, lost, told) in table {
+        let whole = in_memory().unwrap();
+        many(&whole, COUNT);
+        let disk = TornDisk { whole: MemoryDisk::of(whole.disk.as_ref()).unwrap(), from, to };
+        let found = SledStore::on(Box::new(disk)).unwrap().verify().unwrap();
+        assert_eq!(found.count, 1, "{told}: {:?}", found.wrong);
+        assert!(found.wrong[0].contains(told), "{told}: {:?}", found.wrong);
+        let entries: u64 = found.spaces.values().map(|space| space.entries).sum();
+        assert_eq!(entries + lost, 2 * u64::from(COUNT) + 1, "{told}");
+    }
+}
+
+#[test]
+fn pages_of_the_engine_that_were_changed_are_told_and_the_rest_is_read() {
+    const CACHE_MB: u64 = 16;
+    // Several segments of the engine's: of the last one it takes any change for the end of what was written.
+    const EVENTS: u64 = 600;
+    let room = tempfile::tempdir().unwrap();
+    let dir = room.path().join("store");
+    let store = SledStore::open(&dir, CACHE_MB).unwrap();
+    for first in (0..EVENTS).step_by(50) {
+        let mut batch = Batch::default();
+        for number in first..first + 50 {
+            let event =
+                Quarantined { at: at(1), topic: "t".into(), code: "c".into(), reason: "r".into(), length: 1 };
+            batch.push(Op::PutQuarantined(number, event, vec![7; VALUE_MAX - 2]));
+        }
+        store.commit(&batch).unwrap();
+    }
+    let mut batch = Batch::default();
+    let quarantine = Usage { entries: EVENTS, bytes: EVENTS * (VALUE_MAX as u64 - 2) };
+    batch.push(Op::PutMeta(Box::new(Meta { quarantine, next_quarantined: EVENTS, ..Meta::default() })));
+    store.commit(&batch).unwrap();
+    store.close();
+    // Opened once more it keeps a snapshot, and reads a page only when it is asked for.
+    SledStore::open(&dir, CACHE_MB).unwrap().close();
+    let whole = std::fs::read(dir.join("db")).unwrap();
+    let mut told = 0;
+    for place in [6, 7, 8].map(|mb: usize| mb << 20) {
+        let mut changed = whole.clone();
+        changed[place..place + 3].iter_mut().for_each(|byte| *byte ^= 0x55);
+        std::fs::write(dir.join("db"), &changed).unwrap();
+        let found = SledStore::copied(&dir, CACHE_MB).unwrap().store.verify().unwrap();
+        let words = "cannot be read: a part of its files is not what was written: ";
+        if found.wrong.iter().any(|wrong| wrong.contains(words)) {
+            let entries: u64 = found.spaces.values().map(|space| space.entries).sum();
+            assert!(entries > EVENTS, "{entries}: {:?}", found.wrong);
+            told += 1;
+        }
+    }
+    assert!(told > 0, "of so many damages one at least is of a page that is in use");
 }
