@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::health::Health;
 use crate::store::StoreError;
-use crate::store::sled::{BackupError, Kept, Shelf, SledStore};
+use crate::store::sled::{BackupError, Erasing, Kept, Shelf, SledStore};
 use crate::telemetry;
 
 /// How long after its start a worker makes its first backup, if none is young enough: a start has enough to do, and one
@@ -56,6 +56,7 @@ impl Backups {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Self {
+        let shelf = shelf.of(store.identity());
         Self { store, shelf, every, clock, stop }
     }
 
@@ -94,13 +95,13 @@ impl Backups {
         made.map(|kept| Made { kept, took })
     }
 
-    /// Notes that the erasing of `user` begins now, or has `ended`.
+    /// Notes how far the erasing of `user` is now.
     ///
     /// # Errors
     /// [`BackupError`]: a restore of what was before would not erase them.
-    pub async fn note_erasing(&self, user: &str, ended: bool) -> Result<(), BackupError> {
+    pub async fn note_erasing(&self, user: &str, how: Erasing) -> Result<(), BackupError> {
         let (shelf, user, now) = (self.shelf.clone(), user.to_owned(), self.clock.now());
-        match tokio::task::spawn_blocking(move || shelf.note_erasing(&user, now, ended)).await {
+        match tokio::task::spawn_blocking(move || shelf.note_erasing(&user, now, how)).await {
             Ok(noted) => noted,
             Err(error) => Err(StoreError::Corrupt(format!("the noting broke off: {error}")).into()),
         }
@@ -112,6 +113,12 @@ impl Backups {
         let now = self.clock.now();
         let listed = self.shelf.list_at(now);
         // Of when one is that bears a name of the future nobody knows; it stands for none.
+        if let Ok(others @ 1..) = self.shelf.others() {
+            tracing::warn!(
+                others, dir = %self.shelf.dir().display(),
+                "backups of another store lie there too; they are left alone, and backup.dir should be each store's own"
+            );
+        }
         let newest = listed.ok().and_then(|kept| Some(kept.first()?.created));
         let mut last = newest.filter(|at| *at <= now);
         if let Some(at) = last {

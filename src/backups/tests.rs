@@ -90,8 +90,8 @@ async fn one_that_fails_is_warned_of_and_tried_again_before_the_next_is_due() {
 async fn who_is_erased_is_noted_beside_them() {
     let stage = Stage::new();
     let backups = stage.backups(HOUR);
-    backups.note_erasing("ann", false).await.unwrap();
-    assert_eq!(backups.shelf().erased_since(stage.clock.now()).unwrap(), ["ann"]);
+    backups.note_erasing("ann", Erasing::Begins).await.unwrap();
+    assert_eq!(backups.shelf().to_erase(None).unwrap()[0].user, "ann");
 }
 
 /// Made while the clock was ahead.

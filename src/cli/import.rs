@@ -109,7 +109,7 @@ async fn offline(
     progress: &mut Progress,
 ) -> Result<ImportReport, Failure> {
     let arrived = context.clock.now();
-    ops::with_writer(config, context, async |writer: Writer| {
+    ops::with_writer(config, context, async |writer: Writer, _| {
         let mut report = ImportReport::default();
         let mut part = Some(first);
         while let Some(Part { bytes, lines_before }) = part {

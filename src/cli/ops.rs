@@ -13,7 +13,7 @@ use super::{Context, Exit, Failure, when};
 use crate::app;
 use crate::config::Config;
 use crate::domain::Timestamp;
-use crate::store::sled::SledStore;
+use crate::store::sled::{Identity, SledStore};
 use crate::store::{OpenError, Store as _, StoreError};
 use crate::writer::{CommitLoop, Writer};
 
@@ -104,11 +104,11 @@ pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
     })
 }
 
-/// Runs `work` on a commit loop over the store that no worker holds.
+/// Runs `work` on a commit loop over the store that no worker holds; it is told which store that is.
 pub(super) async fn with_writer<T>(
     config: &Config,
     context: &Context,
-    work: impl AsyncFnOnce(Writer) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(Writer, Option<Identity>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let store = open_store(config)?;
     let path = config.store.path.display();
@@ -124,11 +124,12 @@ pub(super) async fn with_writer<T>(
             ),
         ));
     }
+    let identity = store.identity();
     let (writer, commits) =
         CommitLoop::open(Arc::new(store), app::settings(config), Arc::clone(&context.clock))
             .map_err(unusable)?;
     // The loop ends when `work` has dropped its handle.
-    let (done, ended) = tokio::join!(work(writer), commits.run(|| ()));
+    let (done, ended) = tokio::join!(work(writer, identity), commits.run(|| ()));
     ended.map_err(unusable)?;
     done
 }

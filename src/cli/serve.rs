@@ -6,10 +6,11 @@ use super::options::ConfigOptions;
 use super::{Context, Exit, Failure, backup};
 use crate::app::{self, AppError, Running};
 use crate::backups::Backups;
+use crate::clock::random_id;
 use crate::config::{Config, Loaded, OverdueThen};
 use crate::http::{APP_CONNECTIONS_MAX, OPS_CONNECTIONS_MAX};
 use crate::shutdown::{ProcessSignals, Shutdown};
-use crate::store::sled::{Recovery, SledStore};
+use crate::store::sled::{Identity, Recovery, SledStore};
 use crate::telemetry;
 
 /// Arguments of `serve`.
@@ -84,6 +85,7 @@ pub(super) async fn start(
         auto: config.restore.auto,
         holds: config.restore.overdue == OverdueThen::Hold,
         now: context.clock.now(),
+        fresh: Identity::from_bytes(random_id().into_bytes()),
     };
     // Blocks on the disk.
     let store = tokio::task::spawn_blocking(move || SledStore::open_or_restore(&path, cache_mb, &recovery))

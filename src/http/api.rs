@@ -21,6 +21,7 @@ use super::{actions, orders, preferences, reminders, stream, why};
 use crate::backups::Backups;
 use crate::clock::{Clock, millis};
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
+use crate::store::sled::Erasing;
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
 
@@ -55,10 +56,10 @@ impl Api {
         Self { backups, ..self }
     }
 
-    /// Notes beside the backups that the erasing of `user` begins, or has ended.
-    pub(super) async fn note_erasing(&self, user: &str, ended: bool) -> Result<(), Problem> {
+    /// Notes beside the backups how far the erasing of `user` is.
+    pub(super) async fn note_erasing(&self, user: &str, how: Erasing) -> Result<(), Problem> {
         match &self.backups {
-            Some(backups) => Ok(backups.note_erasing(user, ended).await?),
+            Some(backups) => Ok(backups.note_erasing(user, how).await?),
             None => Ok(()),
         }
     }

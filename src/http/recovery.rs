@@ -58,7 +58,8 @@ async fn list(State(api): State<Api>) -> Result<Json<BackupsShown>, Problem> {
     let backups = of(&api)?;
     let shelf = backups.shelf().clone();
     let dir = shelf.dir().display().to_string();
-    let kept = tokio::task::spawn_blocking(move || shelf.list()).await.map_err(broken_off)??;
+    let now = api.clock.now();
+    let kept = tokio::task::spawn_blocking(move || shelf.list_at(now)).await.map_err(broken_off)??;
     let backups_shown = kept.into_iter().map(BackupShown::of).collect();
     Ok(Json(BackupsShown { dir, every_seconds: backups.every().as_secs(), backups: backups_shown }))
 }

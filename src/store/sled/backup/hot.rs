@@ -128,7 +128,12 @@ impl Copying<'_> {
         stops: &dyn Fn() -> bool,
     ) -> Result<(W, Timestamp, u64), BackupError> {
         let io = |error| BackupError::Io { path: "the copy".into(), error };
-        let head = Head { format: FORMAT, created: now(), release: env!("CARGO_PKG_VERSION").to_owned() };
+        let head = Head {
+            format: FORMAT,
+            created: now(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            store: self.store.identity(),
+        };
         let mut file = FileWriter::begin(out, &head).map_err(io)?;
         loop {
             if stops() {

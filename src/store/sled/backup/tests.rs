@@ -11,7 +11,7 @@ use crate::domain::{Record, TaskId, Timestamp};
 use crate::store::sled::disk::{Disk, Writes};
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::tests::disks::{Step, TestDisk};
-use crate::store::sled::{SledStore, in_memory};
+use crate::store::sled::{Identity, SledStore, in_memory};
 use crate::store::{Batch, Op, Store};
 
 fn at(ms: i64) -> Timestamp {
@@ -19,7 +19,7 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn head() -> Head {
-    Head { format: 3, created: at(1), release: "0.1.0".into() }
+    Head { format: 3, created: at(1), release: "0.1.0".into(), store: Some(Identity::from_bytes([9; 16])) }
 }
 
 type Entries<'a> = &'a [(&'a [u8], Option<&'a [u8]>)];
@@ -356,7 +356,7 @@ fn what_was_just_made_is_never_removed_and_names_of_the_future_make_room_first()
         let store = filled(1);
         let make = |ms: i64| shelf.make(&store, &|| at(ms), &|| false).unwrap();
         make(FUTURE);
-        shelf.note_erasing("u", at(2), true).unwrap();
+        shelf.note_erasing("u", at(2), Erasing::Ended).unwrap();
         for ms in 10..14 {
             let made = make(ms);
             let kept = shelf.list_at(at(ms)).unwrap();
@@ -364,7 +364,7 @@ fn what_was_just_made_is_never_removed_and_names_of_the_future_make_room_first()
             assert!(kept.len() <= keep);
             let of_future = kept.iter().any(|kept| kept.created == at(FUTURE));
             assert_eq!(of_future, usize::try_from(ms - 9).unwrap() < keep, "{keep} {ms}");
-            let erased = shelf.erased_since(Timestamp::MIN).unwrap();
+            let erased = shelf.to_erase(Some(Timestamp::MIN)).unwrap();
             assert_eq!(
                 erased.len(),
                 usize::from(of_future),

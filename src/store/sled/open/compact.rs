@@ -38,10 +38,10 @@ impl SledStore {
         }
         let again = || lock.try_clone().map_err(io);
         let of_store = |error| super::of_store(&place.dir, error);
-        let store = Self::open_held(&place, again()?, cache_mb)?;
+        let store = Self::open_held(&place, again()?, cache_mb, None)?;
         let before = size(&place.dir).map_err(io)?;
         place.tell_leftovers().map_err(io)?;
-        let was = store.fingerprint().map_err(of_store)?;
+        let (was, identity) = (store.fingerprint().map_err(of_store)?, store.identity());
         let file = place.beside(COMPACTING);
         let written = write(&store, &file, &|| now, &|| false);
         store.close();
@@ -57,15 +57,15 @@ impl SledStore {
         is_same(&place.coming, &was, &coming)?;
         coming.close();
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
-        let note =
-            Note { stage: Stage::Ready, aside: aside.clone(), reason: "it was being compacted".to_owned() };
+        let reason = "it was being compacted".to_owned();
+        let note = Note { stage: Stage::Ready, aside: aside.clone(), reason, store: identity };
         place.write_note(&note).map_err(io)?;
         if let Some(why) = place.carry_out(&note)? {
             return Err(damaged(&place.dir, &why).into());
         }
         let aside = place.parent.join(aside);
         let store =
-            Self::open_held(&place, again()?, cache_mb).map_err(|error| kept_aside(&error, &aside))?;
+            Self::open_held(&place, again()?, cache_mb, None).map_err(|error| kept_aside(&error, &aside))?;
         is_same(&place.dir, &was, &store).map_err(|error| kept_aside(&error, &aside))?;
         store.close();
         std::fs::remove_dir_all(aside).map_err(io)?;

@@ -74,7 +74,8 @@ impl SledStore {
         let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
         // Nothing is there to be set aside.
         let aside = format!("{}.none", place.name());
-        let note = Note { stage: Stage::Ready, aside, reason: "an import into it was cut off".to_owned() };
+        let reason = "an import into it was cut off".to_owned();
+        let note = Note { stage: Stage::Ready, aside, reason, store: contents.head.store };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
             None => Ok(contents),

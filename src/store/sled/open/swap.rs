@@ -20,6 +20,7 @@ use super::advice::unreachable;
 use super::compact::COMPACTING;
 use super::{Place, force};
 use crate::store::OpenError;
+use crate::store::sled::Identity;
 use crate::store::sled::files::replace;
 
 /// What the note says.
@@ -32,6 +33,9 @@ pub(super) struct Note {
     pub(super) aside: String,
     /// Why.
     pub(super) reason: String,
+    /// Which store is to come, as far as that is known.
+    #[serde(default)]
+    pub(super) store: Option<Identity>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -123,7 +127,7 @@ impl Place {
             return Ok(Some(note.reason.clone()));
         }
         // Anew: it says what the store held that stood there before.
-        self.mark().map_err(io)?;
+        self.mark(note.store).map_err(io)?;
         self.drop_note().map_err(io)?;
         Ok(None)
     }

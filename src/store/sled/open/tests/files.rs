@@ -93,7 +93,7 @@ fn a_compaction_cut_off_at_its_swap_is_ended_by_the_next_start_without_a_backup(
         let stage = backed_up();
         fs::remove_dir_all(stage.shelf.dir()).unwrap();
         let file = stage.room.path().join("file");
-        let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+        let store = stage.open().unwrap();
         store.export(&file, at(NOW)).unwrap();
         let was = store.fingerprint().unwrap();
         store.close();
@@ -102,7 +102,9 @@ fn a_compaction_cut_off_at_its_swap_is_ended_by_the_next_start_without_a_backup(
         place.fill(&lock, &file, CACHE_MB, None).unwrap();
         drop(lock);
         let aside = "store.before-compact-1";
-        place.write_note(&Note { stage: Stage::Ready, aside: aside.into(), reason: "r".into() }).unwrap();
+        place
+            .write_note(&Note { stage: Stage::Ready, aside: aside.into(), reason: "r".into(), store: None })
+            .unwrap();
         if renames > 0 {
             fs::rename(&place.dir, stage.room.path().join(aside)).unwrap();
         }
