@@ -35,6 +35,7 @@ mod advice;
 mod compact;
 mod copy;
 mod fuller;
+mod print;
 mod reading;
 mod recover;
 mod restore;

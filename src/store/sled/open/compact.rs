@@ -57,8 +57,9 @@ impl SledStore {
         is_same(&place.coming, &was, &coming)?;
         coming.close();
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
+        let print = Some(place.print().map_err(io)?);
         let reason = "it was being compacted".to_owned();
-        let note = Note { stage: Stage::Ready, aside: aside.clone(), reason, store: identity };
+        let note = Note { stage: Stage::Ready, aside: aside.clone(), reason, store: identity, print };
         place.write_note(&note).map_err(io)?;
         if let Some(why) = place.carry_out(&note)? {
             return Err(damaged(&place.dir, &why).into());

@@ -165,11 +165,13 @@ impl Place {
             store = %self.dir.display(), reason, backup = backup.name,
             "the store is damaged; this backup, the newest good one, takes its place"
         );
-        let aside = match self.note()? {
-            Some(note) => note.aside,
-            None => format!("{}.damaged-{}", self.name(), stamp(recovery.now)),
+        let (aside, print) = match self.note()? {
+            Some(note) => (note.aside, note.print),
+            None => (format!("{}.damaged-{}", self.name(), stamp(recovery.now)), None),
         };
-        let mut note = Note { stage: Stage::Damaged, aside, reason: reason.to_owned(), store: mine };
+        let print = print.map_or_else(|| self.print(), Ok).map_err(io)?;
+        let (reason, print) = (reason.to_owned(), Some(print));
+        let mut note = Note { stage: Stage::Damaged, aside, reason, store: mine, print };
         self.write_note(&note).map_err(io)?;
         if backup.created > recovery.now {
             tracing::error!(
@@ -182,7 +184,7 @@ impl Place {
             now: recovery.now,
             holds: recovery.holds,
             aside: Some(note.aside.clone()),
-            reason: Some(reason.to_owned()),
+            reason: Some(note.reason.clone()),
         };
         loop {
             match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {

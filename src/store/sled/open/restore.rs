@@ -74,8 +74,9 @@ impl SledStore {
         let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
         // Nothing is there to be set aside.
         let aside = format!("{}.none", place.name());
+        let print = Some(place.print().map_err(io)?);
         let reason = "an import into it was cut off".to_owned();
-        let note = Note { stage: Stage::Ready, aside, reason, store: contents.head.store };
+        let note = Note { stage: Stage::Ready, aside, reason, store: contents.head.store, print };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
             None => Ok(contents),

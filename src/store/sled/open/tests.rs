@@ -1,6 +1,7 @@
 mod back;
 mod files;
 mod flips;
+mod stale;
 mod two;
 
 use std::collections::BTreeMap;
@@ -219,7 +220,8 @@ fn a_restore_cut_off_after_any_step_is_ended_by_the_next_start() {
         let stage = backed_up();
         stage.break_db();
         let aside = stage.aside().file_name().unwrap().to_str().unwrap().to_owned();
-        let note = Note { stage: Stage::Damaged, aside, reason: "it was broken".into(), store: None };
+        let note =
+            Note { stage: Stage::Damaged, aside, reason: "it was broken".into(), store: None, print: None };
         cut_off(&stage, &stage.place(), &note);
         let store = stage.open().unwrap_or_else(|error| panic!("{number}: {error}"));
         stage.is_restored(&store);
@@ -240,7 +242,13 @@ fn ready(stage: &Stage1, place: &Place, note: &Note) {
 fn a_note_that_is_cut_off_or_changed_is_told_or_means_what_it_did_and_never_renames_elsewhere() {
     let stage = backed_up();
     let place = stage.place();
-    let note = Note { stage: Stage::Ready, aside: "store.damaged-1".into(), reason: "r".into(), store: None };
+    let note = Note {
+        stage: Stage::Ready,
+        aside: "store.damaged-1".into(),
+        reason: "r".into(),
+        store: None,
+        print: None,
+    };
     place.write_note(&note).unwrap();
     let whole = fs::read(&place.swap).unwrap();
     let is_harmless = |bytes: &[u8]| {

@@ -103,7 +103,13 @@ fn a_compaction_cut_off_at_its_swap_is_ended_by_the_next_start_without_a_backup(
         drop(lock);
         let aside = "store.before-compact-1";
         place
-            .write_note(&Note { stage: Stage::Ready, aside: aside.into(), reason: "r".into(), store: None })
+            .write_note(&Note {
+                stage: Stage::Ready,
+                aside: aside.into(),
+                reason: "r".into(),
+                store: None,
+                print: None,
+            })
             .unwrap();
         if renames > 0 {
             fs::rename(&place.dir, stage.room.path().join(aside)).unwrap();
