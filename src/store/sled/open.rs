@@ -35,6 +35,7 @@ mod advice;
 mod compact;
 mod copy;
 mod fuller;
+mod owner;
 mod print;
 mod reading;
 mod recover;
@@ -121,6 +122,8 @@ impl SledStore {
         }
         let meta = store.meta().map_err(of_store)?;
         let gone = told.witness.and_then(|witness| witness.accuses(&meta));
+        // The engine makes files as it opens.
+        place.give(&place.dir);
         store.place = Some(place.clone());
         Ok((store, gone))
     }
@@ -244,6 +247,7 @@ impl Place {
                 return Err(self.held_by(&mut lock));
             }
         }
+        self.give(&self.lock);
         lock.set_len(0).map_err(io)?;
         lock.write_all(myself().as_bytes()).map_err(io)?;
         Ok(lock)

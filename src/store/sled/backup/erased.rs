@@ -15,7 +15,7 @@ use std::sync::PoisonError;
 use serde::{Deserialize, Serialize};
 
 use super::super::Identity;
-use super::super::files::{force, replace};
+use super::super::files::{force, give_as, replace};
 use super::hot::BackupError;
 use super::shelf::Shelf;
 use crate::domain::Timestamp;
@@ -91,12 +91,13 @@ impl Shelf {
         let (ended, refused) = (how == Erasing::Ended, how == Erasing::Refused);
         let line = serde_json::to_string(&Line { user: user.to_owned(), at, ended, refused });
         let line = line.map_err(|error| io(error.into()))?;
-        std::fs::create_dir_all(self.dir()).map_err(io)?;
+        self.create().map_err(io)?;
         let is_new = !path.try_exists().map_err(io)?;
         let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(io)?;
         // What a crash has cut off before ends here.
         file.write_all(format!("\n{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         if is_new {
+            give_as(&path, self.dir());
             force(self.dir()).map_err(io)?;
         }
         Ok(())

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDateTime;
 
-use super::super::files::{force, free_bytes};
+use super::super::files::{force, free_bytes, give_as};
 use super::super::identity::SHORT;
 use super::super::{Identity, SledStore};
 use super::frame::FileError;
@@ -158,12 +158,13 @@ impl Shelf {
         stops: &dyn Fn() -> bool,
     ) -> Result<Kept, BackupError> {
         let io = |error| BackupError::Io { path: self.dir.clone(), error };
-        std::fs::create_dir_all(&self.dir).map_err(io)?;
+        self.create().map_err(io)?;
         let created = now();
         let name = name(created, store.identity());
         let path = self.dir.join(&name);
         match write_whole(store, &path, now, &|| stops() || self.short().is_some()) {
             Ok(bytes) => {
+                give_as(&path, &self.dir);
                 self.clone().of(store.identity()).make_room(created);
                 let store = store.identity().map(Identity::short);
                 Ok(Kept { path, name, created, store, bytes })
@@ -171,6 +172,16 @@ impl Shelf {
             Err(BackupError::Stopped) if !stops() => Err(self.short().unwrap_or(BackupError::Stopped)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes the directory, if it is not there.
+    pub(super) fn create(&self) -> io::Result<()> {
+        let is_new = !self.dir.try_exists()?;
+        std::fs::create_dir_all(&self.dir)?;
+        if is_new && let Some(parent) = self.dir.parent() {
+            give_as(&self.dir, parent);
+        }
+        Ok(())
     }
 
     /// That too little is free, if it is. Space that can't be told is taken for enough: writing will tell.

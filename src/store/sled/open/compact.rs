@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::advice::unreachable;
 use super::restore::RestoreError;
 use super::swap::{Note, Stage};
-use super::{Place, SledStore, await_release, damaged, open_disk};
+use super::{Place, SledStore, await_release, damaged, force_all, open_disk};
 use crate::domain::Timestamp;
 use crate::store::OpenError;
 use crate::store::sled::backup::{BackupError, stamp, write};
@@ -56,6 +56,8 @@ impl SledStore {
         let coming = Self::on(Box::new(disk)).map_err(of_store)?;
         is_same(&place.coming, &was, &coming)?;
         coming.close();
+        await_release(&place.coming);
+        place.hand_over().and_then(|()| force_all(&place.coming)).map_err(io)?;
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
         let print = Some(place.print().map_err(io)?);
         let reason = "it was being compacted".to_owned();

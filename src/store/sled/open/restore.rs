@@ -116,7 +116,7 @@ impl Place {
             let _ = self.clear();
         }
         let contents = filled?;
-        force_all(&self.coming).map_err(io)?;
+        self.hand_over().and_then(|()| force_all(&self.coming)).map_err(io)?;
         Ok(contents)
     }
 

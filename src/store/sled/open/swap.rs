@@ -110,7 +110,9 @@ impl Place {
 
     /// Writes the note, whole or not at all.
     pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
-        replace(&self.swap, serde_json::to_string(note)?.as_bytes())
+        replace(&self.swap, serde_json::to_string(note)?.as_bytes())?;
+        self.give(&self.swap);
+        Ok(())
     }
 
     /// Carries out a swap that is ready; why the store is damaged, where neither of its directories is there any more.

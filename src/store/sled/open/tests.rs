@@ -1,6 +1,8 @@
 mod back;
 mod files;
 mod flips;
+#[cfg(unix)]
+mod owner;
 mod stale;
 mod two;
 

@@ -127,7 +127,9 @@ impl Place {
         for json in identity.into_iter().chain(witness) {
             text.push_str(&format!("{json} {:08x}\n", crc32fast::hash(json.as_bytes())));
         }
-        replace(&self.marker, text.as_bytes())
+        replace(&self.marker, text.as_bytes())?;
+        self.give(&self.marker);
+        Ok(())
     }
 }
 
