@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Context, Failure, named, of_restore};
+use crate::cli::backup;
 use crate::cli::options::ConfigOptions;
 use crate::config::OverdueThen;
 use crate::store::sled::{Origin, SledStore};
@@ -20,6 +21,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
     let holds = config.restore.overdue == OverdueThen::Hold;
     let origin = Origin { now: context.clock.now(), holds, aside: None, reason: None };
+    // First: the worker that starts on the store must find them.
+    let erased = backup::shelf(&config).note_erased_beside(&args.file, context.clock.now())?;
     let contents = SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin)
         .map_err(of_restore)?;
     let overdue = if holds {
@@ -27,8 +30,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     } else {
         "what was due by now goes out when the worker starts"
     };
+    let erased = match erased {
+        0 => String::new(),
+        some => format!(
+            "users erased since, or whose erasing was cut off: {some}; the worker's start erases them\n"
+        ),
+    };
     Ok(format!(
-        "made the store {} of {}: it is of {}, and what was committed later is missing; {overdue}\n",
+        "made the store {} of {}: it is of {}, and what was committed later is missing; {overdue}\n{erased}",
         named(&config),
         args.file.display(),
         contents.finished,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Identity;
 use super::super::files::{force, give_as, replace};
 use super::hot::BackupError;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, check_file};
 use crate::domain::Timestamp;
 
 /// How its name begins, and ends too where the store has no number.
@@ -114,6 +114,35 @@ impl Shelf {
         Ok(noted.map(|(user, noted)| Erased { user, unfinished: noted.begun.is_some() }).collect())
     }
 
+    /// Notes at `now` whom to erase of a store that is made of the file `backup`, by what lies beside that: whoever copied a
+    /// directory of backups copied that with it. How many they are.
+    ///
+    /// # Errors
+    /// The system's, or [`BackupError::Unread`]: the file is no good.
+    pub fn note_erased_beside(&self, backup: &Path, now: Timestamp) -> Result<usize, BackupError> {
+        let dir = std::path::absolute(backup).ok().and_then(|path| Some(path.parent()?.to_owned()));
+        let Some(dir) = dir.filter(|dir| has_notes(dir)) else { return Ok(0) };
+        let contents =
+            check_file(backup).map_err(|error| BackupError::Unusable { path: backup.to_owned(), error })?;
+        let beside = Self::new(dir, 1).of(contents.head.store);
+        // A clock that was ahead says nothing of what came later.
+        let from = if contents.finished < now { contents.finished } else { Timestamp::MIN };
+        let due = beside.to_erase(Some(from))?;
+        if !self.is_at(beside.dir()) {
+            let own = self.clone().of(contents.head.store);
+            for Erased { user, unfinished } in &due {
+                let how = if *unfinished { Erasing::Begins } else { Erasing::Ended };
+                own.note_erasing(user, now, how)?;
+            }
+        }
+        Ok(due.len())
+    }
+
+    fn is_at(&self, dir: &Path) -> bool {
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        real(self.dir()).is_some_and(|own| real(dir) == Some(own))
+    }
+
     /// Forgets those whose erasing had ended at `oldest`.
     pub(super) fn forget_erased(&self, oldest: Timestamp) -> Result<(), BackupError> {
         let _alone = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -156,6 +185,12 @@ impl Shelf {
         let store = store.map(|store| format!("-{}", store.short())).unwrap_or_default();
         self.dir().join(format!("{NAME}{store}"))
     }
+}
+
+/// Whether anybody is noted in `dir`, of whatever store.
+fn has_notes(dir: &Path) -> bool {
+    let names = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.into_iter().any(|name| name.to_string_lossy().starts_with(NAME))
 }
 
 /// The lines of the file `path`; none where it is not there.
@@ -228,6 +263,28 @@ mod tests {
         assert_eq!(users(&shelf, Some(5)), ["ann", "bob", "carl"], "what ended before holds");
         shelf.note_erasing("ann", at(20), Erasing::Ended).unwrap();
         assert_eq!((users(&shelf, None).len(), users(&shelf, Some(21)).len()), (0, 0), "it is finished");
+    }
+
+    #[test]
+    fn who_is_noted_beside_a_copied_backup_is_noted_for_the_store_that_is_made_of_it() {
+        let room = tempfile::tempdir().unwrap();
+        let copied = Shelf::new(room.path().join("copied"), 9);
+        let store = crate::store::sled::in_memory().unwrap();
+        let backup = copied.make(&store, &|| at(10), &|| false).unwrap().path;
+        for (user, ended) in [("before", 9), ("since", 11)] {
+            copied.note_erasing(user, at(ended), Erasing::Ended).unwrap();
+        }
+        copied.note_erasing("cut off", at(5), Erasing::Begins).unwrap();
+        let own = Shelf::new(room.path().join("own"), 9);
+        assert_eq!(own.note_erased_beside(&backup, at(100)).unwrap(), 2);
+        assert_eq!(users(&own, Some(10)), ["cut off", "since"]);
+        assert_eq!(users(&own, None), ["cut off"]);
+        // Where both are one directory, nothing is noted twice.
+        let before = std::fs::read(copied.notes_of(None)).unwrap();
+        assert_eq!(copied.note_erased_beside(&backup, at(100)).unwrap(), 2);
+        assert_eq!(std::fs::read(copied.notes_of(None)).unwrap(), before);
+        std::fs::write(&backup, "x").unwrap();
+        assert!(own.note_erased_beside(&backup, at(100)).is_err());
     }
 
     #[test]
