@@ -32,6 +32,7 @@ use super::{Identity, SledStore, StoreError};
 use crate::store::{OpenError, Store as _};
 
 mod advice;
+mod around;
 mod compact;
 mod copy;
 mod fuller;
@@ -63,6 +64,7 @@ impl SledStore {
     pub fn open(dir: &Path, cache_mb: u64) -> Result<Self, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
+        place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
         match place.end_swap()? {
@@ -126,6 +128,12 @@ impl SledStore {
         place.give(&place.dir);
         store.place = Some(place.clone());
         Ok((store, gone))
+    }
+
+    /// The directory in which it lies, if it lies in any.
+    #[must_use]
+    pub fn dir(&self) -> Option<&Path> {
+        self.place.as_ref().map(|place| place.dir.as_path())
     }
 
     /// A store on `disk`, of which all that a start needs can be read: otherwise no worker ever starts on it.

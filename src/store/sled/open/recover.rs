@@ -10,6 +10,7 @@
 //! so that what is missing may yet be found in it; not with every byte that it had, since the engine writes as it opens and
 //! most damage shows only then. Without a good backup it stays where it is.
 
+use super::around::DAMAGED;
 use super::restore::{Origin, RestoreError};
 use super::swap::{Note, Stage};
 use super::{Place, SledStore, damaged, unreachable};
@@ -46,9 +47,11 @@ impl SledStore {
     ) -> Result<Self, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
         let again = || lock.try_clone().map_err(io);
+        place.tell_damaged();
         let reason = match place.end_swap()? {
             Some(reason) => reason,
             None => {
@@ -167,7 +170,7 @@ impl Place {
         );
         let (aside, print) = match self.note()? {
             Some(note) => (note.aside, note.print),
-            None => (format!("{}.damaged-{}", self.name(), stamp(recovery.now)), None),
+            None => (format!("{}{DAMAGED}{}", self.name(), stamp(recovery.now)), None),
         };
         let print = print.map_or_else(|| self.print(), Ok).map_err(io)?;
         let (reason, print) = (reason.to_owned(), Some(print));

@@ -58,6 +58,7 @@ impl SledStore {
     pub fn import(dir: &Path, cache_mb: u64, from: &Path, origin: Origin) -> Result<Contents, RestoreError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
         if let Some(why) = place.end_swap()? {
