@@ -7,6 +7,7 @@
 //!
 //! Whoever is erased is noted beside the backups first, since they are in those made before: a restore erases them again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,12 @@ impl Backups {
     #[must_use]
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
+    }
+
+    /// The directory of the store, if it lies in any.
+    #[must_use]
+    pub fn store_dir(&self) -> Option<&Path> {
+        self.store.dir()
     }
 
     /// How often one is made; zero for never by itself.

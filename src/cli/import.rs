@@ -38,6 +38,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
+    ops::has_named_store(&args.config, &config).await?;
     let mut source = Source::open(&args.file)?;
     let Some(first) = source.part()? else {
         return Err(Failure::failed(format!("{} is empty", source.name())));
