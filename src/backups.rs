@@ -114,6 +114,15 @@ impl Backups {
         }
     }
 
+    /// Notes that the erasing of `user` begins now.
+    ///
+    /// # Errors
+    /// [`BackupError`]: a restore of what was before would not erase them.
+    pub async fn begin_erasing(&self, user: &str) -> Result<BegunErasing, BackupError> {
+        self.note_erasing(user, Erasing::Begins).await?;
+        Ok(BegunErasing { backups: self.clone(), user: user.to_owned(), is_settled: false })
+    }
+
     /// Makes one every so often until it is told to stop.
     pub async fn run(self, health: Health) {
         telemetry::backup_every(self.every);
@@ -182,6 +191,38 @@ impl Backups {
             return Timestamp::MAX;
         }
         last.map_or(now, |last| last.min(now).plus(self.every))
+    }
+}
+
+/// An erasing whose beginning is noted. Dropped before it is settled it counts as refused: whoever asked has no answer and asks
+/// again, and nobody who comes anew meanwhile is erased by a later start.
+pub struct BegunErasing {
+    backups: Backups,
+    user: String,
+    is_settled: bool,
+}
+
+impl BegunErasing {
+    /// Notes how it went.
+    ///
+    /// # Errors
+    /// [`BackupError`]: the next start does it again.
+    pub async fn settle(mut self, how: Erasing) -> Result<(), BackupError> {
+        self.is_settled = true;
+        self.backups.note_erasing(&self.user, how).await
+    }
+}
+
+impl Drop for BegunErasing {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        // A line is written where nobody may wait for it: that is rare and takes as long as a commit.
+        let noted = self.backups.shelf.note_erasing(&self.user, self.backups.clock.now(), Erasing::Refused);
+        if let Err(error) = noted {
+            tracing::warn!(%error, "that an erasing was broken off can't be noted; the next start does it again");
+        }
     }
 }
 

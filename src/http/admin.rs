@@ -136,10 +136,12 @@ async fn erase(State(admin): State<Admin>, PathText(user): PathText) -> Result<J
     // The semaphore is never closed.
     let _place = admin.erasings.acquire().await.ok();
     // First, so that a restore of what was before can't bring them back whatever becomes of this.
-    admin.api.note_erasing(&user, Erasing::Begins).await?;
+    let begun = admin.api.begin_erasing(&user).await?;
     let report = erase_user(&admin.api.writer, &user).await;
     let how = if report.is_ok() { Erasing::Ended } else { Erasing::Refused };
-    if admin.api.note_erasing(&user, how).await.is_err() {
+    if let Some(begun) = begun
+        && begun.settle(how).await.is_err()
+    {
         tracing::warn!("how an erasing ended can't be noted; the next start does it again");
     }
     Ok(Json(report?))

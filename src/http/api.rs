@@ -18,10 +18,9 @@ use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
 use super::{actions, orders, preferences, reminders, stream, why};
-use crate::backups::Backups;
+use crate::backups::{Backups, BegunErasing};
 use crate::clock::{Clock, millis};
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
-use crate::store::sled::Erasing;
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
 
@@ -56,11 +55,11 @@ impl Api {
         Self { backups, ..self }
     }
 
-    /// Notes beside the backups how far the erasing of `user` is.
-    pub(super) async fn note_erasing(&self, user: &str, how: Erasing) -> Result<(), Problem> {
+    /// Notes beside the backups, where there are any, that the erasing of `user` begins.
+    pub(super) async fn begin_erasing(&self, user: &str) -> Result<Option<BegunErasing>, Problem> {
         match &self.backups {
-            Some(backups) => Ok(backups.note_erasing(user, how).await?),
-            None => Ok(()),
+            Some(backups) => Ok(Some(backups.begin_erasing(user).await?)),
+            None => Ok(None),
         }
     }
 

@@ -55,6 +55,15 @@ fn the_last_mention_of_a_key_wins() {
     assert_eq!(found, [(b'a', b"4".to_vec()), (b'b', vec![]), (b'c', b"3".to_vec())]);
 }
 
+/// As the releases wrote it that gave stores no number.
+#[test]
+fn a_file_whose_head_names_no_store_is_read() {
+    let head = Head { store: None, ..head() };
+    let bytes = file(&head, SMALL);
+    assert_eq!(bytes[8..13], [0, 0, 0, 15, HEAD], "its length is that of before");
+    assert_eq!(read(&bytes).unwrap().0.head, head);
+}
+
 #[test]
 fn a_file_cut_off_at_any_byte_is_refused() {
     let bytes = file(&head(), SMALL);
