@@ -29,6 +29,7 @@ use crate::intake::{Intake, Live};
 use crate::outbox;
 use crate::scheduler::{Pace, Scheduler};
 use crate::shutdown::Shutdown;
+use crate::store::sled::{BackupError, Erased, Erasing};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::tick::Tick;
@@ -53,8 +54,8 @@ pub enum AppError {
     /// The store has been failing.
     #[error(transparent)]
     Failing(StoreError),
-    /// Users erased since the backup that was restored could not be erased again.
-    #[error("users who were erased after the backup was made could not be erased again: {0}; start again")]
+    /// Users erased since the backup that was restored, or whose erasing was cut off, could not be erased.
+    #[error("users who are to be erased before anything else could not be: {0}; start again")]
     Erasing(String),
     /// No HTTP client can be made.
     #[error(transparent)]
@@ -137,7 +138,7 @@ pub async fn start(
     let publisher: Arc<dyn Publish> = Arc::new(Publisher::new(&config.dapr, Arc::clone(&clock))?);
 
     let failed = spawn_commit_loop(commits, &health, &shutdown);
-    after_restore(&writer, backups.as_ref()).await?;
+    before_all(&writer, backups.as_ref()).await?;
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone())
         .with_backups(backups.clone());
@@ -175,25 +176,32 @@ pub async fn start(
 }
 
 /// Tells that the store was restored, until somebody confirms that, and erases again who was erased after the backup was
-/// made: before anything is sent or shown.
-async fn after_restore(writer: &Writer, backups: Option<&Backups>) -> Result<(), AppError> {
+/// made, and those whose erasing was cut off: before anything is sent or shown.
+async fn before_all(writer: &Writer, backups: Option<&Backups>) -> Result<(), AppError> {
     let failed = |error: EraseError| AppError::Erasing(error.to_string());
+    let unnoted = |error: BackupError| AppError::Erasing(error.to_string());
     let restored = writer.read(|view| view.restored.cloned()).await.map_err(|error| failed(error.into()))?;
-    let Some(restored) = restored else { return Ok(()) };
-    if restored.confirmed.is_none() {
-        tracing::error!("{}", gauges::what_is_missing(&restored));
+    if let Some(restored) = restored.as_ref().filter(|restored| restored.confirmed.is_none()) {
+        tracing::error!("{}", gauges::what_is_missing(restored));
     }
-    if !restored.erases {
-        return Ok(());
+    let from = restored.filter(|restored| restored.erases).map(|restored| restored.erased_from());
+    if let Some(backups) = backups {
+        let shelf = backups.shelf().clone();
+        let due = tokio::task::spawn_blocking(move || shelf.to_erase(from)).await;
+        let due = due.map_err(|error| AppError::Erasing(error.to_string()))?.map_err(unnoted)?;
+        for Erased { user, unfinished } in due {
+            let tasks = erase_user(writer, &user).await.map_err(failed)?.tasks;
+            if unfinished {
+                backups.note_erasing(&user, Erasing::Ended).await.map_err(unnoted)?;
+                tracing::warn!(tasks, "the erasing of a user was cut off and is finished");
+            } else {
+                tracing::warn!(tasks, "a user who was erased after the backup was made is erased again");
+            }
+        }
     }
-    let shelf = backups.map(|backups| backups.shelf().clone());
-    let erased = tokio::task::spawn_blocking(move || shelf.map(|s| s.erased_since(restored.erased_from())));
-    let erased = erased.await.map_err(|error| AppError::Erasing(error.to_string()))?.transpose();
-    for user in erased.map_err(|error| AppError::Erasing(error.to_string()))?.unwrap_or_default() {
-        erase_user(writer, &user).await.map_err(failed)?;
-        tracing::warn!("a user who was erased after the backup was made is erased again");
+    if from.is_some() {
+        writer.confirm_restore(Confirm::ErasedAgain).await.map_err(|error| failed(error.into()))?;
     }
-    writer.confirm_restore(Confirm::ErasedAgain).await.map_err(|error| failed(error.into()))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 //!
 //! Whoever is erased is noted beside the backups first, since they are in those made before: a restore erases them again.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::health::Health;
 use crate::store::StoreError;
-use crate::store::sled::{BackupError, Kept, Shelf, SledStore};
+use crate::store::sled::{BackupError, Erasing, Kept, Shelf, SledStore};
 use crate::telemetry;
 
 /// How long after its start a worker makes its first backup, if none is young enough: a start has enough to do, and one
@@ -56,6 +57,7 @@ impl Backups {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Self {
+        let shelf = shelf.of(store.identity());
         Self { store, shelf, every, clock, stop }
     }
 
@@ -63,6 +65,12 @@ impl Backups {
     #[must_use]
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
+    }
+
+    /// The directory of the store, if it lies in any.
+    #[must_use]
+    pub fn store_dir(&self) -> Option<&Path> {
+        self.store.dir()
     }
 
     /// How often one is made; zero for never by itself.
@@ -94,16 +102,25 @@ impl Backups {
         made.map(|kept| Made { kept, took })
     }
 
-    /// Notes that the erasing of `user` begins now, or has `ended`.
+    /// Notes how far the erasing of `user` is now.
     ///
     /// # Errors
     /// [`BackupError`]: a restore of what was before would not erase them.
-    pub async fn note_erasing(&self, user: &str, ended: bool) -> Result<(), BackupError> {
+    pub async fn note_erasing(&self, user: &str, how: Erasing) -> Result<(), BackupError> {
         let (shelf, user, now) = (self.shelf.clone(), user.to_owned(), self.clock.now());
-        match tokio::task::spawn_blocking(move || shelf.note_erasing(&user, now, ended)).await {
+        match tokio::task::spawn_blocking(move || shelf.note_erasing(&user, now, how)).await {
             Ok(noted) => noted,
             Err(error) => Err(StoreError::Corrupt(format!("the noting broke off: {error}")).into()),
         }
+    }
+
+    /// Notes that the erasing of `user` begins now.
+    ///
+    /// # Errors
+    /// [`BackupError`]: a restore of what was before would not erase them.
+    pub async fn begin_erasing(&self, user: &str) -> Result<BegunErasing, BackupError> {
+        self.note_erasing(user, Erasing::Begins).await?;
+        Ok(BegunErasing { backups: self.clone(), user: user.to_owned(), is_settled: false })
     }
 
     /// Makes one every so often until it is told to stop.
@@ -112,6 +129,12 @@ impl Backups {
         let now = self.clock.now();
         let listed = self.shelf.list_at(now);
         // Of when one is that bears a name of the future nobody knows; it stands for none.
+        if let Ok(others @ 1..) = self.shelf.others() {
+            tracing::warn!(
+                others, dir = %self.shelf.dir().display(),
+                "backups of another store lie there too; they are left alone, and backup.dir should be each store's own"
+            );
+        }
         let newest = listed.ok().and_then(|kept| Some(kept.first()?.created));
         let mut last = newest.filter(|at| *at <= now);
         if let Some(at) = last {
@@ -168,6 +191,38 @@ impl Backups {
             return Timestamp::MAX;
         }
         last.map_or(now, |last| last.min(now).plus(self.every))
+    }
+}
+
+/// An erasing whose beginning is noted. Dropped before it is settled it counts as refused: whoever asked has no answer and asks
+/// again, and nobody who comes anew meanwhile is erased by a later start.
+pub struct BegunErasing {
+    backups: Backups,
+    user: String,
+    is_settled: bool,
+}
+
+impl BegunErasing {
+    /// Notes how it went.
+    ///
+    /// # Errors
+    /// [`BackupError`]: the next start does it again.
+    pub async fn settle(mut self, how: Erasing) -> Result<(), BackupError> {
+        self.is_settled = true;
+        self.backups.note_erasing(&self.user, how).await
+    }
+}
+
+impl Drop for BegunErasing {
+    fn drop(&mut self) {
+        if self.is_settled {
+            return;
+        }
+        // A line is written where nobody may wait for it: that is rare and takes as long as a commit.
+        let noted = self.backups.shelf.note_erasing(&self.user, self.backups.clock.now(), Erasing::Refused);
+        if let Err(error) = noted {
+            tracing::warn!(%error, "that an erasing was broken off can't be noted; the next start does it again");
+        }
     }
 }
 

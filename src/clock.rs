@@ -141,8 +141,8 @@ impl Clock for TokioClock {
     }
 }
 
-/// A random UUID, for events that a publisher sends without an id of their own.
-#[expect(clippy::disallowed_methods, reason = "the one source of randomness: ids that others left out")]
+/// A random UUID, for events that a publisher sends without an id of their own and stores that have no number yet.
+#[expect(clippy::disallowed_methods, reason = "the one source of randomness: ids that nobody else gives")]
 #[must_use]
 pub fn random_id() -> Uuid {
     Uuid::new_v4()

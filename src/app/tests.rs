@@ -11,6 +11,7 @@ use crate::gauges::tests::METRICS;
 use crate::scheduler::tests::clock::TestClock;
 use crate::scheduler::tests::due_in;
 use crate::scheduler::tests::store::FaultyStore;
+use crate::store::sled::{Shelf, in_memory};
 use crate::writer::{Content, Delivery};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -39,8 +40,12 @@ impl Parts {
     }
 
     async fn start(&self, config: Config) -> Result<Running, AppError> {
-        start(config, self.store.clone(), None, METRICS.clone(), self.clock.clone(), self.shutdown.clone())
-            .await
+        self.start_with(config, None).await
+    }
+
+    async fn start_with(&self, config: Config, backups: Option<Backups>) -> Result<Running, AppError> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        start(config, store, backups, METRICS.clone(), clock, self.shutdown.clone()).await
     }
 
     async fn tell(&self, running: &Running, millis: i64) -> Verdict {
@@ -102,6 +107,42 @@ async fn a_store_that_cannot_commit_ends_the_start() {
     let ended = parts.start(config()).await.err().expect("the policy cannot be committed");
     assert!(matches!(ended, AppError::Unusable(_)), "{ended}");
     assert_eq!(parts.shutdown.running(), Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasing_that_was_cut_off_is_finished_by_the_next_start_and_no_later_one_does_it_again() {
+    let room = tempfile::tempdir().unwrap();
+    let shelf = Shelf::new(room.path().to_owned(), 1);
+    let mut parts = Parts::new();
+    let kept = async |parts: &mut Parts, is_told: bool| {
+        let stop = parts.shutdown.soft().clone();
+        let store = Arc::new(in_memory().unwrap());
+        let backups = Backups::new(store, shelf.clone(), Duration::ZERO, parts.clock.clone(), stop);
+        let running = parts.start_with(config(), Some(backups)).await.unwrap();
+        if is_told {
+            let mut event = due_in("t", 60_000);
+            event.statements.push(crate::domain::Statement::User(Some("ann".into())));
+            let content = Content::Event(Box::new(event), Bytes::new());
+            let delivery = Delivery { at: parts.clock.now(), topic: "task-events".into(), content };
+            assert_eq!(running.writer.deliver(vec![delivery]).await[0], Verdict::Success);
+        }
+        parts.shutdown.stop();
+        running.wait().await.unwrap();
+        parts.shutdown = Shutdown::new(parts.clock.clone(), Duration::from_secs(10));
+        parts.store.tasks(None, 9).unwrap().len()
+    };
+    assert_eq!(kept(&mut parts, true).await, 1);
+    shelf.note_erasing("ann", parts.clock.now(), Erasing::Begins).unwrap();
+    assert_eq!(kept(&mut parts, false).await, 0, "it is finished");
+    assert_eq!(shelf.to_erase(None).unwrap(), []);
+    parts.clock.sleep(Duration::from_secs(1)).await;
+    assert_eq!(kept(&mut parts, true).await, 1, "the same user comes anew");
+    assert_eq!(kept(&mut parts, false).await, 1, "and stays");
+    assert_eq!(
+        shelf.to_erase(Some(parts.clock.now())).unwrap(),
+        [],
+        "through a restore from a later backup too"
+    );
 }
 
 #[test]

@@ -90,8 +90,15 @@ async fn one_that_fails_is_warned_of_and_tried_again_before_the_next_is_due() {
 async fn who_is_erased_is_noted_beside_them() {
     let stage = Stage::new();
     let backups = stage.backups(HOUR);
-    backups.note_erasing("ann", false).await.unwrap();
-    assert_eq!(backups.shelf().erased_since(stage.clock.now()).unwrap(), ["ann"]);
+    let unfinished = || backups.shelf().to_erase(None).unwrap().len();
+    let begun = backups.begin_erasing("ann").await.unwrap();
+    assert_eq!(backups.shelf().to_erase(None).unwrap()[0].user, "ann");
+    begun.settle(Erasing::Ended).await.unwrap();
+    assert_eq!(backups.shelf().to_erase(Some(Timestamp::MIN)).unwrap().len(), 1);
+    let begun = backups.begin_erasing("bob").await.unwrap();
+    assert_eq!(unfinished(), 1, "a crash here leaves it to the next start");
+    drop(begun);
+    assert_eq!(unfinished(), 0, "who asked and went away is told nothing, and asks again");
 }
 
 /// Made while the clock was ahead.

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use super::options::ConfigOptions;
 use super::terminal::harmless;
 use super::{Context, Failure, http, ops};
+use crate::clock::random_id;
 use crate::config::{Config, OverdueThen};
-use crate::store::sled::{Recovery, Shelf};
+use crate::store::sled::{Identity, Recovery, Shelf};
 
 /// How long a backup may take: it reads the whole store.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -26,6 +27,7 @@ struct Told {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
+    ops::has_named_store(&args.config, &config).await?;
     let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "backups"])?;
     let request = http::client()?.post(url).timeout(TIMEOUT).header("content-type", "application/json");
     let told = match ops::ask(&config, request).await? {
@@ -46,6 +48,7 @@ pub(super) fn recovery(config: &Config, context: &Context) -> Recovery {
         auto: config.restore.auto,
         holds: config.restore.overdue == OverdueThen::Hold,
         now: context.clock.now(),
+        fresh: Identity::from_bytes(random_id().into_bytes()),
     }
 }
 

@@ -38,6 +38,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
+    ops::has_named_store(&args.config, &config).await?;
     let mut source = Source::open(&args.file)?;
     let Some(first) = source.part()? else {
         return Err(Failure::failed(format!("{} is empty", source.name())));
@@ -109,7 +110,7 @@ async fn offline(
     progress: &mut Progress,
 ) -> Result<ImportReport, Failure> {
     let arrived = context.clock.now();
-    ops::with_writer(config, context, async |writer: Writer| {
+    ops::with_writer(config, context, async |writer: Writer, _| {
         let mut report = ImportReport::default();
         let mut part = Some(first);
         while let Some(Part { bytes, lines_before }) = part {

@@ -4,16 +4,19 @@
 //! The store is never created here, and never put under another policy than its worker's: that would plan every task
 //! anew, twice.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use reqwest::RequestBuilder;
 
 use super::http::{self, Answer, Silence};
+use super::options::ConfigOptions;
+use super::terminal::harmless;
 use super::{Context, Exit, Failure, when};
 use crate::app;
 use crate::config::Config;
 use crate::domain::Timestamp;
-use crate::store::sled::SledStore;
+use crate::store::sled::{Identity, SledStore};
 use crate::store::{OpenError, Store as _, StoreError};
 use crate::writer::{CommitLoop, Writer};
 
@@ -34,6 +37,36 @@ pub(super) async fn ask(config: &Config, request: RequestBuilder) -> Result<Opti
         }
         Err(Silence::Refused) => Ok(None),
         Err(Silence::Broken(reason)) => Err(Failure::failed(format!("{base}: {reason}"))),
+    }
+}
+
+/// That the worker which answers, if one does, runs on the store that `--store-path` names: who names one means that one.
+pub(super) async fn has_named_store(named: &ConfigOptions, config: &Config) -> Result<(), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Told {
+        // Releases before told none.
+        store: Option<std::path::PathBuf>,
+    }
+    if named.store_path.is_none() {
+        return Ok(());
+    }
+    let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "backups"])?;
+    // Whoever is asked the real question afterwards tells what is wrong.
+    let answer = http::ask(with_token(config, http::client()?.get(url))).await;
+    let answer = answer.ok().filter(|answer| answer.status == 200);
+    let told = answer.and_then(|answer| serde_json::from_str::<Told>(&answer.body).ok()?.store);
+    let real = |path: &Path| {
+        std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
+    };
+    match told.filter(|store| real(store) != real(&config.store.path)) {
+        None => Ok(()),
+        Some(store) => Err(Failure::failed(format!(
+            "the worker at http://{} runs on the store {}, and --store-path names {}; nothing was done: leave --store-path \
+             away to reach that worker, or say with --ops-port where the other one answers",
+            config.ops.address(),
+            harmless(&store.display().to_string()),
+            config.store.path.display()
+        ))),
     }
 }
 
@@ -104,11 +137,11 @@ pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
     })
 }
 
-/// Runs `work` on a commit loop over the store that no worker holds.
+/// Runs `work` on a commit loop over the store that no worker holds; it is told which store that is.
 pub(super) async fn with_writer<T>(
     config: &Config,
     context: &Context,
-    work: impl AsyncFnOnce(Writer) -> Result<T, Failure>,
+    work: impl AsyncFnOnce(Writer, Option<Identity>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let store = open_store(config)?;
     let path = config.store.path.display();
@@ -124,11 +157,12 @@ pub(super) async fn with_writer<T>(
             ),
         ));
     }
+    let identity = store.identity();
     let (writer, commits) =
         CommitLoop::open(Arc::new(store), app::settings(config), Arc::clone(&context.clock))
             .map_err(unusable)?;
     // The loop ends when `work` has dropped its handle.
-    let (done, ended) = tokio::join!(work(writer), commits.run(|| ()));
+    let (done, ended) = tokio::join!(work(writer, identity), commits.run(|| ()));
     ended.map_err(unusable)?;
     done
 }

@@ -76,7 +76,7 @@ impl Looked {
         }
         let copied = SledStore::copied(path, config.store.cache_mb).map_err(|error| match error {
             OpenError::Damaged { ref reason, .. } => {
-                let foreseen = backup::recovery(&config, context).foresee(reason);
+                let foreseen = backup::recovery(&config, context).foresee(path, reason);
                 Failure::new(Exit::Store, format!("{error}\nas it is, {foreseen}"))
             }
             error => of_open(error),

@@ -11,6 +11,7 @@ use super::terminal::harmless;
 use super::{Context, Exit, Failure, backup, http, ops};
 use crate::erasing::{Report, erase_user};
 use crate::secret::user_token;
+use crate::store::sled::Erasing;
 
 /// How long an erasing may take: it walks through every task, step by step between other commands.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -85,18 +86,19 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
         Command::Erase(erase) => erase,
         Command::Token(wanted) => return token(wanted, context),
     };
-    let config = config.load(&context.env)?.config;
+    let (named, config) = (&config, config.load(&context.env)?.config);
+    ops::has_named_store(named, &config).await?;
     let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "users", &id])?;
     let report = match ops::ask(&config, http::client()?.delete(url).timeout(TIMEOUT)).await? {
         Some(answer) => ops::told(&config, &answer)?,
         None => {
-            let erase = async |writer| {
-                let shelf = backup::shelf(&config);
-                shelf.note_erasing(&id, context.clock.now(), false)?;
-                let report =
-                    erase_user(&writer, &id).await.map_err(|error| Failure::failed(error.to_string()))?;
-                shelf.note_erasing(&id, context.clock.now(), true)?;
-                Ok(report)
+            let erase = async |writer, store| {
+                let shelf = backup::shelf(&config).of(store);
+                shelf.note_erasing(&id, context.clock.now(), Erasing::Begins)?;
+                let report = erase_user(&writer, &id).await;
+                let how = if report.is_ok() { Erasing::Ended } else { Erasing::Refused };
+                shelf.note_erasing(&id, context.clock.now(), how)?;
+                report.map_err(|error| Failure::failed(error.to_string()))
             };
             ops::with_writer(&config, context, erase).await?
         }

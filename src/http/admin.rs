@@ -27,6 +27,7 @@ use super::said::says;
 use crate::clock::Clock;
 use crate::erasing::{EraseError, Report, erase_user};
 use crate::intake::{Import, ImportReport};
+use crate::store::sled::Erasing;
 use crate::writer::NotCommitted;
 
 /// Imports, and erasings, under way at once, each holding some MiB; more wait for their turn.
@@ -135,12 +136,15 @@ async fn erase(State(admin): State<Admin>, PathText(user): PathText) -> Result<J
     // The semaphore is never closed.
     let _place = admin.erasings.acquire().await.ok();
     // First, so that a restore of what was before can't bring them back whatever becomes of this.
-    admin.api.note_erasing(&user, false).await?;
-    let report = erase_user(&admin.api.writer, &user).await?;
-    if admin.api.note_erasing(&user, true).await.is_err() {
-        tracing::warn!("that an erasing has ended can't be noted; a restore does it again");
+    let begun = admin.api.begin_erasing(&user).await?;
+    let report = erase_user(&admin.api.writer, &user).await;
+    let how = if report.is_ok() { Erasing::Ended } else { Erasing::Refused };
+    if let Some(begun) = begun
+        && begun.settle(how).await.is_err()
+    {
+        tracing::warn!("how an erasing ended can't be noted; the next start does it again");
     }
-    Ok(Json(report))
+    Ok(Json(report?))
 }
 
 impl From<EraseError> for Problem {

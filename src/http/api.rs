@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::query::{Limit, PathText, Strict};
 use super::stream::Streams;
 use super::{actions, orders, preferences, reminders, stream, why};
-use crate::backups::Backups;
+use crate::backups::{Backups, BegunErasing};
 use crate::clock::{Clock, millis};
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
 use crate::store::{OutboxEntry, Quarantined, StoreError};
@@ -55,11 +55,11 @@ impl Api {
         Self { backups, ..self }
     }
 
-    /// Notes beside the backups that the erasing of `user` begins, or has ended.
-    pub(super) async fn note_erasing(&self, user: &str, ended: bool) -> Result<(), Problem> {
+    /// Notes beside the backups, where there are any, that the erasing of `user` begins.
+    pub(super) async fn begin_erasing(&self, user: &str) -> Result<Option<BegunErasing>, Problem> {
         match &self.backups {
-            Some(backups) => Ok(backups.note_erasing(user, ended).await?),
-            None => Ok(()),
+            Some(backups) => Ok(Some(backups.begin_erasing(user).await?)),
+            None => Ok(None),
         }
     }
 

@@ -47,6 +47,8 @@ impl BackupShown {
 #[derive(Serialize)]
 struct BackupsShown {
     dir: String,
+    /// The directory of the store of which they are; null where it lies in none.
+    store: Option<String>,
     /// How often one is made; 0 for never by itself.
     every_seconds: u64,
     /// The newest first.
@@ -58,9 +60,11 @@ async fn list(State(api): State<Api>) -> Result<Json<BackupsShown>, Problem> {
     let backups = of(&api)?;
     let shelf = backups.shelf().clone();
     let dir = shelf.dir().display().to_string();
-    let kept = tokio::task::spawn_blocking(move || shelf.list()).await.map_err(broken_off)??;
+    let store = backups.store_dir().map(|dir| dir.display().to_string());
+    let now = api.clock.now();
+    let kept = tokio::task::spawn_blocking(move || shelf.list_at(now)).await.map_err(broken_off)??;
     let backups_shown = kept.into_iter().map(BackupShown::of).collect();
-    Ok(Json(BackupsShown { dir, every_seconds: backups.every().as_secs(), backups: backups_shown }))
+    Ok(Json(BackupsShown { dir, store, every_seconds: backups.every().as_secs(), backups: backups_shown }))
 }
 
 /// `POST /api/v1/backups`: makes one now.

@@ -132,3 +132,30 @@ async fn a_pause_told_to_a_store_without_a_worker_is_found_by_the_next_one_and_e
     let worker = setup.start().await;
     worker.reminder_is(&task, "published").await;
 }
+
+#[tokio::test]
+async fn a_command_that_names_another_store_than_the_running_workers_is_refused_and_names_both() {
+    let sidecar = Sidecar::up();
+    let (setup, other) = (Setup::beside(&sidecar), Setup::beside(&sidecar));
+    assert_eq!(other.start().await.terminated().await, Some(0));
+    let worker = setup.start().await;
+    let tell = |args: &[&str], store: &Path| {
+        let mut command = command();
+        command.args(args).arg("--store-path").arg(store);
+        command.args(["--ops-port", &worker.ops.port().to_string()]).output().unwrap()
+    };
+    for args in [&["backup"][..], &["pause"], &["resume"], &["users", "erase", "ann"]] {
+        let output = tell(args, &other.store());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
+        for store in [setup.store(), other.store()] {
+            assert!(errors.contains(&store.display().to_string()), "{args:?}: {errors}");
+        }
+    }
+    assert_eq!(worker.api("/api/v1/backups").await["backups"].as_array().unwrap().len(), 0);
+    assert_eq!(worker.api("/api/v1/stats").await["firing"]["paused"], false);
+    // Its own, by another name.
+    let link = other.store().with_file_name("link");
+    std::os::unix::fs::symlink(setup.store(), &link).unwrap();
+    assert_eq!(tell(&["pause"], &link).status.code(), Some(0));
+}

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, Failure, named, of_restore};
+use crate::cli::backup;
 use crate::cli::options::ConfigOptions;
 use crate::config::OverdueThen;
 use crate::store::sled::{Origin, Shelf, SledStore};
@@ -26,6 +27,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     let now = context.clock.now();
     let aside = args.set_aside.then(|| Origin::name_aside(&config.store.path, now));
     let origin = Origin { now, holds, aside, reason: None };
+    // First: the worker that starts on the store must find them.
+    let erased = backup::shelf(&config).note_erased_beside(&args.file, now)?;
     let contents = SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin)
         .map_err(of_restore)?;
     let overdue = if holds {
@@ -33,8 +36,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     } else {
         "what was due by now goes out when the worker starts"
     };
+    let erased = match erased {
+        0 => String::new(),
+        some => format!(
+            "users erased since, or whose erasing was cut off: {some}; the worker's start erases them\n"
+        ),
+    };
     Ok(format!(
-        "made the store {} of {}: it is of {}, and what was committed later is missing; {overdue}\n",
+        "made the store {} of {}: it is of {}, and what was committed later is missing; {overdue}\n{erased}",
         named(&config),
         args.file.display(),
         contents.finished,

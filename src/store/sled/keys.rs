@@ -8,6 +8,8 @@ use crate::store::IndexKey;
 pub(super) const FORMAT: u8 = 0x00;
 /// Counters, marks and numbers: one value.
 pub(super) const META: u8 = b'm';
+/// Which store it is, as 16 bytes that are never in parts.
+pub(super) const IDENTITY: u8 = b'i';
 /// Where a restored store comes from: one value.
 pub(super) const RESTORED: u8 = b'R';
 /// Task id → record.

@@ -8,7 +8,7 @@ use super::keys;
 use crate::store::StoreError;
 
 /// The format that this release writes.
-pub(super) const FORMAT: u32 = 3;
+pub(super) const FORMAT: u32 = 4;
 
 /// The steps of this release, one a format from the second on.
 pub(super) const MIGRATIONS: &[Migration] = &[
@@ -16,6 +16,9 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { to: 2, run: |_, _| Ok(()) },
     // So may the values of the reminder indexes.
     Migration { to: 3, run: |_, _| Ok(()) },
+    // The counters may have sections, and the store a number of its own, both of which a release before would take for
+    // damage. The number is drawn by who opens the store for a worker.
+    Migration { to: 4, run: |_, _| Ok(()) },
 ];
 
 /// A step to the next format.

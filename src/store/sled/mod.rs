@@ -16,6 +16,7 @@ mod files;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod identity;
 mod keys;
 mod ledger;
 mod memory;
@@ -38,11 +39,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use disk::{Bytes, Disk, Writes};
 pub use faulty::{DiskFault, FaultyDisk};
+pub use identity::Identity;
 use open::{Place, Witness};
 use parts::{Parts, Value};
 use wire::Malformed;
 
-pub use backup::{BackupError, Contents, FileError, Head, Kept, Shelf, check_file};
+pub use backup::{BackupError, Contents, Erased, Erasing, FileError, Head, Kept, Shelf, check_file};
 pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
 
@@ -55,6 +57,8 @@ use crate::domain::{Preferences, Record, TaskId};
 /// A store whose entries are keys and values on a disk.
 pub struct SledStore {
     disk: Box<dyn Disk>,
+    /// Which store it is, once it has been given a number.
+    identity: Option<Identity>,
     /// Held for writing while a batch is applied, so that a read of several keys sees all of it or nothing.
     gate: RwLock<()>,
     committing: Mutex<Committing>,
@@ -88,6 +92,7 @@ impl SledStore {
     fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
         let committing = Committing { parts: Parts::of(disk.as_ref())?, ..Committing::default() };
         Ok(Self {
+            identity: identity::of(disk.as_ref())?,
             disk,
             gate: RwLock::new(()),
             committing: Mutex::new(committing),

@@ -4,7 +4,7 @@
 //! says that a store stood here and was durable: sled's way of failing is to open empty. Creation goes
 //!
 //! 1. the directory, and in it sled's files;
-//! 2. the number of the format, committed as any batch is;
+//! 2. the number of the format, and which store it is ([`Identity`]), committed as any batch is;
 //! 3. `conf`, `db`, `DIR` and the directory that holds it, forced to the disk, since sled forces none of them;
 //! 4. the marker, forced;
 //! 5. only then does anybody get to commit.
@@ -28,14 +28,17 @@ use super::engine::{self, SledDisk};
 use super::files::force;
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
-use super::{SledStore, StoreError};
+use super::{Identity, SledStore, StoreError};
 use crate::store::{MIB, OpenError, Store as _};
 
 mod advice;
+mod around;
 mod compact;
 mod copy;
 mod foresight;
 mod fuller;
+mod owner;
+mod print;
 mod reading;
 mod recover;
 mod restore;
@@ -48,8 +51,8 @@ pub use compact::{Compacted, size};
 pub use copy::Copied;
 pub use recover::Recovery;
 pub use restore::{Origin, RestoreError};
-use witness::GoneBack;
 pub(super) use witness::Witness;
+use witness::{GoneBack, Marker};
 
 use advice::{damaged, of_store, unreachable};
 
@@ -62,26 +65,39 @@ impl SledStore {
     pub fn open(dir: &Path, cache_mb: u64) -> Result<Self, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
+        place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
         match place.end_swap()? {
-            None => Self::open_held(&place, lock, cache_mb),
+            None => Self::open_held(&place, lock, cache_mb, None),
             Some(why) => Err(damaged(&place.dir, &why)),
         }
     }
 
-    /// Opens the store at `place`, whose `lock` is held.
-    fn open_held(place: &Place, lock: File, cache_mb: u64) -> Result<Self, OpenError> {
-        match Self::open_judged(place, lock, cache_mb)? {
+    /// Opens the store at `place`, whose `lock` is held; one without a number is given `fresh`.
+    fn open_held(
+        place: &Place,
+        lock: File,
+        cache_mb: u64,
+        fresh: Option<Identity>,
+    ) -> Result<Self, OpenError> {
+        match Self::open_judged(place, lock, cache_mb, fresh)? {
             (store, None) => Ok(store),
             (_, Some(gone)) => Err(damaged(&place.dir, &gone.why)),
         }
     }
 
-    /// Opens the store at `place`, whose `lock` is held, and says whether it has gone back, which is damage.
-    fn open_judged(place: &Place, lock: File, cache_mb: u64) -> Result<(Self, Option<GoneBack>), OpenError> {
+    /// Opens the store at `place`, whose `lock` is held, and says whether it has gone back, which is damage; one without a
+    /// number is given `fresh`.
+    fn open_judged(
+        place: &Place,
+        lock: File,
+        cache_mb: u64,
+        fresh: Option<Identity>,
+    ) -> Result<(Self, Option<GoneBack>), OpenError> {
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
-        let marked = place.marker.try_exists().map_err(io)?;
+        let marker = place.marker().map_err(io)?;
+        let marked = marker.is_some();
         place.inspect(marked)?;
         await_release(&place.dir);
         if marked {
@@ -93,15 +109,32 @@ impl SledStore {
             return Err(damaged(&place.dir, &format!("it opened empty, though {}", lost(&place.dir))));
         }
         migrate(&disk, MIGRATIONS, FORMAT).map_err(of_format)?;
-        if !marked {
-            place.force().and_then(|()| place.mark()).map_err(io)?;
-        }
         let of_store = |error| of_store(&place.dir, error);
         let mut store = Self::readable(Box::new(disk)).map_err(of_store)?;
+        let mut told = marker.unwrap_or_default();
+        place.is_of(&told, &store)?;
+        if let (None, Some(identity)) = (store.identity(), told.identity.or(fresh)) {
+            store.give(identity).map_err(of_store)?;
+        }
+        if !marked {
+            place.force().map_err(io)?;
+        }
+        if !marked || told.identity != store.identity() {
+            told.identity = store.identity();
+            place.write_marker(&told).map_err(io)?;
+        }
         let meta = store.meta().map_err(of_store)?;
-        let gone = place.witness().map_err(io)?.and_then(|witness| witness.accuses(&meta));
+        let gone = told.witness.and_then(|witness| witness.accuses(&meta));
+        // The engine makes files as it opens.
+        place.give(&place.dir);
         store.place = Some(place.clone());
         Ok((store, gone))
+    }
+
+    /// The directory in which it lies, if it lies in any.
+    #[must_use]
+    pub fn dir(&self) -> Option<&Path> {
+        self.place.as_ref().map(|place| place.dir.as_path())
     }
 
     /// A store on `disk`, of which all that a start needs can be read: otherwise no worker ever starts on it.
@@ -125,7 +158,7 @@ fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), 
     Ok((SledDisk::new(db, data, lock), recovered))
 }
 
-/// What a marker says in its first line; what the store held then may follow ([`witness`]).
+/// What a marker says in its first line; which store it is and what it held then may follow ([`witness`]).
 const MARKER: &str = "A store of reminder-worker stands beside this file; the two belong together.";
 /// How often a file that is still locked is looked at: half a second in all, far above what sled's threads take.
 const RELEASE_TRIES: u32 = 100;
@@ -221,6 +254,7 @@ impl Place {
                 return Err(self.held_by(&mut lock));
             }
         }
+        self.give(&self.lock);
         lock.set_len(0).map_err(io)?;
         lock.write_all(myself().as_bytes()).map_err(io)?;
         Ok(lock)
@@ -271,11 +305,24 @@ impl Place {
         force(&self.parent)
     }
 
-    fn mark(&self) -> io::Result<()> {
-        let mut marker = File::create(&self.marker)?;
-        writeln!(marker, "{MARKER}")?;
-        marker.sync_all()?;
-        force(&self.parent)
+    /// Marks that the store `identity` stands there, of which nothing more is known yet.
+    fn mark(&self, identity: Option<Identity>) -> io::Result<()> {
+        self.write_marker(&Marker { identity, witness: None })
+    }
+
+    /// That `store` is the one of which its marker tells.
+    fn is_of(&self, told: &Marker, store: &SledStore) -> Result<(), OpenError> {
+        match (told.identity, store.identity()) {
+            (Some(told), Some(is)) if told != is => Err(OpenError::Unreachable {
+                path: self.dir.display().to_string(),
+                reason: format!(
+                    "the store {is} lies there, and {} is of the store {told}",
+                    self.marker.display()
+                ),
+                advice: "put the store back that was there, or, if this one is to stand there, remove that file",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

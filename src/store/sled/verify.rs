@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::disk::Bytes;
 use super::wire::Malformed;
-use super::{SledStore, keys, origin, parts, preferences, records, values};
+use super::{SledStore, identity, keys, origin, parts, preferences, records, values};
 use crate::domain::{Record, TaskId};
 use crate::store::audit::{Mismatch, UNREADABLE, audit};
 use crate::store::batch::places;
@@ -185,6 +185,9 @@ impl SledStore {
         let space = *key.first().ok_or("it has no key")?;
         if space == keys::FORMAT {
             return if stored.len() == 4 { Ok(()) } else { Err("it is no number of a format".into()) };
+        }
+        if space == keys::IDENTITY {
+            return identity::of(self.disk.as_ref()).map(drop).map_err(|error| error.to_string());
         }
         if space == keys::PART {
             return self.belongs(key);
@@ -362,6 +365,7 @@ fn name(key: &[u8]) -> &'static str {
     match key.first() {
         Some(&keys::FORMAT) => "format",
         Some(&keys::META) => "counters",
+        Some(&keys::IDENTITY) => "identity",
         Some(&keys::RESTORED) => "origin",
         Some(&keys::RECORD) => "tasks",
         Some(&keys::PENDING) => "pending reminders",

@@ -3,7 +3,7 @@
 //! ```text
 //! magic, 8 bytes
 //! frame: length of the payload (u32), kind (u8), payload, CRC-32 of all three (u32); numbers big-endian
-//!   H  file version, format of the store, when it was begun, the release that wrote it
+//!   H  file version, format of the store, when it was begun, the release that wrote it, which store it is if it has a number
 //!   E  entries, deflated: puts and removals in the order in which they happened
 //!   T  how many frames, puts and removals; of what instant it is; SHA-256 of every byte before this frame
 //! the end
@@ -15,6 +15,7 @@
 
 use std::io;
 
+use super::super::Identity;
 use super::super::wire::{Malformed, Reader, put_int, put_text, put_uint};
 use crate::domain::Timestamp;
 
@@ -49,6 +50,8 @@ pub struct Head {
     pub created: Timestamp,
     /// The release that wrote it.
     pub release: String,
+    /// Which store it is a copy of; `None` where that had no number.
+    pub store: Option<Identity>,
 }
 
 /// What a file says of itself last.
@@ -103,6 +106,7 @@ impl Head {
         out.extend_from_slice(&self.format.to_be_bytes());
         put_int(&mut out, self.created.millis());
         put_text(&mut out, &self.release);
+        out.extend(self.store.map(Identity::bytes).into_iter().flatten());
         out
     }
 
@@ -120,8 +124,9 @@ impl Head {
         }
         let created = Timestamp::from_millis(reader.int()?);
         let release = reader.text()?.to_owned();
+        let store = reader.when(!reader.is_at_end(), |reader| reader.array().map(Identity::from_bytes))?;
         reader.end()?;
-        Ok(Ok(Self { format, created, release }))
+        Ok(Ok(Self { format, created, release, store }))
     }
 }
 

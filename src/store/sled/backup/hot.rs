@@ -88,6 +88,14 @@ pub enum BackupError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// It is not whole, or not to be read here.
+    #[error("{path}: {error}")]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: FileError,
+    },
     /// It was written, and is not what is found there.
     #[error("{path} was written and does not read back: {error}")]
     Unread {
@@ -140,7 +148,12 @@ impl Copying<'_> {
         stops: &dyn Fn() -> bool,
     ) -> Result<(W, Timestamp, u64), BackupError> {
         let io = |error| BackupError::Io { path: "the copy".into(), error };
-        let head = Head { format: FORMAT, created: now(), release: env!("CARGO_PKG_VERSION").to_owned() };
+        let head = Head {
+            format: FORMAT,
+            created: now(),
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            store: self.store.identity(),
+        };
         let mut file = FileWriter::begin(out, &head).map_err(io)?;
         loop {
             if stops() {

@@ -15,6 +15,7 @@ mod read;
 mod shelf;
 mod write;
 
+pub use erased::{Erased, Erasing};
 pub use frame::{FileError, Head};
 pub use hot::BackupError;
 pub(super) use hot::Behind;

@@ -8,6 +8,10 @@
 //! name that is past: it is the last to be restored and the first to make room, and what was just made never does. What
 //! was made while the clock was behind bears a name that is too old and can't be told from one that is: it is restored
 //! later than it should be, as long as the name lasts.
+//!
+//! Names end in the beginning of the number of their store ([`Identity`]): stores whose backups lie in one directory by
+//! mistake neither restore, count nor remove each other's, and never write under one name. A name without a number is of a
+//! release or a store that had none: it may be anybody's, is restored after a store's own, and makes room as they do.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter};
@@ -16,8 +20,9 @@ use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDateTime;
 
-use super::super::SledStore;
-use super::super::files::{disk_space, force};
+use super::super::files::{disk_space, force, give_as};
+use super::super::identity::SHORT;
+use super::super::{Identity, SledStore};
 use super::frame::FileError;
 use super::hot::BackupError;
 use super::read::{Contents, read_file};
@@ -35,6 +40,8 @@ const STAMP: &str = "%Y%m%dT%H%M%S%.3fZ";
 pub struct Shelf {
     dir: PathBuf,
     keep: usize,
+    /// Whose backups are looked at and written.
+    store: Option<Identity>,
     /// Bytes that a backup leaves free where it is written.
     reserve: u64,
     /// Held while the file of erased users is read or written.
@@ -50,6 +57,8 @@ pub struct Kept {
     pub name: String,
     /// When it was begun.
     pub created: Timestamp,
+    /// The beginning of the number of its store, if its name has one.
+    pub store: Option<String>,
     /// Its bytes.
     pub bytes: u64,
 }
@@ -58,7 +67,7 @@ impl Shelf {
     /// The backups in `dir`, of which the newest `keep` stay; the directory need not be there yet.
     #[must_use]
     pub fn new(dir: PathBuf, keep: usize) -> Self {
-        Self { dir, keep, reserve: 0, notes: Arc::default() }
+        Self { dir, keep, store: None, reserve: 0, notes: Arc::default() }
     }
 
     /// The same, which leaves `bytes` free where backups lie: the disk is most often the store's, and a store whose disk
@@ -68,13 +77,24 @@ impl Shelf {
         Self { reserve: bytes, ..self }
     }
 
+    /// The same for `store`: what others have there is left alone. Without a number it is for what has none.
+    #[must_use]
+    pub fn of(self, store: Option<Identity>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// Whose it is.
+    pub(super) fn store(&self) -> Option<Identity> {
+        self.store
+    }
+
     /// Where they are.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// What is kept, the newest first.
+    /// What is kept there, of all stores, the newest first.
     ///
     /// # Errors
     /// The system's, with the directory.
@@ -89,23 +109,42 @@ impl Shelf {
         for entry in entries {
             let entry = entry.map_err(io)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
-            let Some(created) = created(&name) else { continue };
+            let Some((created, store)) = read_name(&name) else { continue };
             let bytes = entry.metadata().map_err(io)?.len();
-            kept.push(Kept { path: entry.path(), name, created, bytes });
+            kept.push(Kept { path: entry.path(), name, created, store, bytes });
         }
-        kept.sort_unstable_by(|a, b| b.name.cmp(&a.name));
+        kept.sort_unstable_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
         Ok(kept)
     }
 
-    /// What is kept, in the order in which it is to be restored at `now`: the newest first, and names of the future last.
+    /// What is kept of the store, in the order in which it is to be restored at `now`: its own, the newest first, then what
+    /// bears no number, and names of the future last.
     ///
     /// # Errors
     /// The system's, with the directory.
     pub fn list_at(&self, now: Timestamp) -> Result<Vec<Kept>, BackupError> {
-        let (mut past, future): (Vec<_>, Vec<_>) =
-            self.list()?.into_iter().partition(|kept| kept.created <= now);
-        past.extend(future);
-        Ok(past)
+        let mut kept = self.list()?;
+        kept.retain(|kept| self.may_own(kept.store.as_deref()));
+        kept.sort_by_key(|kept| (kept.created > now, kept.store.is_none()));
+        Ok(kept)
+    }
+
+    /// How many backups of other stores are there.
+    ///
+    /// # Errors
+    /// The system's, with the directory.
+    pub fn others(&self) -> Result<usize, BackupError> {
+        Ok(self.list()?.iter().filter(|kept| !self.may_own(kept.store.as_deref())).count())
+    }
+
+    /// Whether what bears the number `short`, or none, may be the store's.
+    fn may_own(&self, short: Option<&str>) -> bool {
+        short.is_none_or(|short| self.store.is_some_and(|store| store.short() == short))
+    }
+
+    /// Whether a file whose head says `found` is the store's, or may be.
+    pub(in crate::store::sled) fn may_be(&self, found: Option<Identity>) -> bool {
+        found.is_none() || found == self.store
     }
 
     /// Makes a backup of `store`, which goes on meanwhile, and removes those beyond what is to be kept. Blocks for as
@@ -120,18 +159,30 @@ impl Shelf {
         stops: &dyn Fn() -> bool,
     ) -> Result<Kept, BackupError> {
         let io = |error| BackupError::Io { path: self.dir.clone(), error };
-        std::fs::create_dir_all(&self.dir).map_err(io)?;
+        self.create().map_err(io)?;
         let created = now();
-        let name = name(created);
+        let name = name(created, store.identity());
         let path = self.dir.join(&name);
         match write_whole(store, &path, now, &|| stops() || self.short().is_some()) {
             Ok(bytes) => {
-                self.make_room(created);
-                Ok(Kept { path, name, created, bytes })
+                give_as(&path, &self.dir);
+                self.clone().of(store.identity()).make_room(created);
+                let store = store.identity().map(Identity::short);
+                Ok(Kept { path, name, created, store, bytes })
             }
             Err(BackupError::Stopped) if !stops() => Err(self.short().unwrap_or(BackupError::Stopped)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes the directory, if it is not there.
+    pub(super) fn create(&self) -> io::Result<()> {
+        let is_new = !self.dir.try_exists()?;
+        std::fs::create_dir_all(&self.dir)?;
+        if is_new && let Some(parent) = self.dir.parent() {
+            give_as(&self.dir, parent);
+        }
+        Ok(())
     }
 
     /// That too little is free, if it is. Space that can't be told is taken for enough: writing will tell.
@@ -146,16 +197,18 @@ impl Shelf {
     fn make_room(&self, made: Timestamp) {
         let kept = self.list_at(made).unwrap_or_default();
         // Of when one is that bears a name of the future nobody knows: as long as it is kept, nobody is forgotten.
-        if let Some(oldest) = kept.iter().take(self.keep.max(1)).next_back()
-            && oldest.created <= made
-            && let Err(error) = self.forget_erased(oldest.created)
+        let stay = || kept.iter().take(self.keep.max(1)).map(|kept| kept.created);
+        if let (Some(oldest), Some(newest)) = (stay().min(), stay().max())
+            && newest <= made
+            && let Err(error) = self.forget_erased(oldest)
         {
             tracing::warn!(%error, "who was erased before the oldest backup can't be forgotten");
         }
         let beyond = kept.into_iter().skip(self.keep.max(1)).map(|kept| kept.path);
         let unfinished = std::fs::read_dir(&self.dir).into_iter().flatten().flatten().filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            created(name.strip_suffix(PARTIAL)?).map(|_| entry.path())
+            let (_, store) = read_name(name.strip_suffix(PARTIAL)?)?;
+            self.may_own(store.as_deref()).then(|| entry.path())
         });
         for path in beyond.chain(unfinished) {
             if let Err(error) = std::fs::remove_file(&path) {
@@ -236,8 +289,9 @@ pub(in crate::store::sled) fn write(
     }
 }
 
-fn name(at: Timestamp) -> String {
-    format!("{BEFORE}{}{AFTER}", stamp(at))
+fn name(at: Timestamp, store: Option<Identity>) -> String {
+    let store = store.map(|store| format!("-{}", store.short())).unwrap_or_default();
+    format!("{BEFORE}{}{store}{AFTER}", stamp(at))
 }
 
 /// An instant as a part of a file's name: `20261124T090000.000Z`.
@@ -245,10 +299,17 @@ pub(in crate::store::sled) fn stamp(at: Timestamp) -> String {
     at.to_rfc3339().replace(['-', ':'], "")
 }
 
-fn created(name: &str) -> Option<Timestamp> {
-    let stamp = name.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+/// When the backup of that name was begun, and the beginning of its store's number.
+fn read_name(name: &str) -> Option<(Timestamp, Option<String>)> {
+    let inner = name.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    let (stamp, store) = inner.split_once('-').map_or((inner, None), |(stamp, store)| (stamp, Some(store)));
+    let is_number =
+        |store: &str| store.len() == SHORT && store.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if store.is_some_and(|store| !is_number(store)) {
+        return None;
+    }
     let at = NaiveDateTime::parse_from_str(stamp, STAMP).ok()?;
-    Some(Timestamp::from_millis(at.and_utc().timestamp_millis()))
+    Some((Timestamp::from_millis(at.and_utc().timestamp_millis()), store.map(str::to_owned)))
 }
 
 #[cfg(test)]
@@ -258,10 +319,20 @@ mod tests {
     #[test]
     fn a_name_tells_when_its_backup_was_begun_and_other_files_are_not_ours() {
         let at = Timestamp::from_millis(1_795_510_800_123);
-        assert_eq!(name(at), "backup-20261124T090000.123Z.rmb");
-        assert_eq!(created(&name(at)), Some(at));
-        for other in ["erased", "backup-x.rmb", "backup-20261124T090000.123Z.rmb.partial", "mine.rmb"] {
-            assert_eq!(created(other), None, "{other}");
+        let store = Identity::from_bytes([0x1a; 16]);
+        assert_eq!(name(at, None), "backup-20261124T090000.123Z.rmb");
+        assert_eq!(name(at, Some(store)), "backup-20261124T090000.123Z-1a1a1a1a.rmb");
+        assert_eq!(read_name(&name(at, None)), Some((at, None)));
+        assert_eq!(read_name(&name(at, Some(store))), Some((at, Some("1a1a1a1a".into()))));
+        for other in [
+            "erased",
+            "backup-x.rmb",
+            "backup-20261124T090000.123Z.rmb.partial",
+            "mine.rmb",
+            "backup-20261124T090000.123Z-mine.rmb",
+            "backup-20261124T090000.123Z-1a1a1a1a1.rmb",
+        ] {
+            assert_eq!(read_name(other), None, "{other}");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::{Record, TaskId, Timestamp};
 use crate::store::sled::disk::{Disk, Writes};
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::tests::disks::{Step, TestDisk, TornDisk};
-use crate::store::sled::{SledStore, in_memory};
+use crate::store::sled::{Identity, SledStore, in_memory};
 use crate::store::{Batch, Op, Store};
 
 fn at(ms: i64) -> Timestamp {
@@ -19,7 +19,7 @@ fn at(ms: i64) -> Timestamp {
 }
 
 fn head() -> Head {
-    Head { format: 3, created: at(1), release: "0.1.0".into() }
+    Head { format: 3, created: at(1), release: "0.1.0".into(), store: Some(Identity::from_bytes([9; 16])) }
 }
 
 type Entries<'a> = &'a [(&'a [u8], Option<&'a [u8]>)];
@@ -53,6 +53,15 @@ fn the_last_mention_of_a_key_wins() {
     assert_eq!(contents, Contents { head: head(), finished: at(2), bytes: bytes.len() as u64 });
     let found: Vec<_> = found.iter().map(|(key, value)| (key[0], value.clone().unwrap())).collect();
     assert_eq!(found, [(b'a', b"4".to_vec()), (b'b', vec![]), (b'c', b"3".to_vec())]);
+}
+
+/// As the releases wrote it that gave stores no number.
+#[test]
+fn a_file_whose_head_names_no_store_is_read() {
+    let head = Head { store: None, ..head() };
+    let bytes = file(&head, SMALL);
+    assert_eq!(bytes[8..13], [0, 0, 0, 15, HEAD], "its length is that of before");
+    assert_eq!(read(&bytes).unwrap().0.head, head);
 }
 
 #[test]
@@ -356,7 +365,7 @@ fn what_was_just_made_is_never_removed_and_names_of_the_future_make_room_first()
         let store = filled(1);
         let make = |ms: i64| shelf.make(&store, &|| at(ms), &|| false).unwrap();
         make(FUTURE);
-        shelf.note_erasing("u", at(2), true).unwrap();
+        shelf.note_erasing("u", at(2), Erasing::Ended).unwrap();
         for ms in 10..14 {
             let made = make(ms);
             let kept = shelf.list_at(at(ms)).unwrap();
@@ -364,7 +373,7 @@ fn what_was_just_made_is_never_removed_and_names_of_the_future_make_room_first()
             assert!(kept.len() <= keep);
             let of_future = kept.iter().any(|kept| kept.created == at(FUTURE));
             assert_eq!(of_future, usize::try_from(ms - 9).unwrap() < keep, "{keep} {ms}");
-            let erased = shelf.erased_since(Timestamp::MIN).unwrap();
+            let erased = shelf.to_erase(Some(Timestamp::MIN)).unwrap();
             assert_eq!(
                 erased.len(),
                 usize::from(of_future),
@@ -389,6 +398,6 @@ fn a_store_of_which_a_part_cannot_be_read_is_not_backed_up_by_half_and_what_is_k
         let error = shelf.make(&torn, &|| at(2), &|| false).unwrap_err();
         assert!(matches!(error, BackupError::Torn { .. }), "{error}");
         assert!(error.to_string().contains(is_told), "{error}");
-        assert_eq!(shelf.list().unwrap(), [kept.clone()]);
+        assert_eq!(shelf.list().unwrap(), std::slice::from_ref(&kept));
     }
 }

@@ -16,7 +16,7 @@ const CAUSES: [(&[&str], &str); 6] = [
         &["Permission denied", "PermissionDenied", "Operation not permitted"],
         "give this user read and write access to the directory, what is in it and the directory above",
     ),
-    (&["No space left", "StorageFull", "code: 28", "Disk quota", "QuotaExceeded"], FREE_SPACE),
+    (&FULL, FREE_SPACE),
     (
         &["Too many open files", "code: 24", "code: 23"],
         "raise the limit of open files (ulimit -n), then start again",
@@ -38,6 +38,9 @@ const CAUSES: [(&[&str], &str); 6] = [
 
 /// What to do about a file system that is full.
 pub(super) const FREE_SPACE: &str = "free space on its file system, then start again";
+
+/// How it shows that there is no room.
+const FULL: [&str; 5] = ["No space left", "StorageFull", "code: 28", "Disk quota", "QuotaExceeded"];
 
 /// How an error of the system shows in the text of a panic, in either of its two ways of being written.
 const SYSTEM: [&str; 3] = ["os error", "Os {", "code:"];
@@ -86,6 +89,11 @@ pub(super) fn of_engine(path: &Path, error: &sled::Error) -> OpenError {
 /// The file is there and too short for, or unlike, what is said to be in it.
 fn is_of_data(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData)
+}
+
+/// Whether `reason` says that there is no room.
+pub(super) fn is_full(reason: &str) -> bool {
+    FULL.iter().any(|word| reason.contains(word))
 }
 
 fn cause(reason: &str) -> Option<&'static str> {

@@ -1,14 +1,16 @@
 //! A store rewritten into as little room as it needs: the engine gives none back by itself.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::advice::unreachable;
+use super::advice::{is_full, unreachable};
 use super::restore::RestoreError;
 use super::swap::{Note, Stage};
-use super::{Place, SledStore, await_release, damaged, open_disk};
+use super::{Place, SledStore, await_release, damaged, force_all, open_disk};
 use crate::domain::Timestamp;
 use crate::store::OpenError;
 use crate::store::sled::backup::{BackupError, stamp, write};
+use crate::store::sled::files::disk_space;
 
 /// What a compaction did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,34 +40,29 @@ impl SledStore {
         }
         let again = || lock.try_clone().map_err(io);
         let of_store = |error| super::of_store(&place.dir, error);
-        let store = Self::open_held(&place, again()?, cache_mb)?;
+        let store = Self::open_held(&place, again()?, cache_mb, None)?;
         let before = size(&place.dir).map_err(io)?;
         place.tell_leftovers().map_err(io)?;
-        let was = store.fingerprint().map_err(of_store)?;
+        let (was, identity) = (store.fingerprint().map_err(of_store)?, store.identity());
         let file = place.beside(COMPACTING);
-        let written = write(&store, &file, &|| now, &|| false);
+        let made = write(&store, &file, &|| now, &|| false)
+            .map_err(|error| RestoreError::Open(of_backup(&place, error)));
         store.close();
-        let filled = written
-            .map_err(|error| RestoreError::Open(of_backup(&place, error)))
-            .and_then(|_| place.fill(&lock, &file, cache_mb, None));
+        let made = made.and_then(|_| place.make_compact(&lock, &file, cache_mb, &was));
         // It has served, or never will.
         let _ = std::fs::remove_file(&file);
-        filled?;
-        await_release(&place.coming);
-        let (disk, _) = open_disk(&place.coming, again()?, cache_mb)?;
-        let coming = Self::on(Box::new(disk)).map_err(of_store)?;
-        is_same(&place.coming, &was, &coming)?;
-        coming.close();
+        made.map_err(|error| with_room(error, before, &place))?;
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
-        let note =
-            Note { stage: Stage::Ready, aside: aside.clone(), reason: "it was being compacted".to_owned() };
+        let print = Some(place.print().map_err(io)?);
+        let reason = "it was being compacted".to_owned();
+        let note = Note { stage: Stage::Ready, aside: aside.clone(), reason, store: identity, print };
         place.write_note(&note).map_err(io)?;
         if let Some(why) = place.carry_out(&note)? {
             return Err(damaged(&place.dir, &why).into());
         }
         let aside = place.parent.join(aside);
         let store =
-            Self::open_held(&place, again()?, cache_mb).map_err(|error| kept_aside(&error, &aside))?;
+            Self::open_held(&place, again()?, cache_mb, None).map_err(|error| kept_aside(&error, &aside))?;
         is_same(&place.dir, &was, &store).map_err(|error| kept_aside(&error, &aside))?;
         store.close();
         std::fs::remove_dir_all(aside).map_err(io)?;
@@ -79,6 +76,42 @@ pub(super) const COMPACTING: &str = ".compacting";
 const LEFTOVER: &str = ".before-compact-";
 
 impl Place {
+    /// Makes what is to come of `file`, which holds all that there `was`, and compares them. Nothing is left of what is no
+    /// good.
+    pub(super) fn make_compact(
+        &self,
+        lock: &File,
+        file: &Path,
+        cache_mb: u64,
+        was: &Fingerprint,
+    ) -> Result<(), RestoreError> {
+        let made = self.fill_and_compare(lock, file, cache_mb, was);
+        if made.is_err() {
+            // What can't be removed now is removed by whoever opens the store next.
+            let _ = self.clear();
+        }
+        made
+    }
+
+    fn fill_and_compare(
+        &self,
+        lock: &File,
+        file: &Path,
+        cache_mb: u64,
+        was: &Fingerprint,
+    ) -> Result<(), RestoreError> {
+        let io = |error: std::io::Error| unreachable(&self.coming, &error.to_string());
+        self.fill(lock, file, cache_mb, None)?;
+        await_release(&self.coming);
+        let (disk, _) = open_disk(&self.coming, lock.try_clone().map_err(io)?, cache_mb)?;
+        let of_store = |error| super::of_store(&self.coming, error);
+        let coming = SledStore::on(Box::new(disk)).map_err(of_store)?;
+        is_same(&self.coming, was, &coming)?;
+        coming.close();
+        await_release(&self.coming);
+        Ok(self.hand_over().and_then(|()| force_all(&self.coming)).map_err(io)?)
+    }
+
     /// Tells what a compaction left that was cut off after its swap, or found that what it made is not the same. Only who
     /// made and compared it could say that nobody needs it, so it stays.
     fn tell_leftovers(&self) -> std::io::Result<()> {
@@ -115,6 +148,27 @@ fn kept_aside(error: &OpenError, aside: &Path) -> OpenError {
     }
 }
 
+/// `error` with how much room a compaction of a store of `bytes` takes, where that was missing.
+fn with_room(error: RestoreError, bytes: u64, place: &Place) -> RestoreError {
+    const MIB: u64 = 1 << 20;
+    match error {
+        RestoreError::Open(OpenError::Unreachable { path, reason, advice }) if is_full(&reason) => {
+            let free = File::open(&place.parent)
+                .and_then(|parent| disk_space(&parent))
+                .ok()
+                .flatten()
+                .map(|space| space.free);
+            let free = free.map_or(String::new(), |free| format!(", and {} MiB are free now", free / MIB));
+            let reason = format!(
+                "{reason}. The store is as it was; to compact it takes up to {} MiB beside it, twice its size{free}",
+                (bytes * 2).div_ceil(MIB)
+            );
+            RestoreError::Open(OpenError::Unreachable { path, reason, advice })
+        }
+        other => other,
+    }
+}
+
 fn of_backup(place: &Place, error: BackupError) -> OpenError {
     match error {
         BackupError::Store(error) => super::of_store(&place.dir, error),
@@ -138,4 +192,24 @@ pub fn size(dir: &Path) -> std::io::Result<u64> {
         }
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_room_was_missing_it_is_told_how_much_is_needed() {
+        let room = tempfile::tempdir().unwrap();
+        let place = Place::new(&room.path().join("store")).unwrap();
+        let told = |error: &str| {
+            let error = RestoreError::Open(unreachable(&place.coming, error));
+            with_room(error, 3 << 20, &place).to_string()
+        };
+        let full = told("No space left on device (os error 28)");
+        for word in ["up to 6 MiB", "MiB are free now", "free space on its file system"] {
+            assert!(full.contains(word), "{word}: {full}");
+        }
+        assert!(!told("Permission denied (os error 13)").contains("MiB"));
+    }
 }

@@ -32,7 +32,8 @@ impl SledStore {
     pub fn copied(dir: &Path, cache_mb: u64) -> Result<Copied, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
-        if place.swap.try_exists().map_err(io)? {
+        let is_noted = place.swap.try_exists().map_err(io)?;
+        if is_noted && place.is_being_replaced() {
             return Err(OpenError::Unreachable {
                 path: place.dir.display().to_string(),
                 reason: "a restore of it was cut off".to_owned(),
@@ -52,7 +53,10 @@ impl SledStore {
                 }
                 _ => io(error),
             })?;
-            if marked {
+            if marked && is_noted {
+                // What the marker says may be of what stood there before.
+                copy.mark(None).map_err(io)?;
+            } else if marked {
                 std::fs::copy(&place.marker, &copy.marker).map_err(io)?;
             }
         }
@@ -71,6 +75,12 @@ pub struct Copied {
 }
 
 impl Place {
+    /// Whether a note that can be believed says that what lies there is to be replaced. Where one can't be, a person is to
+    /// look.
+    fn is_being_replaced(&self) -> bool {
+        self.note().is_ok_and(|note| note.is_some_and(|note| self.is_noted(&note).is_ok()))
+    }
+
     /// Keeps every other process from opening it, and writes nothing.
     fn hold_as_it_is(&self) -> Result<Vec<File>, OpenError> {
         let mut held = Vec::new();

@@ -41,7 +41,9 @@ impl Place {
             Ok(_) | Err(OpenError::Damaged { .. }) => return Ok(None),
             Err(error) => return Err(error),
         }
-        let Some(backup) = next_good(&mut recovery.listed()?.into_iter())? else { return Ok(None) };
+        let recovery = &recovery.of(store.identity());
+        let mut kept = recovery.listed()?.into_iter();
+        let Some((backup, _)) = next_good(&recovery.shelf, &mut kept)? else { return Ok(None) };
         let of_file = |error: FileError| unreachable(&backup.path, &error.to_string());
         let (finished, counters) = counters(&backup.path).map_err(of_file)?;
         let of_store = |error| advice::of_store(&self.dir, error);
@@ -60,7 +62,7 @@ impl Place {
         batch.push(Op::PutRestored(Box::new(restored)));
         store.commit(&batch).map_err(of_store)?;
         // Last: until then the old one accuses it again.
-        self.mark().map_err(|error| unreachable(&self.marker, &error.to_string()))?;
+        self.mark(store.identity()).map_err(|error| unreachable(&self.marker, &error.to_string()))?;
         Ok(Some(store))
     }
 }

@@ -17,7 +17,7 @@ use super::advice::unreachable;
 use crate::store::OpenError;
 
 /// What is read at once: enough for a disk to read ahead.
-const BUFFER_BYTES: usize = 1 << 20;
+pub(super) const BUFFER_BYTES: usize = 1 << 20;
 
 /// Reads all that the engine may read of its directory `dir`.
 ///

@@ -10,11 +10,13 @@
 //! so that what is missing may yet be found in it; not with every byte that it had, since the engine writes as it opens and
 //! most damage shows only then. Without a good backup it stays where it is.
 
+use super::around::DAMAGED;
 use super::restore::{Origin, RestoreError};
 use super::swap::{Note, Stage};
 use super::{Place, SledStore, damaged, unreachable};
 use crate::domain::Timestamp;
 use crate::store::OpenError;
+use crate::store::sled::Identity;
 use crate::store::sled::backup::{BackupError, FileError, Kept, Shelf, check_file, stamp};
 
 /// What is done about a damaged store.
@@ -28,6 +30,8 @@ pub struct Recovery {
     pub holds: bool,
     /// What time it is.
     pub now: Timestamp,
+    /// The number of a store that has none yet, drawn at random.
+    pub fresh: Identity,
 }
 
 impl SledStore {
@@ -43,14 +47,16 @@ impl SledStore {
     ) -> Result<Self, OpenError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
         let again = || lock.try_clone().map_err(io);
+        place.tell_damaged();
         let reason = match place.end_swap()? {
             Some(reason) => reason,
             None => {
                 place.is_not_elsewhere(recovery)?;
-                match Self::open_judged(&place, again()?, cache_mb) {
+                match Self::open_judged(&place, again()?, cache_mb, Some(recovery.fresh)) {
                     Ok((store, None)) => return Ok(store),
                     Ok((store, Some(gone))) if recovery.auto => {
                         match place.keep_fuller(store, &gone, recovery)? {
@@ -67,9 +73,8 @@ impl SledStore {
         if !recovery.auto {
             return Err(damaged(&place.dir, &format!("{reason}; restore.auto is off")));
         }
-        tracing::error!(store = %place.dir.display(), reason, "the store is damaged; the newest good backup takes its place");
         place.restore_newest(&lock, cache_mb, recovery, &reason)?;
-        Self::open_held(&place, lock, cache_mb)
+        Self::open_held(&place, lock, cache_mb, Some(recovery.fresh))
     }
 }
 
@@ -84,12 +89,21 @@ impl SledStore {
 }
 
 impl Recovery {
+    /// The same for the store of that number.
+    pub(super) fn of(&self, store: Option<Identity>) -> Self {
+        Self { shelf: self.shelf.clone().of(store), ..self.clone() }
+    }
+
     /// The backups, in the order in which they are tried.
     pub(super) fn listed(&self) -> Result<Vec<Kept>, OpenError> {
-        self.shelf.list_at(self.now).map_err(|error| match error {
+        self.shelf.list_at(self.now).map_err(|error| self.unlisted(error))
+    }
+
+    fn unlisted(&self, error: BackupError) -> OpenError {
+        match error {
             BackupError::Io { path, error } => unreachable(&path, &error.to_string()),
             other => unreachable(self.shelf.dir(), &other.to_string()),
-        })
+        }
     }
 }
 
@@ -106,7 +120,7 @@ impl Place {
         if self.stands()? {
             return Ok(());
         }
-        let listed = recovery.listed()?;
+        let listed = recovery.shelf.list().map_err(|error| recovery.unlisted(error))?;
         let Some(newest) = listed.first() else { return Ok(()) };
         Err(OpenError::Unreachable {
             path: self.dir.display().to_string(),
@@ -115,8 +129,25 @@ impl Place {
                 newest.path.display()
             ),
             advice: "see whether its file system is mounted and store.path and backup.dir are right; to have that one back \
-                     run `reminder-worker store import FILE` with it, to begin anew move the backups away",
+                     run `reminder-worker store import FILE` with it, to begin anew move the backups away or set backup.dir to a \
+                     directory of this store's own",
         })
+    }
+
+    /// That no backup of the store is there that is any good.
+    fn no_backup(&self, recovery: &Recovery, reason: &str) -> OpenError {
+        let shelf = recovery.shelf.dir().display();
+        let others = match recovery.shelf.others() {
+            Ok(0) | Err(_) => String::new(),
+            Ok(others) => format!(
+                " ({others} of another store are; by hand one may be taken all the same, and backup.dir should be each \
+                 store's own)"
+            ),
+        };
+        damaged(
+            &self.dir,
+            &format!("{reason}; and no good backup of it is in {shelf}{others}, so it was left as it is"),
+        )
     }
 
     fn restore_newest(
@@ -127,20 +158,23 @@ impl Place {
         reason: &str,
     ) -> Result<(), OpenError> {
         let io = |error: std::io::Error| unreachable(&self.dir, &error.to_string());
-        let shelf = recovery.shelf.dir().display();
+        // What the store itself says can't be asked any more.
+        let mine = self.marker().map_err(io)?.and_then(|marker| marker.identity);
+        let recovery = &recovery.of(mine);
         let mut kept = recovery.listed()?.into_iter();
-        let none = || {
-            damaged(
-                &self.dir,
-                &format!("{reason}; and no good backup is in {shelf}, so it was left as it is"),
-            )
+        let none = || self.no_backup(recovery, reason);
+        let (mut backup, mut found) = next_good(&recovery.shelf, &mut kept)?.ok_or_else(none)?;
+        tracing::error!(
+            store = %self.dir.display(), reason, backup = backup.name,
+            "the store is damaged; this backup, the newest good one, takes its place"
+        );
+        let (aside, print) = match self.note()? {
+            Some(note) => (note.aside, note.print),
+            None => (format!("{}{DAMAGED}{}", self.name(), stamp(recovery.now)), None),
         };
-        let mut backup = next_good(&mut kept)?.ok_or_else(none)?;
-        let aside = match self.note()? {
-            Some(note) => note.aside,
-            None => format!("{}.damaged-{}", self.name(), stamp(recovery.now)),
-        };
-        let mut note = Note { stage: Stage::Damaged, aside, reason: reason.to_owned() };
+        let print = print.map_or_else(|| self.print(), Ok).map_err(io)?;
+        let (reason, print) = (reason.to_owned(), Some(print));
+        let mut note = Note { stage: Stage::Damaged, aside, reason, store: mine, print };
         self.write_note(&note).map_err(io)?;
         if backup.created > recovery.now {
             tracing::error!(
@@ -153,7 +187,7 @@ impl Place {
             now: recovery.now,
             holds: recovery.holds,
             aside: Some(note.aside.clone()),
-            reason: Some(reason.to_owned()),
+            reason: Some(note.reason.clone()),
         };
         loop {
             match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {
@@ -161,11 +195,12 @@ impl Place {
                 Err(RestoreError::Open(error)) => return Err(error),
                 Err(RestoreError::File { path, error }) => {
                     tracing::error!(path, %error, "a backup that read well makes no store; the one before it is tried");
-                    backup = next_good(&mut kept)?.ok_or_else(none)?;
+                    (backup, found) = next_good(&recovery.shelf, &mut kept)?.ok_or_else(none)?;
                 }
             }
         }
         note.stage = Stage::Ready;
+        note.store = mine.or(found);
         self.write_note(&note).map_err(io)?;
         match self.carry_out(&note)? {
             None => Ok(()),
@@ -174,12 +209,20 @@ impl Place {
     }
 }
 
-/// The next one that reads to its end. One that can't be reached, or that a newer release wrote, is not passed over:
+/// The next one of the store of `shelf` that reads to its end, and which store it says it is of. One that can't be reached, or that a newer release wrote, is not passed over:
 /// the one before it misses more.
-pub(super) fn next_good(kept: &mut impl Iterator<Item = Kept>) -> Result<Option<Kept>, OpenError> {
+pub(super) fn next_good(
+    shelf: &Shelf,
+    kept: &mut impl Iterator<Item = Kept>,
+) -> Result<Option<(Kept, Option<Identity>)>, OpenError> {
     for kept in kept {
         match check_file(&kept.path) {
-            Ok(_) => return Ok(Some(kept)),
+            Ok(contents) if shelf.may_be(contents.head.store) => {
+                return Ok(Some((kept, contents.head.store)));
+            }
+            Ok(_) => {
+                tracing::warn!(path = %kept.path.display(), "a backup is of another store; the one before it is tried");
+            }
             Err(FileError::Io(error)) => return Err(unreachable(&kept.path, &error.to_string())),
             Err(error @ FileError::Newer { .. }) => {
                 return Err(OpenError::Unreachable {

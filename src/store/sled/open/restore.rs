@@ -63,6 +63,7 @@ impl SledStore {
     ) -> Result<Contents, RestoreError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
+        place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
         if let Some(why) = place.end_swap()? {
@@ -80,7 +81,9 @@ impl SledStore {
         origin.aside = origin.aside.filter(|_| is_full);
         let aside = origin.aside.clone().unwrap_or_else(|| format!("{}.none", place.name()));
         let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
-        let note = Note { stage: Stage::Ready, aside, reason: "an import into it was cut off".to_owned() };
+        let print = Some(place.print().map_err(io)?);
+        let reason = "an import into it was cut off".to_owned();
+        let note = Note { stage: Stage::Ready, aside, reason, store: contents.head.store, print };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
             None => Ok(contents),
@@ -120,7 +123,7 @@ impl Place {
             let _ = self.clear();
         }
         let contents = filled?;
-        force_all(&self.coming).map_err(io)?;
+        self.hand_over().and_then(|()| force_all(&self.coming)).map_err(io)?;
         Ok(contents)
     }
 

@@ -10,6 +10,9 @@
 //! Each step is forced before the next. Whoever opens the store next goes on from wherever it was. The note is written
 //! once before that, too, when damage has been proven and before anything is made: the engine writes while it opens, and
 //! might take for whole the next time what it has refused once.
+//!
+//! The note holds a hash of what lay in `DIR` when it was written. Where something else lies there, somebody has put it there
+//! by hand and left the note: that is refused, and nothing is renamed.
 
 use std::io;
 use std::path::Path;
@@ -20,6 +23,7 @@ use super::advice::unreachable;
 use super::compact::COMPACTING;
 use super::{Place, force};
 use crate::store::OpenError;
+use crate::store::sled::Identity;
 use crate::store::sled::files::replace;
 
 /// What the note says.
@@ -32,6 +36,12 @@ pub(super) struct Note {
     pub(super) aside: String,
     /// Why.
     pub(super) reason: String,
+    /// Which store is to come, as far as that is known.
+    #[serde(default)]
+    pub(super) store: Option<Identity>,
+    /// What lies there now ([`Place::print`]).
+    #[serde(default)]
+    pub(super) print: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,7 +61,10 @@ impl Place {
             return Ok(None);
         };
         match note.stage {
-            Stage::Damaged => Ok(Some(note.reason)),
+            Stage::Damaged => {
+                self.is_noted(&note)?;
+                Ok(Some(note.reason))
+            }
             Stage::Ready => self.carry_out(&note),
         }
     }
@@ -90,13 +103,16 @@ impl Place {
                 "{} cannot be read, which says what is being done about a damaged store",
                 self.swap.display()
             ),
-            advice: "look at what lies beside the directory (docs/recovery.md), then remove that file",
+            advice: "look at what lies beside the directory (docs/recovery.md) and whether `reminder-worker store verify` \
+                     finds the store whole, then remove that file",
         })
     }
 
     /// Writes the note, whole or not at all.
     pub(super) fn write_note(&self, note: &Note) -> io::Result<()> {
-        replace(&self.swap, serde_json::to_string(note)?.as_bytes())
+        replace(&self.swap, serde_json::to_string(note)?.as_bytes())?;
+        self.give(&self.swap);
+        Ok(())
     }
 
     /// Carries out a swap that is ready; why the store is damaged, where neither of its directories is there any more.
@@ -116,6 +132,7 @@ impl Place {
                         advice: "move that elsewhere, then start again",
                     });
                 }
+                self.is_noted(note)?;
                 std::fs::rename(&self.dir, &aside).and_then(|()| force(&self.parent)).map_err(io)?;
             }
             std::fs::rename(&self.coming, &self.dir).and_then(|()| force(&self.parent)).map_err(io)?;
@@ -123,7 +140,7 @@ impl Place {
             return Ok(Some(note.reason.clone()));
         }
         // Anew: it says what the store held that stood there before.
-        self.mark().map_err(io)?;
+        self.mark(note.store).map_err(io)?;
         self.drop_note().map_err(io)?;
         Ok(None)
     }

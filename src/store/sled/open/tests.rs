@@ -1,6 +1,10 @@
 mod back;
 mod files;
 mod flips;
+#[cfg(unix)]
+mod owner;
+mod stale;
+mod two;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +14,7 @@ use super::swap::{Note, Stage};
 use super::*;
 use crate::domain::{Record, Reminder, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::sled::disk::Writes;
-use crate::store::sled::{Shelf, in_memory, keys};
+use crate::store::sled::{Shelf, check_file, in_memory, keys};
 use crate::store::{AfterRestore, Batch, Ledger, Meta, Op, Quarantined, Store, Usage};
 
 const CACHE_MB: u64 = 16;
@@ -18,6 +22,8 @@ const TASKS: usize = 40;
 /// When the backup was made, when the damage was found.
 const BACKUP: i64 = 1_790_000_000_000;
 const NOW: i64 = BACKUP + 3_600_000;
+/// What a store without a number is given.
+const FRESH: Identity = Identity::from_bytes([7; 16]);
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)
@@ -71,7 +77,7 @@ fn backed_up() -> Stage1 {
 
 impl Stage1 {
     fn recovery(&self) -> Recovery {
-        Recovery { shelf: self.shelf.clone(), auto: true, holds: false, now: at(NOW) }
+        Recovery { shelf: self.shelf.clone(), auto: true, holds: false, now: at(NOW), fresh: FRESH }
     }
 
     fn open(&self) -> Result<SledStore, OpenError> {
@@ -151,6 +157,8 @@ fn whatever_the_damage_the_newest_backup_takes_its_place_and_what_was_there_is_k
         assert_eq!(restored.backup, stage.shelf.list().unwrap()[0].name);
         assert!(restored.erases && restored.confirmed.is_none() && restored.reason.is_some());
         assert_eq!(stage.aside().exists(), was.is_some(), "{number}");
+        let (count, bytes) = stage.place().damaged_beside().unwrap();
+        assert_eq!((count > 0, bytes > 0), (was.is_some(), was.is_some_and(|files| files > 0)), "{number}");
         store.close();
         let store = stage.open().unwrap();
         assert_eq!(store.restored().unwrap(), Some(restored), "opened again it is the same");
@@ -159,7 +167,12 @@ fn whatever_the_damage_the_newest_backup_takes_its_place_and_what_was_there_is_k
 
 #[test]
 fn a_value_that_every_start_needs_and_cannot_be_read_is_damage() {
-    for key in [keys::single(keys::META), keys::single(keys::RESTORED), keys::numbered(keys::CLAIM, 1)] {
+    for key in [
+        keys::single(keys::META),
+        keys::single(keys::IDENTITY),
+        keys::single(keys::RESTORED),
+        keys::numbered(keys::CLAIM, 1),
+    ] {
         let stage = backed_up();
         let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
         store.disk.write(&Writes::from([(key, Some(vec![0, 99]))])).unwrap();
@@ -211,7 +224,8 @@ fn a_restore_cut_off_after_any_step_is_ended_by_the_next_start() {
         let stage = backed_up();
         stage.break_db();
         let aside = stage.aside().file_name().unwrap().to_str().unwrap().to_owned();
-        let note = Note { stage: Stage::Damaged, aside, reason: "it was broken".into() };
+        let note =
+            Note { stage: Stage::Damaged, aside, reason: "it was broken".into(), store: None, print: None };
         cut_off(&stage, &stage.place(), &note);
         let store = stage.open().unwrap_or_else(|error| panic!("{number}: {error}"));
         stage.is_restored(&store);
@@ -232,7 +246,13 @@ fn ready(stage: &Stage1, place: &Place, note: &Note) {
 fn a_note_that_is_cut_off_or_changed_is_told_or_means_what_it_did_and_never_renames_elsewhere() {
     let stage = backed_up();
     let place = stage.place();
-    let note = Note { stage: Stage::Ready, aside: "store.damaged-1".into(), reason: "r".into() };
+    let note = Note {
+        stage: Stage::Ready,
+        aside: "store.damaged-1".into(),
+        reason: "r".into(),
+        store: None,
+        print: None,
+    };
     place.write_note(&note).unwrap();
     let whole = fs::read(&place.swap).unwrap();
     let is_harmless = |bytes: &[u8]| {

@@ -4,7 +4,7 @@
 //! before, whole in itself. Nothing inside the directory tells. So every now and then the marker takes down counters that
 //! only ever rise, of what is durable; a store that opens with less has lost acknowledged commits, which is damage.
 //!
-//! The line has a checksum: one that is cut off or changed says nothing, and accuses nobody.
+//! It also says which store it is. Each line has a checksum: one that is cut off or changed says nothing, and accuses nobody.
 
 use std::io;
 use std::sync::PoisonError;
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MARKER, Place, SledStore};
 use crate::domain::Timestamp;
+use crate::store::sled::Identity;
 use crate::store::sled::files::replace;
 use crate::store::{Meta, Store as _, StoreError};
 
@@ -94,34 +95,63 @@ impl SledStore {
             return Ok(());
         }
         place
-            .write_witness(&witness)
+            .write_marker(&Marker { identity: self.identity(), witness: Some(witness) })
             .map_err(|error| StoreError::Unavailable(format!("{}: {error}", place.marker.display())))?;
         *last = Some(witness);
         Ok(())
     }
 }
 
+/// What a marker says.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Marker {
+    /// Of which store it is.
+    pub(super) identity: Option<Identity>,
+    /// What that held.
+    pub(super) witness: Option<Witness>,
+}
+
 impl Place {
-    /// What the marker says that the store held, where it says so.
-    pub(super) fn witness(&self) -> io::Result<Option<Witness>> {
-        let bytes = match std::fs::read(&self.marker) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(String::from_utf8(bytes).ok().as_deref().and_then(read))
+    /// What the marker says, if there is one.
+    pub(super) fn marker(&self) -> io::Result<Option<Marker>> {
+        match std::fs::read(&self.marker) {
+            Ok(bytes) => {
+                Ok(Some(String::from_utf8(bytes).map_or_else(|_| Marker::default(), |text| read(&text))))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    fn write_witness(&self, witness: &Witness) -> io::Result<()> {
-        let json = serde_json::to_string(witness)?;
-        let text = format!("{MARKER}\n{json} {:08x}\n", crc32fast::hash(json.as_bytes()));
-        replace(&self.marker, text.as_bytes())
+    pub(super) fn write_marker(&self, marker: &Marker) -> io::Result<()> {
+        let mut text = format!("{MARKER}\n");
+        let identity = marker.identity.map(|identity| serde_json::to_string(&identity)).transpose()?;
+        let witness = marker.witness.map(|witness| serde_json::to_string(&witness)).transpose()?;
+        for json in identity.into_iter().chain(witness) {
+            text.push_str(&format!("{json} {:08x}\n", crc32fast::hash(json.as_bytes())));
+        }
+        replace(&self.marker, text.as_bytes())?;
+        self.give(&self.marker);
+        Ok(())
     }
 }
 
-fn read(text: &str) -> Option<Witness> {
-    let line = text.strip_prefix(MARKER)?.strip_prefix('\n')?.strip_suffix('\n')?;
-    let (json, sum) = line.rsplit_once(' ')?;
+fn read(text: &str) -> Marker {
+    let mut marker = Marker::default();
+    let lines = text.strip_prefix(MARKER).and_then(|text| text.strip_prefix('\n')).unwrap_or_default();
+    for json in lines.split_inclusive('\n').filter_map(whole) {
+        if let Ok(identity) = serde_json::from_str(json) {
+            marker.identity = Some(identity);
+        } else if let Ok(witness) = serde_json::from_str(json) {
+            marker.witness = Some(witness);
+        }
+    }
+    marker
+}
+
+/// What `line` says, if it is whole.
+fn whole(line: &str) -> Option<&str> {
+    let (json, sum) = line.strip_suffix('\n')?.rsplit_once(' ')?;
     let is_whole = sum.len() == 8 && u32::from_str_radix(sum, 16) == Ok(crc32fast::hash(json.as_bytes()));
-    is_whole.then(|| serde_json::from_str(json).ok()).flatten()
+    is_whole.then_some(json)
 }

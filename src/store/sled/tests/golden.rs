@@ -386,5 +386,6 @@ fn keys_keep_their_bytes() {
     }
     assert_eq!(hex(&keys::single(keys::META)), "6d");
     assert_eq!(hex(&keys::single(keys::FORMAT)), "00");
+    assert_eq!(hex(&keys::single(keys::IDENTITY)), "69");
     assert_eq!(hex(&keys::part(&keys::parts(b"O123"), 4)), "f04f000331323300000004");
 }

@@ -93,7 +93,7 @@ fn a_compaction_cut_off_at_its_swap_is_ended_by_the_next_start_without_a_backup(
         let stage = backed_up();
         fs::remove_dir_all(stage.shelf.dir()).unwrap();
         let file = stage.room.path().join("file");
-        let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+        let store = stage.open().unwrap();
         store.export(&file, at(NOW)).unwrap();
         let was = store.fingerprint().unwrap();
         store.close();
@@ -102,7 +102,15 @@ fn a_compaction_cut_off_at_its_swap_is_ended_by_the_next_start_without_a_backup(
         place.fill(&lock, &file, CACHE_MB, None).unwrap();
         drop(lock);
         let aside = "store.before-compact-1";
-        place.write_note(&Note { stage: Stage::Ready, aside: aside.into(), reason: "r".into() }).unwrap();
+        place
+            .write_note(&Note {
+                stage: Stage::Ready,
+                aside: aside.into(),
+                reason: "r".into(),
+                store: None,
+                print: None,
+            })
+            .unwrap();
         if renames > 0 {
             fs::rename(&place.dir, stage.room.path().join(aside)).unwrap();
         }
@@ -132,4 +140,48 @@ fn what_was_being_made_and_has_no_note_is_cleared_by_the_next_opening() {
         assert!(!place.coming.exists() && !place.beside(".compacting").exists());
         stage.is_restored(&stage.open().unwrap());
     }
+}
+
+#[test]
+fn a_compaction_that_cannot_be_made_leaves_the_store_as_it_was_and_nothing_beside_it() {
+    let stage = backed_up();
+    let place = stage.place();
+    let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    let (tasks, was) = (store.tasks(None, usize::MAX).unwrap(), store.fingerprint().unwrap());
+    store.close();
+    let lock = place.hold().unwrap();
+    let file = place.beside(".compacting");
+    fs::copy(&stage.shelf.list().unwrap()[0].path, &file).unwrap();
+    // Not what was there.
+    assert!(place.make_compact(&lock, &file, CACHE_MB, &(was.0 + 1, was.1)).is_err());
+    assert!(!place.coming.exists());
+    fs::remove_file(&file).unwrap();
+    drop(lock);
+    // It can't be written.
+    fs::create_dir_all(file.join("stranger")).unwrap();
+    let told = SledStore::compact(&stage.path, CACHE_MB, at(NOW)).unwrap_err();
+    assert!(matches!(told, RestoreError::Open(OpenError::Unreachable { .. })), "{told}");
+    assert!(!place.coming.exists() && !place.swap.exists());
+    assert_eq!(stage.open().unwrap().tasks(None, usize::MAX).unwrap(), tasks);
+}
+
+#[test]
+fn no_store_is_made_inside_another_one() {
+    let stage = backed_up();
+    let (from, before) = (stage.shelf.list().unwrap()[0].path.clone(), stage.files());
+    for inner in ["inner", "deep/er"] {
+        let dir = stage.path.join(inner);
+        let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
+        let told = SledStore::import(&dir, CACHE_MB, &from, origin).unwrap_err().to_string();
+        assert!(told.contains("inside the store") && told.contains("store.path"), "{told}");
+        assert!(SledStore::open(&dir, CACHE_MB).is_err());
+    }
+    assert_eq!(stage.files(), before);
+    assert_eq!(
+        fs::read_dir(&stage.path)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().path().ends_with("deep"))
+            .count(),
+        0
+    );
 }

@@ -1,0 +1,56 @@
+//! What lies around a store's directory: another store that holds it, and what restores have set aside.
+
+use std::io;
+
+use super::compact::size;
+use super::{Place, unreachable};
+use crate::store::OpenError;
+
+/// What follows a store's name in that of what was set aside for its damage.
+pub(super) const DAMAGED: &str = ".damaged-";
+
+impl Place {
+    /// That the directory is not inside of another store's, whose files those of this one would lie among.
+    pub(super) fn is_beside_others(&self) -> Result<(), OpenError> {
+        let io = |error: io::Error| unreachable(&self.dir, &error.to_string());
+        for above in self.parent.ancestors() {
+            let is_store =
+                above.join("db").try_exists().map_err(io)? && above.join("conf").try_exists().map_err(io)?;
+            if is_store {
+                return Err(OpenError::Unreachable {
+                    path: self.dir.display().to_string(),
+                    reason: format!("it is inside the store {}", above.display()),
+                    advice: "set store.path to a directory that is its own",
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells how many damaged directories were set aside, and how much room they take.
+    pub(super) fn tell_damaged(&self) {
+        match self.damaged_beside() {
+            Ok((0, _)) => {}
+            Ok((count, bytes)) => tracing::warn!(
+                store = %self.dir.display(), count, mib = bytes.div_ceil(1 << 20),
+                "damaged stores that were set aside lie beside it as .damaged-…; remove those of which nothing is needed any \
+                 more"
+            ),
+            Err(error) => tracing::warn!(%error, "what lies beside the store can't be looked at"),
+        }
+    }
+
+    /// How many damaged directories lie beside the store, and their bytes.
+    pub(super) fn damaged_beside(&self) -> io::Result<(u64, u64)> {
+        let prefix = format!("{}{DAMAGED}", self.name());
+        let (mut count, mut bytes) = (0, 0);
+        for entry in std::fs::read_dir(&self.parent)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) && entry.file_type()?.is_dir() {
+                count += 1;
+                bytes += size(&entry.path())?;
+            }
+        }
+        Ok((count, bytes))
+    }
+}
