@@ -389,6 +389,6 @@ fn a_store_of_which_a_part_cannot_be_read_is_not_backed_up_by_half_and_what_is_k
         let error = shelf.make(&torn, &|| at(2), &|| false).unwrap_err();
         assert!(matches!(error, BackupError::Torn { .. }), "{error}");
         assert!(error.to_string().contains(is_told), "{error}");
-        assert_eq!(shelf.list().unwrap(), [kept.clone()]);
+        assert_eq!(shelf.list().unwrap(), std::slice::from_ref(&kept));
     }
 }
