@@ -236,8 +236,8 @@ pub enum OpenError {
     },
     /// What is in it is not what was put there.
     #[error(
-        "the store {path} is damaged: {reason}; to restore a backup, move the directory away and run \
-         `reminder-worker store import BACKUP --store-path {path}` (docs/recovery.md); only to give up on purpose all that \
+        "the store {path} is damaged: {reason}; to restore a backup run \
+         `reminder-worker store import BACKUP --store-path {path} --set-aside`, which keeps what is there (docs/recovery.md); only to give up on purpose all that \
          it held, move {path}.marker, {path}.lock and the backups away too"
     )]
     Damaged {

@@ -82,7 +82,7 @@ pub(super) fn of_engine(path: &Path, error: &sled::Error) -> OpenError {
         sled::Error::Io(error) if is_of_data(error) => damaged(path, &error.to_string()),
         sled::Error::Io(error) => unreachable(path, &format!("{error} ({:?})", error.kind())),
         error @ sled::Error::Corruption { .. } => damaged(path, &changed(error)),
-        error => of_text(path, &error.to_string()),
+        error => of_text(path, &format!("the engine says: {error}")),
     }
 }
 
@@ -176,6 +176,23 @@ mod tests {
         let short = sled::Error::Io(io::Error::from(io::ErrorKind::UnexpectedEof));
         for told in [of_engine(path, &short), of_text(path, "the engine panicked: index out of bounds")] {
             assert!(matches!(told, OpenError::Damaged { .. }), "{told}");
+        }
+    }
+
+    /// What is told is kept in a restored store, and read long after.
+    #[test]
+    fn the_engines_own_words_are_led_by_ours() {
+        let changed = sled::Error::Corruption { at: None, bt: () };
+        let table = [
+            (changed, "a part of its files is not what was written: "),
+            (sled::Error::Unsupported("please change it back".into()), "the engine says: "),
+            (sled::Error::ReportableBug("it is odd".into()), "the engine says: "),
+        ];
+        for (error, led) in table {
+            let OpenError::Damaged { reason, .. } = of_engine(Path::new("store"), &error) else {
+                panic!("{error}")
+            };
+            assert!(reason.starts_with(led) && reason.ends_with(&error.to_string()), "{reason}");
         }
     }
 }
