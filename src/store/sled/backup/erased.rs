@@ -91,7 +91,7 @@ impl Shelf {
         let (ended, refused) = (how == Erasing::Ended, how == Erasing::Refused);
         let line = serde_json::to_string(&Line { user: user.to_owned(), at, ended, refused });
         let line = line.map_err(|error| io(error.into()))?;
-        self.create().map_err(io)?;
+        self.create(None).map_err(io)?;
         let is_new = !path.try_exists().map_err(io)?;
         let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(io)?;
         // What a crash has cut off before ends here.

@@ -159,7 +159,7 @@ impl Shelf {
         stops: &dyn Fn() -> bool,
     ) -> Result<Kept, BackupError> {
         let io = |error| BackupError::Io { path: self.dir.clone(), error };
-        self.create().map_err(io)?;
+        self.create(store.dir()).map_err(io)?;
         let created = now();
         let name = name(created, store.identity());
         let path = self.dir.join(&name);
@@ -175,12 +175,12 @@ impl Shelf {
         }
     }
 
-    /// Makes the directory, if it is not there.
-    pub(super) fn create(&self) -> io::Result<()> {
+    /// Makes the directory, if it is not there, for who owns the directory of the store or else the one above.
+    pub(super) fn create(&self, store: Option<&Path>) -> io::Result<()> {
         let is_new = !self.dir.try_exists()?;
         std::fs::create_dir_all(&self.dir)?;
-        if is_new && let Some(parent) = self.dir.parent() {
-            give_as(&self.dir, parent);
+        if is_new && let Some(like) = store.or(self.dir.parent()) {
+            give_as(&self.dir, like);
         }
         Ok(())
     }

@@ -40,8 +40,10 @@ impl SledStore {
         }
         let again = || lock.try_clone().map_err(io);
         let of_store = |error| super::of_store(&place.dir, error);
-        let store = Self::open_held(&place, again()?, cache_mb, None)?;
         let before = size(&place.dir).map_err(io)?;
+        // The engine takes room as it opens.
+        let store = Self::open_held(&place, again()?, cache_mb, None)
+            .map_err(|error| with_room(error.into(), before, &place))?;
         place.tell_leftovers().map_err(io)?;
         let (was, identity) = (store.fingerprint().map_err(of_store)?, store.identity());
         let file = place.beside(COMPACTING);

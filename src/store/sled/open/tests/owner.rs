@@ -90,5 +90,13 @@ fn a_backup_and_who_was_erased_are_whose_the_directory_is() {
     let owner = fs::metadata(stage.room.path()).unwrap().uid();
     for path in paths(stage.room.path()) {
         assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{}", path.display());
+    } // A new directory of backups is the store's owner's, whoever owns the one above.
+    if is_root() {
+        chown(stage.room.path(), Some(0), Some(0)).unwrap();
+    }
+    let new = Shelf::new(stage.room.path().join("new.backups"), 5);
+    new.make(&store, &|| at(BACKUP + 2), &|| false).unwrap();
+    for path in paths(new.dir()) {
+        assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{}", path.display());
     }
 }
