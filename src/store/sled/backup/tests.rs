@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::{Record, TaskId, Timestamp};
 use crate::store::sled::disk::{Disk, Writes};
 use crate::store::sled::memory::MemoryDisk;
-use crate::store::sled::tests::disks::{Step, TestDisk, TornDisk};
+use crate::store::sled::tests::disks::{Step, TestDisk};
 use crate::store::sled::{Identity, SledStore, in_memory};
 use crate::store::{Batch, Op, Store};
 
@@ -383,21 +383,4 @@ fn what_was_just_made_is_never_removed_and_names_of_the_future_make_room_first()
     }
 }
 
-#[test]
-fn a_store_of_which_a_part_cannot_be_read_is_not_backed_up_by_half_and_what_is_kept_stays() {
-    let room = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(room.path().to_owned(), 1);
-    let whole = filled(PAGE_ENTRIES + 100);
-    let kept = shelf.make(&whole, &|| at(1), &|| false).unwrap();
-    for (number, is_told) in [(0, "after its beginning (the page"), (300, "after tasks task 00299 (the page")]
-    {
-        let key = |number: usize| [b"r", format!("task {number:05}").as_bytes()].concat();
-        let disk = MemoryDisk::of(whole.disk.as_ref()).unwrap();
-        let from = if number == 0 { vec![0] } else { key(number) };
-        let torn = SledStore::on(Box::new(TornDisk { whole: disk, from, to: key(number + 5) })).unwrap();
-        let error = shelf.make(&torn, &|| at(2), &|| false).unwrap_err();
-        assert!(matches!(error, BackupError::Torn { .. }), "{error}");
-        assert!(error.to_string().contains(is_told), "{error}");
-        assert_eq!(shelf.list().unwrap(), std::slice::from_ref(&kept));
-    }
-}
+mod torn;
