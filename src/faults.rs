@@ -7,6 +7,7 @@
 
 mod callers;
 mod draw;
+mod erasing;
 mod model;
 mod oracle;
 mod restoring;
@@ -46,6 +47,8 @@ pub struct Seen {
     pub clock_steps: u64,
     /// Stores lost and restored from a backup.
     pub restores: u64,
+    /// Users erased.
+    pub erasings: u64,
 }
 
 impl std::ops::AddAssign for Seen {
@@ -60,6 +63,7 @@ impl std::ops::AddAssign for Seen {
         self.crashes += more.crashes;
         self.clock_steps += more.clock_steps;
         self.restores += more.restores;
+        self.erasings += more.erasings;
     }
 }
 
@@ -71,11 +75,9 @@ impl std::fmt::Display for Seen {
             f,
             "{publishes} events published, {failed} of them in vain or in doubt, {receipts} came back"
         )?;
-        let Self { crashes, disk_faults, clock_steps, restores, .. } = self;
-        write!(
-            f,
-            "{crashes} crashes, {disk_faults} disk faults, {clock_steps} clock steps, {restores} stores restored from a backup"
-        )
+        let Self { crashes, disk_faults, clock_steps, restores, erasings, .. } = self;
+        writeln!(f, "{crashes} crashes, {disk_faults} disk faults, {clock_steps} clock steps")?;
+        write!(f, "{restores} stores lost and restored from a backup, {erasings} users erased")
     }
 }
 

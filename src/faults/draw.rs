@@ -220,7 +220,7 @@ fn restore(rng: &mut Rng, span: i64) -> Vec<Happening> {
 }
 
 fn fault(rng: &mut Rng, tasks: usize, span: i64) -> What {
-    match rng.u8(0..20) {
+    match rng.u8(0..21) {
         0..=1 => What::Cancelled(rng.usize(0..tasks)),
         2 => What::Rescheduled(rng.usize(0..tasks), rng.i64(0..span)),
         3..=4 => What::DiskFails {
@@ -236,6 +236,7 @@ fn fault(rng: &mut Rng, tasks: usize, span: i64) -> What {
         15 => What::Purged,
         16 => What::Configured(rng.usize(0..VARIANTS)),
         17..=18 => What::Paused(rng.i64(MINUTE..2 * HOUR)),
+        19 => What::Erased(rng.usize(0..USERS)),
         _ => What::Poison(rng.usize(0..POISONS.len())),
     }
 }

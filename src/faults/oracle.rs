@@ -13,6 +13,7 @@
 //! | 8 a cancel has an answer | what *will not fire* is not with the broker, not on its way and not attempted until an event of its task is acknowledged; what has *fired* is with the broker; nothing that is with it ends as cancelled or superseded |
 
 mod end;
+mod erasing;
 mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,11 @@ pub(super) struct Oracle<'s> {
     pub(super) held_to: Option<Timestamp>,
     /// What was over has been forgotten at least once.
     pub(super) has_forgotten: bool,
+    /// Tasks whose user was erased, and their changes by then.
+    erased: BTreeMap<usize, u32>,
+    /// Those of which nobody knows how much was erased, and those of which anything ever was.
+    vague: BTreeSet<usize>,
+    erased_once: BTreeSet<usize>,
     /// The worker has lost a store.
     is_restored: bool,
     /// Reminders that had ended when the store was backed up that the worker has restored: of what came of them after
@@ -96,6 +102,9 @@ impl<'s> Oracle<'s> {
             configured: None,
             is_paused: false,
             held_to: None,
+            erased: BTreeMap::new(),
+            vague: BTreeSet::new(),
+            erased_once: BTreeSet::new(),
             is_restored: false,
             has_forgotten: false,
             ended_before: BTreeSet::new(),
@@ -170,7 +179,9 @@ impl<'s> Oracle<'s> {
             let id = reminder.id(&task_id);
             match fate {
                 Fate::WillNotFire
-                    if self.ended_before.contains(&id) || self.may_have_gone_ahead(&task_id) => {}
+                    if self.ended_before.contains(&id)
+                        || self.erased_once.contains(&task)
+                        || self.may_have_gone_ahead(&task_id) => {}
                 Fate::WillNotFire if self.broker.contains(&id) || self.confirmed.contains(&id) => {
                     return told("it is said that it will not fire, and it has");
                 }
@@ -302,6 +313,9 @@ impl<'s> Oracle<'s> {
         if self.called_off.get(&member.id) == Some(&(task, self.changes_of(task))) {
             return told("though it was said that it will not fire");
         }
+        if self.erased.get(&task) == Some(&self.changes_of(task)) {
+            return told("though its user was erased");
+        }
         let model = Model::of(self.script, task, &self.acknowledged);
         if !model.is_open() {
             return told("though its task has ended");
@@ -358,7 +372,8 @@ impl<'s> Oracle<'s> {
     /// Whether the worker may know more of a task than it has acknowledged.
     fn may_know_more(&self, task: usize) -> bool {
         let mut unacknowledged = self.delivered.difference(&self.acknowledged);
-        unacknowledged.any(|number| self.script.events[*number].of == Of::Task(task))
+        self.vague.contains(&task)
+            || unacknowledged.any(|number| self.script.events[*number].of == Of::Task(task))
     }
 
     fn changes_of(&self, task: usize) -> u32 {

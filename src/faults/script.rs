@@ -143,6 +143,8 @@ pub(super) enum What {
     ClockSet(i64),
     /// What is over is forgotten.
     Purged,
+    /// A user is erased.
+    Erased(usize),
     /// A backup is made.
     BackedUp,
     /// The store is lost, and the worker starts with the last backup after so long. What was overdue then is held until

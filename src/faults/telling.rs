@@ -137,6 +137,7 @@ impl fmt::Display for What {
             Self::Configured(variant) => write!(f, "the worker is started anew with settings {variant}"),
             Self::ClockSet(ahead) => write!(f, "the worker's clock is set to be {ahead} ms ahead"),
             Self::Purged => write!(f, "what is over is forgotten"),
+            Self::Erased(user) => write!(f, "user {user} is erased"),
             Self::BackedUp => write!(f, "a backup is made"),
             Self::Restored { away, held_for, refilled } => {
                 let held =

@@ -21,6 +21,7 @@ fn whatever_goes_wrong_nothing_is_lost_early_or_said_in_vain() {
     }
     assert_eq!(all.simulations, SEEDS);
     assert!(all.crashes > 100 && all.disk_faults > 30 && all.clock_steps > 50, "{all:?}");
+    assert!(all.restores > 30 && all.erasings > 10, "{all:?}");
     assert!(all.publishes > 1_000 && all.failed > 300 && all.receipts > 300 && all.orders > 50, "{all:?}");
 }
 

@@ -44,6 +44,8 @@ pub(super) struct World<'s> {
     pub(super) worker: Option<Rehearsal>,
     /// What the worker writes to.
     pub(super) store: Option<Arc<SledStore>>,
+    /// Users whose erasing is noted beside the backups, and when it ended.
+    pub(super) erased: BTreeMap<usize, Option<Timestamp>>,
     /// The newest.
     pub(super) backup: Option<Backup<'s>>,
     /// Counts the worker's processes: what one of them waits for means nothing to the next.
@@ -57,6 +59,8 @@ pub(super) struct World<'s> {
     /// Before then nothing is claimed: the last claim found nothing.
     pub(super) claims_from: i64,
     pub(super) stall: i64,
+    /// It starts with other settings the next time.
+    is_configured_anew: bool,
     /// What the next crash leaves of what was not forced, and how long the worker is away.
     pub(super) crash_to: (usize, i64),
     pub(super) oracle: Oracle<'s>,
@@ -95,6 +99,7 @@ impl<'s> World<'s> {
             disk: FaultyDisk::default(),
             worker: None,
             store: None,
+            erased: BTreeMap::new(),
             backup: None,
             life: 0,
             jobs: BTreeMap::new(),
@@ -104,6 +109,7 @@ impl<'s> World<'s> {
             requests: 0,
             claims_from: 0,
             stall: STALL_MIN,
+            is_configured_anew: false,
             crash_to: (0, 0),
             oracle: Oracle::new(script),
             seen: Seen { simulations: 1, ..Seen::default() },
@@ -218,7 +224,7 @@ impl<'s> World<'s> {
             }
             What::Configured(variant) => {
                 self.settings.policy.default_offsets = DEFAULT_OFFSETS[variant].to_vec();
-                self.oracle.configured(self.clock());
+                self.is_configured_anew = true;
                 self.crash_to = (usize::MAX, START_AGAIN_AFTER);
                 if self.worker.is_some() { self.crash() } else { Ok(()) }
             }
@@ -252,6 +258,7 @@ impl<'s> World<'s> {
                 self.again_if(!resumed, What::Resumed);
                 Ok(())
             }
+            What::Erased(user) => self.erase(user),
             What::BackedUp => {
                 self.back_up();
                 Ok(())
@@ -303,7 +310,11 @@ impl<'s> World<'s> {
         match opened {
             Ok((worker, store)) => {
                 (self.worker, self.store) = (Some(worker), Some(store));
-                Ok(())
+                // From its start on: what was due while it was away is not called for by new settings.
+                if std::mem::take(&mut self.is_configured_anew) {
+                    self.oracle.configured(self.clock());
+                }
+                self.finish_erasing()
             }
             Err(StoreError::Unsynced(_) | StoreError::Unavailable(_)) => self.crash(),
             Err(error) => Err(format!("the worker does not start: {error}")),

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::core::Core;
 use super::run::{TRIES_MAX, Turn, conclude, take_turn};
 use super::{
-    ClaimedBatch, Command, Confirm, Confirmed, Delivery, GROUP_EVENTS_MAX, ImportLine, Imported,
+    ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, GROUP_EVENTS_MAX, ImportLine, Imported,
     NotCommitted, Order, Ordered, Receipt, Reply, Settings, Settlement, Switch, Switched, View,
 };
 use crate::clock::Reading;
@@ -131,6 +131,22 @@ impl Rehearsal {
     /// [`StoreError`]
     pub fn switch(&mut self, switch: Switch, now: Timestamp) -> Result<Switched, StoreError> {
         self.ask(now, |reply| Command::Switch { switch, reply })?.0.map_err(unread)
+    }
+
+    /// Erases the tasks and the preferences of `user`, step by step.
+    ///
+    /// # Errors
+    /// [`StoreError`]: part of it may be erased.
+    pub fn erase(&mut self, user: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let part = ErasePart::Tasks { user: user.to_owned(), after };
+            let (erased, _) = self.ask(now, |reply| Command::Erase { part, reply })?;
+            after = erased.map_err(unread)?.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Takes what a person says of a restored store.

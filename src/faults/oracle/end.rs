@@ -78,12 +78,18 @@ impl Oracle<'_> {
         let is_forgotten = is_out
             && (is_history
                 || self.ended_before.contains(&reminder.id(task))
+                || self.was_erased(task)
                 || self.may_have_gone_ahead(task));
         if is_out == is_said_to_be_out || reminder.maybe_out || is_forgotten {
             return Ok(());
         }
         let broker = if is_out { "the broker has" } else { "the broker has not" };
         Err(format!("it ends as {}: {} of {task}, which {broker}", reminder.state.name(), reminder.rule))
+    }
+
+    /// Whether what became of the task's reminders was forgotten with its user once.
+    fn was_erased(&self, task: &TaskId) -> bool {
+        self.task_of(task).is_ok_and(|task| self.erased_once.contains(&task))
     }
 
     fn judge_lost(&self, task: usize) -> Result<(), Broken> {

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::backup::{BackupError, FileError, read_file};
+use super::backup::{BackupError, FileError};
 use super::disk::{Bytes, Disk, Visit, Writes};
 use super::memory::MemoryDisk;
+use super::migrations::{FORMAT, MIGRATIONS, migrate};
 use super::{Origin, SledStore};
 use crate::domain::Timestamp;
 use crate::store::{Batch, Op, Store, StoreError};
@@ -49,6 +50,14 @@ impl FaultyDisk {
     /// # Errors
     /// [`StoreError`], where the disk fails.
     pub fn store(&self) -> Result<SledStore, StoreError> {
+        {
+            // What a new store is given before it is used.
+            let inner = self.inner();
+            for disk in [&inner.durable, inner.visible.as_ref()] {
+                migrate(disk, MIGRATIONS, FORMAT)
+                    .map_err(|error| StoreError::Corrupt(format!("its format: {error:?}")))?;
+            }
+        }
         SledStore::on(Box::new(self.clone()))
     }
 
@@ -96,11 +105,7 @@ impl FaultyDisk {
     /// # Errors
     /// [`FileError`]
     pub fn restore(&self, file: &[u8], origin: Origin) -> Result<(), FileError> {
-        let disk = MemoryDisk::default();
-        let contents = read_file(file, &mut |key, value| {
-            disk.apply(&Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))]))
-        })?;
-        let store = SledStore::on(Box::new(disk))?;
+        let (store, contents) = SledStore::of_reader(file)?;
         let mut batch = Batch::default();
         batch.push(Op::PutRestored(Box::new(origin.restored(Path::new("backup"), &contents))));
         store.commit(&batch)?;

@@ -1,8 +1,10 @@
-//! The codecs for fuzzing alone: what bytes are understood as must come back from what it is written as.
+//! The codecs for fuzzing alone: what bytes are understood as must come back from what it is written as, and files of
+//! backups.
 //!
 //! Bytes that are understood need not be written alike: an older format is written in the newest.
 
-use super::{keys, preferences, records, values};
+use super::backup::fuzzing::framed;
+use super::{SledStore, keys, preferences, records, values};
 use crate::domain::TaskId;
 
 /// Bytes as a key.
@@ -30,6 +32,16 @@ pub fn keys(bytes: &[u8]) {
 pub fn records(bytes: &[u8]) {
     if let Ok(record) = records::decode(bytes) {
         assert_eq!(records::decode(&records::encode(&record)), Ok(record));
+    }
+}
+
+/// Bytes as a file of a store, and as what the frames of one hold. What is read whole is looked through as `store verify` does.
+pub fn backups(bytes: &[u8]) {
+    for file in [bytes.to_vec(), framed(bytes)] {
+        if let Ok((store, _)) = SledStore::of_reader(file.as_slice()) {
+            // Whatever is wrong with what it holds is a finding or an error.
+            let _ = store.verify();
+        }
     }
 }
 

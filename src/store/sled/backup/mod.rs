@@ -10,6 +10,8 @@
 
 mod erased;
 mod frame;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod hot;
 mod read;
 mod shelf;

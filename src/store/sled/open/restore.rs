@@ -1,7 +1,7 @@
 //! A store's directory made from a file.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::advice::{damaged, unreachable};
@@ -96,8 +96,16 @@ impl SledStore {
     /// # Errors
     /// [`FileError`]
     pub fn of_file(from: &Path) -> Result<(Self, Contents), FileError> {
+        Self::of_reader(BufReader::new(File::open(from)?))
+    }
+
+    /// All that the bytes of a file hold, in memory, as a store restored from it would have it.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub(in crate::store::sled) fn of_reader(from: impl Read) -> Result<(Self, Contents), FileError> {
         let disk = MemoryDisk::default();
-        let contents = read_file(BufReader::new(File::open(from)?), &mut |key, value| {
+        let contents = read_file(from, &mut |key, value| {
             disk.apply(&Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))]))
         })?;
         has_format(&disk, contents.head.format)?;
