@@ -59,7 +59,18 @@ pub fn replan(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
+    replan_by(task, record, rules, now, in_flight);
+    // Last: a plan asks whether there was one before.
     record.generation = rules.in_force.generation;
+}
+
+fn replan_by(
+    task: &TaskId,
+    record: &mut Record,
+    rules: &Rules<'_>,
+    now: Timestamp,
+    in_flight: &dyn Fn(&ReminderId) -> bool,
+) {
     if record.task.recurrence().is_none() {
         let planned = plan(task, record, rules);
         return carry_out(task, record, &planned, rules, now, in_flight);

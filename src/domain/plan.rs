@@ -23,7 +23,7 @@ use super::event::{Field, TaskId};
 use super::policy::PolicyInForce;
 use super::preferences::{Preferences, WishField};
 use super::record::Record;
-use super::reminder::Rule;
+use super::reminder::{Reminder, Rule, State};
 use super::task::Task;
 use super::time::Timestamp;
 
@@ -108,6 +108,7 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     let Some(done_with) = done_with else { return (planned, left_out) };
     if let Some(dates) = &dates {
         by_offset(id, record, dates, done_with, rules, &mut planned);
+        by_former_default(record, dates, done_with, rules, &mut planned);
     }
     if task.is_open() {
         by_time(task, rules, &mut planned);
@@ -122,7 +123,7 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
     limits::keep(&mut planned, &mut left_out);
     cancelled::leave_out(id, task, &mut planned, &mut left_out);
     if let Some(dates) = &dates {
-        cancelled::leave_out_later(record, dates, |rule| rule_since(task, rules, rule), &mut left_out);
+        cancelled::leave_out_later(record, dates, |rule| rule_since(record, rules, rule), &mut left_out);
     }
     planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
     if let Some(user) = rules.user {
@@ -158,7 +159,7 @@ fn by_offset(
     planned: &mut Vec<Planned>,
 ) {
     let task = &record.task;
-    let Some((offsets, rule_since)) = offsets(task, rules) else { return };
+    let Some((offsets, rule_since)) = offsets(record, rules) else { return };
     let common = task.open_since().max(rule_since);
     let (first, due_at) = (dates.first, dates.instant(dates.first));
     let birth = dates.first_since.max(common);
@@ -195,7 +196,8 @@ fn by_offset(
 
 /// The offsets of the nearest rule, and since when they have been so: the task's own, else those of its user, else the
 /// configured default of its priority; `None` where its explicit times stand alone.
-fn offsets<'r>(task: &'r Task, rules: &Rules<'r>) -> Option<(&'r [u32], Timestamp)> {
+fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<(&'r [u32], Timestamp)> {
+    let task = &record.task;
     if let Some(own) = task.offsets() {
         return Some((own, task.since(Field::Offsets)));
     }
@@ -206,15 +208,50 @@ fn offsets<'r>(task: &'r Task, rules: &Rules<'r>) -> Option<(&'r [u32], Timestam
         return Some((wished, user.since(WishField::Offsets)));
     }
     let (policy, priority) = (&rules.in_force.policy, task.priority());
-    let since = *rules.in_force.since.offsets.of(priority);
+    let since = defaults_since(record, rules);
     let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
     Some((policy.offsets(priority), since.max(told)))
 }
 
+/// Since when the configured offsets count for a task. Of one that was never planned they always have: it has no reminder
+/// by any former ones, and may have been created, and due, while the worker was away to get these.
+fn defaults_since(record: &Record, rules: &Rules<'_>) -> Timestamp {
+    let since = *rules.in_force.since.offsets.of(record.task.priority());
+    if record.generation == 0 { Timestamp::MIN } else { since }
+}
+
+/// What fell due by the configured offsets as they were then and has not gone out yet: other ones take none of it away.
+fn by_former_default(
+    record: &Record,
+    dates: &Dates,
+    done_with: Timestamp,
+    rules: &Rules<'_>,
+    planned: &mut Vec<Planned>,
+) {
+    let task = &record.task;
+    let own = task.offsets().is_some()
+        || task.remind_at().is_some_and(|times| !times.is_empty())
+        || rules.user.is_some_and(|user| user.offsets().is_some());
+    let in_force_since = defaults_since(record, rules);
+    let birth = dates.first_since.max(task.open_since());
+    let is_overdue = |r: &&Reminder| {
+        r.state == State::Pending && matches!(r.rule, Rule::Offset(_)) && r.instant() <= in_force_since
+    };
+    for reminder in record.reminders.iter().filter(|r| !own && is_overdue(r)) {
+        let Some(of) = reminder.occurrence.filter(|o| dates.contain(*o) && dates.instant(*o) > done_with) else {
+            continue;
+        };
+        if !planned.iter().any(|p| (p.occurrence, p.rule) == (Some(of), reminder.rule)) {
+            planned.push(Planned::at(Some(of), reminder.rule, reminder.instant(), birth));
+        }
+    }
+}
+
 /// Since when what makes the reminders of `rule` for each occurrence has been as it is.
-fn rule_since(task: &Task, rules: &Rules<'_>, rule: Rule) -> Timestamp {
+fn rule_since(record: &Record, rules: &Rules<'_>, rule: Rule) -> Timestamp {
+    let task = &record.task;
     let since = match rule {
-        Rule::Offset(_) => offsets(task, rules).map(|(_, since)| since),
+        Rule::Offset(_) => offsets(record, rules).map(|(_, since)| since),
         Rule::Nag(_) => nags::stated(task, rules).map(|(_, since)| since),
         Rule::At(_) | Rule::Snooze(_) => None,
     };

@@ -27,7 +27,7 @@ pub fn is_silent(id: &TaskId, record: &Record, rules: &Rules<'_>, now: Timestamp
     else {
         return false;
     };
-    let Some((minutes, rule_since)) = offsets(task, rules) else { return false };
+    let Some((minutes, rule_since)) = offsets(record, rules) else { return false };
     let birth = since.max(rule_since).max(task.open_since());
     minutes.iter().any(|minutes| {
         let wait = before(*minutes);

@@ -239,3 +239,39 @@ fn what_another_rule_reminded_of_at_its_instant_does_not_come_when_that_one_has_
         assert_eq!(pending(&record), expected, "nobody has reminded yet, {statements:?}");
     }
 }
+
+#[test]
+fn what_fell_due_by_former_defaults_goes_out_and_what_was_never_planned_goes_by_those_of_now() {
+    let since = |at| PolicyInForce { since: PolicySince::all(minute(at)), generation: 2, ..policy() };
+    let of_now = |at| {
+        let mut policy = since(at);
+        policy.policy.default_offsets = vec![5];
+        policy
+    };
+    let planned = |record: &Record| -> Vec<(String, State)> {
+        record.reminders.iter().map(|r| (r.rule.to_string(), r.state)).collect()
+    };
+    // Due at minute 60, reminded at 45 by the former defaults; the new ones are in force since minute 50, or 40.
+    let events = [created(T0, &[due(minute(60))])];
+    for (in_force, now, then) in [
+        (50, 50, vec![("offset:15", State::Pending), ("offset:5", State::Pending)]),
+        (40, 40, vec![("offset:15", State::Superseded), ("offset:5", State::Pending)]),
+        (70, 70, vec![("offset:15", State::Pending), ("offset:5", State::Expired)]),
+    ] {
+        let mut record = Record { task: merged(&events), ..Record::default() };
+        replanned(&mut record, &policy(), T0);
+        replanned(&mut record, &of_now(in_force), minute(now));
+        let then: Vec<_> = then.into_iter().map(|(rule, state)| (rule.to_owned(), state)).collect();
+        assert_eq!(planned(&record), then, "in force since {in_force}");
+        // Whatever is heard of it but another due date changes nothing about that.
+        record.task.apply(&updated(minute(now), &[title("a")]), minute(now));
+        replanned(&mut record, &of_now(in_force), minute(now));
+        assert_eq!(planned(&record), then, "in force since {in_force}");
+        record.task.apply(&updated(minute(now), &[due(minute(900))]), minute(now));
+        replanned(&mut record, &of_now(in_force), minute(now));
+        assert_eq!(pending(&record), [("offset:5".to_owned(), 895)]);
+    }
+    let mut never = Record { task: merged(&events), ..Record::default() };
+    replanned(&mut never, &of_now(70), minute(70));
+    assert_eq!(planned(&never), [("offset:5".to_owned(), State::Pending)], "it was created while nobody was there");
+}
