@@ -229,7 +229,9 @@ fn by_former_default(
     planned: &mut Vec<Planned>,
 ) {
     let task = &record.task;
-    let own = task.offsets().is_some()
+    // A series goes on by those in force: of what it has missed its last occurrence fires anyway.
+    let own = task.recurrence().is_some()
+        || task.offsets().is_some()
         || task.remind_at().is_some_and(|times| !times.is_empty())
         || rules.user.is_some_and(|user| user.offsets().is_some());
     let in_force_since = defaults_since(record, rules);
@@ -238,7 +240,8 @@ fn by_former_default(
         r.state == State::Pending && matches!(r.rule, Rule::Offset(_)) && r.instant() <= in_force_since
     };
     for reminder in record.reminders.iter().filter(|r| !own && is_overdue(r)) {
-        let Some(of) = reminder.occurrence.filter(|o| dates.contain(*o) && dates.instant(*o) > done_with) else {
+        let Some(of) = reminder.occurrence.filter(|o| dates.contain(*o) && dates.instant(*o) > done_with)
+        else {
             continue;
         };
         if !planned.iter().any(|p| (p.occurrence, p.rule) == (Some(of), reminder.rule)) {

@@ -123,9 +123,14 @@ pub(crate) fn merged(events: &[Event]) -> Task {
     task
 }
 
-/// What a task calls for under a policy, of which nothing was planned before.
+/// What a task calls for under a policy, that was planned under one before and has no reminders.
 pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> {
-    let record = Record { task: task.clone(), ..Record::default() };
+    planned_under(task, in_force, 1)
+}
+
+/// What a task calls for under a policy, having been planned last under the policy of `generation`.
+pub(crate) fn planned_under(task: &Task, in_force: &PolicyInForce, generation: u32) -> Vec<Planned> {
+    let record = Record { task: task.clone(), generation, ..Record::default() };
     plan(&TaskId::new("t").unwrap(), &record, &Rules { in_force, user: None })
 }
 

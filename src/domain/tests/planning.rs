@@ -108,6 +108,8 @@ fn nothing_that_depends_on_the_configuration_is_born_before_it() {
     let by =
         |statements: &[Statement]| planned_of(&merged(&[created(minute(1), statements)]), &in_force)[0].birth;
     assert_eq!(by(&[due(minute(60))]), minute(20));
+    let never = planned_under(&merged(&[created(minute(1), &[due(minute(60))])]), &in_force, 0);
+    assert_eq!(never[0].birth, minute(1), "of what was never planned no former settings know");
     assert_eq!(by(&[due(minute(60)), offsets(&[0])]), minute(1));
     assert_eq!(by(&[remind_at(&[50])]), minute(1));
 }

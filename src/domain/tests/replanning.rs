@@ -273,5 +273,9 @@ fn what_fell_due_by_former_defaults_goes_out_and_what_was_never_planned_goes_by_
     }
     let mut never = Record { task: merged(&events), ..Record::default() };
     replanned(&mut never, &of_now(70), minute(70));
-    assert_eq!(planned(&never), [("offset:5".to_owned(), State::Pending)], "it was created while nobody was there");
+    assert_eq!(
+        planned(&never),
+        [("offset:5".to_owned(), State::Pending)],
+        "it was created while nobody was there"
+    );
 }

@@ -45,6 +45,7 @@ mod restore;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod witness;
 
 pub use compact::{Compacted, size};
@@ -149,6 +150,7 @@ impl SledStore {
 
 /// sled in the directory `dir`, made if it is not there, and whether it was. `lock` is held as long as it is open.
 fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), OpenError> {
+    unfinished::clear(dir).map_err(|error| unreachable(dir, &error.to_string()))?;
     let db = caught(|| engine::open(dir, cache_mb.saturating_mul(MIB)));
     let db = db.map_err(|panic| advice::of_text(dir, &panic))?;
     let db = db.map_err(|error| advice::of_engine(dir, &error))?;

@@ -62,8 +62,9 @@ async fn a_reminder_of_an_older_policy_is_planned_anew_before_it_is_claimed() {
     worker.tell_all((0..many).map(|n| by_default(&n.to_string())).collect()).await;
     worker.tell(of("zz", created(T0, &[due(minute(16))]))).await;
     let (store, clock) = worker.crash().await;
-    tokio::time::advance(minute(2).since(clock.now())).await;
     let opened = open(&store, &clock, other_offsets(5));
+    // By the former policy it falls due under the new one.
+    tokio::time::advance(minute(2).since(clock.now())).await;
     // In the group of the first step, which does not get to it.
     let writer = opened.worker.writer.clone();
     let mut claimed = Box::pin(writer.claim(10));

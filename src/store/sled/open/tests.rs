@@ -5,6 +5,7 @@ mod flips;
 mod owner;
 mod stale;
 mod two;
+mod unfinished;
 
 use std::collections::BTreeMap;
 use std::fs;
