@@ -44,7 +44,8 @@ impl Report {
     /// Whether nothing of the user is gone.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        let Self { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable: _ } = *self;
+        let Self { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable: _ } =
+            *self;
         [tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox] == [0; 6]
     }
 }

@@ -147,7 +147,8 @@ async fn erase(State(admin): State<Admin>, PathText(user): PathText) -> Result<J
 }
 
 /// What is told of an erasing that broke off in the middle.
-const FINISHED_BY_A_START: &str = "a part may be erased: ask again, or the worker's next start erases the rest";
+const FINISHED_BY_A_START: &str =
+    "a part may be erased: ask again, or the worker's next start erases the rest";
 
 /// Erases `user`, unless the worker stops: then the next start does.
 async fn begin_and_erase(api: &Api, user: &str) -> Result<Report, Problem> {
