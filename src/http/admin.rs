@@ -136,6 +136,10 @@ async fn erase(State(admin): State<Admin>, PathText(user): PathText) -> Result<J
     // The semaphore is never closed.
     let place = Arc::clone(&admin.erasings).acquire_owned().await.ok();
     // A task of its own: a client that goes away must not leave half of it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends by itself when the worker stops, and what it leaves then the next start finishes"
+    )]
     let erasing = tokio::spawn(async move {
         let _place = place;
         begin_and_erase(&admin.api, &user).await
