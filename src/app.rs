@@ -54,7 +54,7 @@ pub enum AppError {
     /// The store has been failing.
     #[error(transparent)]
     Failing(StoreError),
-    /// Users erased since the backup that was restored, or whose erasing was cut off, could not be erased.
+    /// Users erased since the backup that was restored, or whose erasing was cut off, could not be erased: exit code 74.
     #[error("users who are to be erased before anything else could not be: {0}; start again")]
     Erasing(String),
     /// No HTTP client can be made.
@@ -138,7 +138,7 @@ pub async fn start(
     let publisher: Arc<dyn Publish> = Arc::new(Publisher::new(&config.dapr, Arc::clone(&clock))?);
 
     let failed = spawn_commit_loop(commits, &health, &shutdown);
-    before_all(&writer, backups.as_ref()).await?;
+    before_all(&writer, backups.as_ref(), &health).await?;
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone())
         .with_backups(backups.clone());
@@ -177,7 +177,7 @@ pub async fn start(
 
 /// Tells that the store was restored, until somebody confirms that, and erases again who was erased after the backup was
 /// made, and those whose erasing was cut off: before anything is sent or shown.
-async fn before_all(writer: &Writer, backups: Option<&Backups>) -> Result<(), AppError> {
+async fn before_all(writer: &Writer, backups: Option<&Backups>, health: &Health) -> Result<(), AppError> {
     let failed = |error: EraseError| AppError::Erasing(error.to_string());
     let unnoted = |error: BackupError| AppError::Erasing(error.to_string());
     let restored = writer.read(|view| view.restored.cloned()).await.map_err(|error| failed(error.into()))?;
@@ -188,7 +188,19 @@ async fn before_all(writer: &Writer, backups: Option<&Backups>) -> Result<(), Ap
     if let Some(backups) = backups {
         let shelf = backups.shelf().clone();
         let due = tokio::task::spawn_blocking(move || shelf.to_erase(from)).await;
-        let due = due.map_err(|error| AppError::Erasing(error.to_string()))?.map_err(unnoted)?;
+        let due = match due.map_err(|error| AppError::Erasing(error.to_string()))? {
+            Ok(due) => due,
+            Err(error) if from.is_some() => return Err(unnoted(error)),
+            // A store that was not restored holds nobody who was erased, but where an erasing was cut off.
+            Err(error) => {
+                tracing::error!(%error, "whether an erasing was cut off can't be read; a later start looks again");
+                health.warning(
+                    "erasing",
+                    Some(format!("whether an erasing was cut off can't be read: {error}")),
+                );
+                Vec::new()
+            }
+        };
         for Erased { user, unfinished } in due {
             let tasks = erase_user(writer, &user).await.map_err(failed)?.tasks;
             if unfinished {

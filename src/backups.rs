@@ -120,7 +120,7 @@ impl Backups {
     /// [`BackupError`]: a restore of what was before would not erase them.
     pub async fn begin_erasing(&self, user: &str) -> Result<BegunErasing, BackupError> {
         self.note_erasing(user, Erasing::Begins).await?;
-        Ok(BegunErasing { backups: self.clone(), user: user.to_owned(), is_settled: false })
+        Ok(BegunErasing { backups: self.clone(), user: user.to_owned() })
     }
 
     /// Makes one every so often until it is told to stop.
@@ -194,12 +194,11 @@ impl Backups {
     }
 }
 
-/// An erasing whose beginning is noted. Dropped before it is settled it counts as refused: whoever asked has no answer and asks
-/// again, and nobody who comes anew meanwhile is erased by a later start.
+/// An erasing whose beginning is noted. One that is never settled is finished by the next start: what is half erased must
+/// not stay so.
 pub struct BegunErasing {
     backups: Backups,
     user: String,
-    is_settled: bool,
 }
 
 impl BegunErasing {
@@ -207,22 +206,8 @@ impl BegunErasing {
     ///
     /// # Errors
     /// [`BackupError`]: the next start does it again.
-    pub async fn settle(mut self, how: Erasing) -> Result<(), BackupError> {
-        self.is_settled = true;
+    pub async fn settle(self, how: Erasing) -> Result<(), BackupError> {
         self.backups.note_erasing(&self.user, how).await
-    }
-}
-
-impl Drop for BegunErasing {
-    fn drop(&mut self) {
-        if self.is_settled {
-            return;
-        }
-        // A line is written where nobody may wait for it: that is rare and takes as long as a commit.
-        let noted = self.backups.shelf.note_erasing(&self.user, self.backups.clock.now(), Erasing::Refused);
-        if let Err(error) = noted {
-            tracing::warn!(%error, "that an erasing was broken off can't be noted; the next start does it again");
-        }
     }
 }
 

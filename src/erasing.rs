@@ -6,7 +6,8 @@
 //! entries, which are also known by their tasks, then the tasks.
 //!
 //! Races it accepts: what comes about the user meanwhile may stay; it would have come a moment later too. A walk that
-//! breaks off has erased a part, and a new one the rest.
+//! breaks off has erased a part, and a new one the rest: whoever noted that it begins notes how it ended only where it
+//! has, or has erased nothing.
 
 use std::collections::HashSet;
 
@@ -39,6 +40,16 @@ pub struct Report {
     pub unreadable: u64,
 }
 
+impl Report {
+    /// Whether nothing of the user is gone.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        let Self { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable: _ } =
+            *self;
+        [tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox] == [0; 6]
+    }
+}
+
 /// Why a user is not wholly erased.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
@@ -56,8 +67,17 @@ pub enum EraseError {
 /// [`EraseError`]: part of it may be erased.
 pub async fn erase_user(writer: &Writer, user: &str) -> Result<Report, EraseError> {
     let mut report = Report::default();
-    erase_outbox(writer, user, &mut report).await?;
-    erase_quarantined(writer, user, &mut report).await?;
+    erase_into(writer, user, &mut report).await?;
+    Ok(report)
+}
+
+/// Does as [`erase_user`] and tells in `report` what is erased also where it breaks off.
+///
+/// # Errors
+/// [`EraseError`]
+pub async fn erase_into(writer: &Writer, user: &str, report: &mut Report) -> Result<(), EraseError> {
+    erase_outbox(writer, user, report).await?;
+    erase_quarantined(writer, user, report).await?;
     let mut after = None;
     loop {
         let step = writer.erase(ErasePart::Tasks { user: user.to_owned(), after }).await?;
@@ -68,7 +88,7 @@ pub async fn erase_user(writer: &Writer, user: &str) -> Result<Report, EraseErro
         report.unreadable += step.unreadable;
         after = step.next;
         if after.is_none() {
-            return Ok(report);
+            return Ok(());
         }
     }
 }

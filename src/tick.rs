@@ -52,12 +52,14 @@ impl Tick {
         Self { writer, publisher, clock, topic }
     }
 
-    /// Publishes a claimed batch and settles it, entry by entry.
+    /// Publishes a claimed batch and settles it, entry by entry. Where the commit loop has ended, the next start takes the
+    /// claim back.
     pub async fn send(&self, batch: ClaimedBatch) -> Sent {
         let outgoing = outgoing(&batch);
         let outcomes = self.publisher.publish(&self.topic, &outgoing).await;
         let (settlements, sent) = settlements(&batch, outcomes, self.clock.now());
-        while self.writer.settle(batch.number, settlements.clone()).await.is_err() {
+        while self.writer.settle(batch.number, settlements.clone()).await.is_err() && !self.writer.has_ended()
+        {
             self.clock.wait(SETTLE_AGAIN).await;
         }
         sent

@@ -145,6 +145,38 @@ async fn an_erasing_that_was_cut_off_is_finished_by_the_next_start_and_no_later_
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn notes_that_cant_be_read_keep_down_a_restored_worker_alone() {
+    for restored in [false, true] {
+        let room = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(room.path().to_owned(), 1);
+        // Its name is taken by what is no file.
+        std::fs::create_dir(room.path().join("erased")).unwrap();
+        let parts = Parts::new();
+        if restored {
+            let mut batch = crate::store::Batch::default();
+            batch.push(crate::store::Op::PutRestored(Box::new(crate::store::Restored {
+                at: minute(0),
+                from: minute(-60),
+                backup: "b".into(),
+                aside: None,
+                reason: None,
+                overdue: crate::store::AfterRestore::Fires,
+                let_go: None,
+                erases: true,
+                confirmed: None,
+            })));
+            parts.store.commit(&batch).unwrap();
+        }
+        let stop = parts.shutdown.soft().clone();
+        let store = Arc::new(in_memory().unwrap());
+        let backups = Backups::new(store, shelf, Duration::ZERO, parts.clock.clone(), stop);
+        let started = parts.start_with(config(), Some(backups)).await;
+        assert_eq!(matches!(started, Err(AppError::Erasing(_))), restored);
+        assert_eq!(started.is_ok(), !restored);
+    }
+}
+
 #[test]
 fn the_policy_is_what_the_configuration_says() {
     let mut config = Config::default();

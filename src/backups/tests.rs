@@ -97,8 +97,10 @@ async fn who_is_erased_is_noted_beside_them() {
     assert_eq!(backups.shelf().to_erase(Some(Timestamp::MIN)).unwrap().len(), 1);
     let begun = backups.begin_erasing("bob").await.unwrap();
     assert_eq!(unfinished(), 1, "a crash here leaves it to the next start");
-    drop(begun);
-    assert_eq!(unfinished(), 0, "who asked and went away is told nothing, and asks again");
+    begun.settle(Erasing::Refused).await.unwrap();
+    assert_eq!(unfinished(), 0, "who asked was told, and asks again");
+    drop(backups.begin_erasing("carl").await.unwrap());
+    assert_eq!(unfinished(), 1, "what broke off may have erased a part");
 }
 
 /// Made while the clock was ahead.

@@ -117,6 +117,18 @@ pub(super) fn nobody(config: &Config) -> Failure {
 
 /// The store, opened by this process since no worker answers.
 pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
+    opened(config, SledStore::open)
+}
+
+/// A copy in memory of the store that no worker holds, to look at.
+pub(super) fn copied_store(config: &Config) -> Result<SledStore, Failure> {
+    opened(config, SledStore::copied_to_memory)
+}
+
+fn opened(
+    config: &Config,
+    open: fn(&Path, u64) -> Result<SledStore, OpenError>,
+) -> Result<SledStore, Failure> {
     let silence = silence(config);
     let path = &config.store.path;
     // Opening would create one, in an empty directory too: of a file system that is not mounted that is all there is.
@@ -126,7 +138,7 @@ pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
             path.display()
         )));
     }
-    SledStore::open(path, config.store.cache_mb).map_err(|error| match error {
+    open(path, config.store.cache_mb).map_err(|error| match error {
         OpenError::Held { path, holder } => {
             let message = format!(
                 "{silence}, but {holder} holds the store {path}; say with --ops-port where it answers"

@@ -1,5 +1,5 @@
 //! `reminders`: what is to come and what became of it, asked of the running worker, which holds the store. Where none
-//! runs, the command opens the store itself and changes nothing in it.
+//! runs, the command reads a copy of the store: opening it would write, and bring it to this release's format.
 
 mod query;
 mod show;
@@ -155,9 +155,9 @@ async fn online(config: &Config, query: &Query) -> Result<Option<(Vec<Reminder>,
     }
 }
 
-/// The reminders as the store tells them, opened by this process since no worker answers.
+/// The reminders as a copy of the store tells them, since no worker answers.
 fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
-    let store = ops::open_store(config)?;
+    let store = ops::copied_store(config)?;
     let path = &config.store.path;
     let Query { state, user, from, to, limit } = query;
     let found = list_reminders(&store, Wanted { state, user, from, to }, limit, now).map_err(|error| {

@@ -112,7 +112,10 @@ pub(super) async fn obeying_signals<T>(
 
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
-        let exit = if matches!(error, AppError::Unusable(_)) { Exit::Store } else { Exit::Failed };
+        let exit = match error {
+            AppError::Unusable(_) | AppError::Erasing(_) => Exit::Store,
+            _ => Exit::Failed,
+        };
         Self::new(exit, error.to_string())
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::options::ConfigOptions;
 use super::terminal::harmless;
 use super::{Context, Exit, Failure, backup, http, ops};
-use crate::erasing::{Report, erase_user};
+use crate::erasing::{Report, erase_into};
 use crate::secret::user_token;
 use crate::store::sled::Erasing;
 
@@ -95,10 +95,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
             let erase = async |writer, store| {
                 let shelf = backup::shelf(&config).of(store);
                 shelf.note_erasing(&id, context.clock.now(), Erasing::Begins)?;
-                let report = erase_user(&writer, &id).await;
-                let how = if report.is_ok() { Erasing::Ended } else { Erasing::Refused };
-                shelf.note_erasing(&id, context.clock.now(), how)?;
-                report.map_err(|error| Failure::failed(error.to_string()))
+                let mut report = Report::default();
+                let erased = erase_into(&writer, &id, &mut report).await;
+                // What is half erased is left to the next start.
+                if erased.is_ok() || report.is_untouched() {
+                    let how = if erased.is_ok() { Erasing::Ended } else { Erasing::Refused };
+                    shelf.note_erasing(&id, context.clock.now(), how)?;
+                }
+                erased.map(|()| report).map_err(|error| Failure::failed(error.to_string()))
             };
             ops::with_writer(&config, context, erase).await?
         }

@@ -5,6 +5,9 @@
 //! that was tried may have gone out, and goes on being tried. What has come too late (`expire_after`) is left to
 //! [`decide::begin_attempt`](super::decide::begin_attempt), whatever the choice.
 //!
+//! After a store was restored, of what was due by then nobody knows what went out ([`Expiry::is_in_doubt`]): a repeat can be
+//! dropped by who reads it, a lost one can't. So [`CatchUp::Skip`] does with that as [`CatchUp::Coalesce`] does.
+//!
 //! What ends here stays ended: a plan that still calls for it would bring it back with the next change of its task. So
 //! the low-water mark of its rule is raised over it, short of any other pending reminder of the rule. Accepted: where
 //! that leaves it uncovered it may come back, and fires; in doubt the rules err towards firing.
@@ -38,7 +41,7 @@ pub enum CatchUp {
     /// Of one task's the latest fires, the others are superseded by it.
     #[default]
     Coalesce,
-    /// None fires: they expire.
+    /// None fires: they expire. But those in doubt since a restore are coalesced.
     Skip,
 }
 
@@ -101,27 +104,32 @@ pub fn catch_up(
                 && !in_flight(&reminder.id(task))
         })
         .collect();
+    let is_coalesced =
+        |at: usize| choice == CatchUp::Coalesce || expiry.is_in_doubt(record.reminders[at].fire_at);
     // The last of those of one instant: the order in which they were planned is the same in every life.
-    let latest = missed.iter().copied().max_by_key(|at| {
+    let latest = missed.iter().copied().filter(|at| is_coalesced(*at)).max_by_key(|at| {
         let reminder = &record.reminders[*at];
         (reminder.fire_at, reminder.instant())
     });
-    let (state, reason, spared) = match (choice, latest) {
-        (_, None) => return false,
-        (CatchUp::Skip, Some(_)) => (State::Expired, REASON_SKIPPED.to_owned(), None),
-        (_, Some(latest)) => {
-            let fires = &record.reminders[latest];
-            let reason = format!("missed; {} of the rule {} fires instead", fires.id(task), fires.rule);
-            (State::Superseded, reason, Some(latest))
-        }
-    };
-    let ended: Vec<usize> = missed.into_iter().filter(|at| Some(*at) != spared).collect();
-    for at in &ended {
+    let instead = latest.map(|latest| {
+        let fires = &record.reminders[latest];
+        format!("missed; {} of the rule {} fires instead", fires.id(task), fires.rule)
+    });
+    let ended: Vec<(usize, Option<String>)> = missed
+        .into_iter()
+        .filter(|at| Some(*at) != latest)
+        .map(|at| (at, instead.clone().filter(|_| is_coalesced(at))))
+        .collect();
+    for (at, instead) in &ended {
+        let (state, reason) = match instead {
+            Some(instead) => (State::Superseded, instead.clone()),
+            None => (State::Expired, REASON_SKIPPED.to_owned()),
+        };
         record.reminders[*at].doubt(expiry);
-        record.reminders[*at].settle(state, now, Some(reason.clone()));
+        record.reminders[*at].settle(state, now, Some(reason));
     }
     // When all have ended: none of them may keep the mark of its rule below another.
-    for at in &ended {
+    for (at, _) in &ended {
         record.leave_behind(*at);
     }
     !ended.is_empty()

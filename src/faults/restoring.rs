@@ -50,6 +50,8 @@ impl World<'_> {
         let origin = Origin { now: self.clock(), holds, aside: None, reason: None };
         self.disk.restore(&file, origin).map_err(|error| error.to_string())?;
         let delivered = self.oracle.restored(*seen, ended, holds.then_some(self.clock()));
+        // A pause of the backup is dropped.
+        self.oracle.is_paused = false;
         if let Some(after) = refilled {
             self.later(self.now + away + after, Job::Again(What::Delivered(delivered)));
         }
@@ -66,7 +68,7 @@ impl World<'_> {
         self.oracle.held_to = None;
         match self.ask(|worker| worker.confirm(Confirm::Fire, now))? {
             Some(Confirmed::Undecided(_)) => Err("what is to be let go is held as before".into()),
-            Some(Confirmed::Never | Confirmed::Done(_)) => Ok(()),
+            Some(Confirmed::Never | Confirmed::NotHeld(_) | Confirmed::Done(_)) => Ok(()),
             None => {
                 self.again_if(true, What::LetGo);
                 Ok(())

@@ -25,7 +25,7 @@ use super::problem::Problem;
 use super::query::{Instant, PathText, Strict};
 use super::said::says;
 use crate::clock::Clock;
-use crate::erasing::{EraseError, Report, erase_user};
+use crate::erasing::{EraseError, Report, erase_into};
 use crate::intake::{Import, ImportReport};
 use crate::store::sled::Erasing;
 use crate::writer::NotCommitted;
@@ -134,17 +134,56 @@ fn compressed() -> Problem {
 /// `DELETE /api/v1/users/{id}`
 async fn erase(State(admin): State<Admin>, PathText(user): PathText) -> Result<Json<Report>, Problem> {
     // The semaphore is never closed.
-    let _place = admin.erasings.acquire().await.ok();
-    // First, so that a restore of what was before can't bring them back whatever becomes of this.
-    let begun = admin.api.begin_erasing(&user).await?;
-    let report = erase_user(&admin.api.writer, &user).await;
-    let how = if report.is_ok() { Erasing::Ended } else { Erasing::Refused };
-    if let Some(begun) = begun
-        && begun.settle(how).await.is_err()
-    {
-        tracing::warn!("how an erasing ended can't be noted; the next start does it again");
+    let place = Arc::clone(&admin.erasings).acquire_owned().await.ok();
+    // A task of its own: a client that goes away must not leave half of it.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends by itself when the worker stops, and what it leaves then the next start finishes"
+    )]
+    let erasing = tokio::spawn(async move {
+        let _place = place;
+        begin_and_erase(&admin.api, &user).await
+    });
+    match erasing.await {
+        Ok(report) => report.map(Json),
+        Err(error) => Err(Problem::later(format!("the erasing broke off: {error}; {FINISHED_BY_A_START}"))),
     }
-    Ok(Json(report?))
+}
+
+/// What is told of an erasing that broke off in the middle.
+const FINISHED_BY_A_START: &str =
+    "a part may be erased: ask again, or the worker's next start erases the rest";
+
+/// Erases `user`, unless the worker stops: then the next start does.
+async fn begin_and_erase(api: &Api, user: &str) -> Result<Report, Problem> {
+    // First, so that a restore of what was before can't bring them back whatever becomes of this.
+    let begun = api.begin_erasing(user).await?;
+    let mut report = Report::default();
+    let ended = tokio::select! {
+        biased;
+        ended = erase_into(&api.writer, user, &mut report) => Some(ended),
+        () = api.streams.stopped() => None,
+    };
+    let how = match &ended {
+        Some(Ok(())) => Some(Erasing::Ended),
+        Some(Err(_)) if report.is_untouched() && !api.streams.is_stopped() => Some(Erasing::Refused),
+        _ => None,
+    };
+    match (begun, how) {
+        (Some(begun), Some(how)) => {
+            if begun.settle(how).await.is_err() {
+                tracing::warn!("how an erasing ended can't be noted; the next start does it again");
+            }
+        }
+        (Some(_), None) => tracing::warn!("the erasing of a user broke off; the next start finishes it"),
+        (None, _) => {}
+    }
+    match ended {
+        Some(Ok(())) => Ok(report),
+        Some(Err(error)) if how.is_some() => Err(error.into()),
+        Some(Err(error)) => Err(Problem::later(format!("{error}; {FINISHED_BY_A_START}"))),
+        None => Err(Problem::later(format!("the worker stops; {FINISHED_BY_A_START}"))),
+    }
 }
 
 impl From<EraseError> for Problem {

@@ -191,5 +191,14 @@ async fn confirm(State(api): State<Api>, request: Request) -> Result<Json<Shown>
                 restored.at
             ),
         )),
+        Confirmed::NotHeld(restored) => {
+            let why = match restored.overdue {
+                AfterRestore::Dropping => {
+                    "what was held is being dropped already: a change of its task plans it anew"
+                }
+                _ => "no reminder is held, so there is nothing to fire or to drop; send no body",
+            };
+            Err(wrong(StatusCode::CONFLICT, why.to_owned()))
+        }
     }
 }

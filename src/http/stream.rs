@@ -42,6 +42,11 @@ impl Streams {
         self.stop.cancelled().await;
     }
 
+    /// Whether the worker stops.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     fn read(&self) -> Result<Reader, Problem> {
         let place = self.places.clone().try_acquire_owned().map_err(|_| {
             Problem::later(format!("{READERS_MAX} readers follow the stream already; close one of them"))

@@ -214,3 +214,13 @@ async fn a_digest_is_one_event_of_its_user_and_a_repeat_has_the_same_bytes() {
         assert_eq!(standing(&worker, id), (State::Published, 1, false));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_outlives_the_commit_loop_ends_and_is_left_to_the_next_start() {
+    let mut worker = worker_with_due(&["t"]).await;
+    let batch = claim(&worker).await;
+    worker.commits.shutdown().await;
+    let sent = tokio::time::timeout(60 * SECOND, worker.tick().send(batch)).await;
+    assert_eq!(sent, Ok(Sent::Some));
+    assert_eq!(worker.store.claims().unwrap().len(), 1, "the next start takes it back");
+}

@@ -15,7 +15,7 @@ use super::group::Group;
 use super::outbox::OutboxPass;
 use super::pacing::Pacing;
 use super::refused::RefusedShown;
-use super::restored::held_to;
+use super::restored::{drop_pause_of_backup, held_to};
 use super::space::Space;
 use super::watch::SetBack;
 use super::{Receipt, STEP_MAX, Settings, View};
@@ -78,6 +78,7 @@ impl Core {
         let mut meta = store.meta()?;
         let empty = store.tasks(None, 1)?.is_empty();
         let restored = store.restored()?;
+        drop_pause_of_backup(&mut meta, restored.as_ref());
         let mut policy = put_in_force(&mut meta, &settings.policy, now, empty);
         policy.missing = restored.as_ref().map(Restored::missing);
         let mut core = Self {

@@ -194,6 +194,12 @@ impl Writer {
         *self.usable.borrow()
     }
 
+    /// Whether the loop has ended: what is asked of it now is never carried out.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.commands.is_closed()
+    }
+
     /// How many commands wait, of [`super::QUEUE_MAX`] at most.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -1,9 +1,13 @@
 //! What changes what is kept: imports and erasings.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
+use reminder_worker::domain::Timestamp;
+use reminder_worker::store::sled::Erased;
 use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Worker, created, deliver, from_now, get, post, send, worker, worker_with};
@@ -238,4 +242,38 @@ async fn all_that_is_kept_of_a_user_is_erased_and_nothing_of_others() {
     });
     assert_eq!(erase(&worker, "ann").await.json(), nothing);
     assert_eq!(erase(&worker, "a%2Fb%20c").await.json(), nothing);
+}
+
+/// A worker with a task of ann's.
+async fn worker_of_ann() -> Worker {
+    let worker = worker();
+    let event = created("a", Some(&from_now(3600)), &json!({"user_id": "ann"}));
+    deliver(&worker.app, EVENTS, event.to_string()).await;
+    worker
+}
+
+#[tokio::test]
+async fn an_erasing_that_a_stop_breaks_off_is_left_to_the_next_start() {
+    let worker = worker_of_ann().await;
+    worker.shutdown.stop();
+    let told = erase(&worker, "ann").await;
+    told.is_problem(503);
+    assert!(told.json()["detail"].as_str().unwrap().contains("next start"), "{told:?}");
+    let due = worker.shelf.to_erase(None).unwrap();
+    assert_eq!(due, [Erased { user: "ann".into(), unfinished: true }]);
+}
+
+#[tokio::test]
+async fn an_erasing_goes_on_when_whoever_asked_goes_away() {
+    let worker = worker_of_ann().await;
+    assert!(erase(&worker, "ann").now_or_never().is_none(), "it has begun");
+    let ended = async {
+        while get(&worker.ops, "/api/v1/tasks/a").await.status != 404
+            || worker.shelf.to_erase(Some(Timestamp::MIN)).unwrap()
+                != [Erased { user: "ann".into(), unfinished: false }]
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it ends and is noted");
 }

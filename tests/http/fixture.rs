@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use reminder_worker::backups::Backups;
 use reminder_worker::clock::{Clock, SystemClock};
 use reminder_worker::config::{Config, Secret};
 use reminder_worker::dapr::Sidecar;
@@ -16,7 +17,7 @@ use reminder_worker::health::Health;
 use reminder_worker::http::{Api, App, app_router, ops_router};
 use reminder_worker::intake::{Intake, Live};
 use reminder_worker::shutdown::Shutdown;
-use reminder_worker::store::sled::SledStore;
+use reminder_worker::store::sled::{Shelf, SledStore};
 use reminder_worker::telemetry::{self, Metrics};
 use reminder_worker::writer::{CommitLoop, Firing, Settings, Writer};
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ pub(crate) struct Worker {
     pub(crate) live: Live,
     pub(crate) shutdown: Shutdown,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Beside it is noted who is erased.
+    pub(crate) shelf: Shelf,
     _dir: tempfile::TempDir,
 }
 
@@ -80,7 +83,7 @@ pub(crate) fn worker_on(
     config.dapr.bulk_subscribe = reminder_worker::config::BulkSubscribe::Off;
     change(&mut config);
     let dir = tempfile::tempdir().unwrap();
-    let store = SledStore::open(&dir.path().join("store"), 8).unwrap();
+    let store = Arc::new(SledStore::open(&dir.path().join("store"), 8).unwrap());
     let ops = config.ops.clone();
     let settings = Settings {
         policy: reminder_worker::app::policy(&config),
@@ -92,12 +95,17 @@ pub(crate) fn worker_on(
         outbox_max_bytes: config.outbox.max_mb * 1024 * 1024,
         reserve_bytes: 0,
     };
-    let (writer, commit_loop) = CommitLoop::open(Arc::new(store), settings, clock.clone()).unwrap();
+    let (writer, commit_loop) = CommitLoop::open(store.clone(), settings, clock.clone()).unwrap();
     let shutdown = Shutdown::new(clock.clone(), Duration::from_secs(5));
+    let shelf = Shelf::new(dir.path().join("backups"), 3);
+    let stop = shutdown.soft().clone();
+    let backups = Backups::new(store, shelf, Duration::ZERO, clock.clone(), stop);
+    let shelf = backups.shelf().clone();
     shutdown.spawn("commits", async move { commit_loop.run(|| {}).await.unwrap() });
     let live = Live::new();
     let health = Health::new(clock.clone(), config.health.clone(), shutdown.soft().clone());
-    let api = Api::new(writer.clone(), clock.clone(), live.clone(), shutdown.soft().clone());
+    let api = Api::new(writer.clone(), clock.clone(), live.clone(), shutdown.soft().clone())
+        .with_backups(Some(backups));
     let app = App {
         intake: Intake::new(writer.clone(), clock.clone(), live.clone(), config.reminders.receipts),
         sidecar: Arc::new(Sidecar::new(&config.dapr).unwrap()),
@@ -107,7 +115,7 @@ pub(crate) fn worker_on(
         config: Arc::new(config),
     };
     let ops = ops_router(api, health, METRICS.clone(), &ops);
-    Worker { app: app_router(app), ops, writer, live, shutdown, clock, _dir: dir }
+    Worker { app: app_router(app), ops, writer, live, shutdown, clock, shelf, _dir: dir }
 }
 
 pub(crate) fn backoff() -> Backoff {

@@ -1,6 +1,8 @@
 //! `reminders` where no worker answers: the command reads the store itself, and leaves it as it is.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -14,6 +16,24 @@ fn reminders(store: &Path, args: &[&str]) -> std::process::Output {
     let mut command = command();
     command.arg("reminders").args(args).arg("--store-path").arg(store);
     command.args(["--ops-port", &free_port().to_string()]).output().unwrap()
+}
+
+/// Every file in the directory of the store and beside it, with its bytes and when it was changed.
+fn files(store: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut found = BTreeMap::new();
+    let mut dirs = vec![store.parent().unwrap().to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let changed = entry.metadata().unwrap().modified().unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => dirs.push(entry.path()),
+                false => {
+                    found.insert(entry.path(), (std::fs::read(entry.path()).unwrap(), changed));
+                }
+            }
+        }
+    }
+    found
 }
 
 fn listed(store: &Path, args: &[&str]) -> Value {
@@ -43,6 +63,7 @@ async fn a_store_without_a_worker_is_listed_as_the_worker_listed_it() {
     let why = String::from_utf8(why.stdout).unwrap();
     assert!(why.contains("offset:0: fired at ") && why.contains("task_created from chat-api"), "{why}");
 
+    let before = files(&setup.store());
     let list = |args: &[&str]| listed(&setup.store(), args);
     assert_eq!(list(&["list", "--json"]), told);
     assert_eq!(
@@ -52,6 +73,9 @@ async fn a_store_without_a_worker_is_listed_as_the_worker_listed_it() {
     assert_eq!(list(&["list", "--json", "--user", "bob"]).as_array().unwrap()[..], [told[1].clone()]);
     assert_eq!(list(&["list", "--json", "--state", "expired"]), Value::Array(vec![]));
     assert_eq!(list(&["next", "--json", "-n", "1"]).as_array().unwrap()[..], [told[1].clone()]);
+
+    reminders(&setup.store(), &["why", &tasks[0]]);
+    assert!(files(&setup.store()) == before, "looking writes nothing");
 
     let worker = setup.start().await;
     assert_eq!(worker.api("/api/v1/reminders").await["reminders"], told, "looking has changed nothing");

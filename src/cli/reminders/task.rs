@@ -111,9 +111,9 @@ async fn ask(config: &Config, request: RequestBuilder) -> Result<Option<Value>, 
     answer.map(|answer| ops::told(config, &answer)).transpose()
 }
 
-/// The answer from the store, opened by this process since no worker answers.
+/// The answer from a copy of the store, since no worker answers.
 fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Failure> {
-    let store = ops::open_store(config)?;
+    let store = ops::copied_store(config)?;
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Store,

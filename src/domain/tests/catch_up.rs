@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::catch_up::{MISSED_AFTER, REASON_SKIPPED, catch_up, is_missed};
+use super::super::expiry::{Expiry, Missing};
 use super::*;
 
 const EXPIRE_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -60,6 +61,28 @@ fn each_choice_ends_what_it_says() {
         let mut kept = record(&[30, 0, 10]);
         assert_eq!(at_minute(&mut kept, choice, now), ended, "{choice:?} at {now}");
         assert_eq!(states(&kept), states_then, "{choice:?} at {now}");
+    }
+}
+
+/// Of each the reminders are of minutes 70, 100 and 90.
+#[test]
+fn what_was_due_by_a_restore_is_never_skipped_and_its_latest_fires() {
+    use CatchUp::{Coalesce, Skip};
+    use State::{Expired as E, Pending as P, Superseded as S};
+    for (choice, restored_at, states_then) in [
+        (Skip, 69, [E, E, E]),
+        (Skip, 70, [P, E, E]),
+        (Skip, 90, [S, E, P]),
+        (Skip, 100, [S, P, S]),
+        (Coalesce, 90, [S, P, S]),
+    ] {
+        let missing = Missing { from: minute(0), at: minute(restored_at), until: minute(restored_at) };
+        let expiry = Expiry { after: EXPIRE_AFTER, missing: Some(missing) };
+        let mut kept = record(&[30, 0, 10]);
+        assert!(catch_up(&task("t"), &mut kept, choice, expiry, minute(300), &|_| false));
+        assert_eq!(states(&kept), states_then, "{choice:?} of {restored_at}");
+        let again = catch_up(&task("t"), &mut kept, choice, expiry, minute(301), &|_| false);
+        assert!(!again, "{choice:?} of {restored_at}");
     }
 }
 

@@ -134,6 +134,41 @@ async fn a_store_that_was_never_restored_has_nothing_to_confirm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_said_of_held_reminders_confirms_nothing_where_none_is_held() {
+    use AfterRestore::{Dropping, Fires};
+    for (overdue, said) in [(Fires, Confirm::Fire), (Fires, Confirm::Drop), (Dropping, Confirm::Fire)] {
+        let worker = after_restore(Vec::new(), overdue, settings()).await;
+        let told = worker.writer.confirm_restore(said).await.unwrap();
+        let Confirmed::NotHeld(as_before) = told else { panic!("{overdue:?} {said:?}: {told:?}") };
+        assert_eq!(as_before.confirmed, None);
+        assert_eq!(worker.store.restored().unwrap().unwrap().confirmed, None);
+    }
+}
+
+/// The store was restored at minute 600, and is opened at minute 700.
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_the_backup_is_dropped_and_one_of_since_the_restore_stays() {
+    for (is_new, since, stays) in
+        [(true, 10, false), (true, 600, false), (true, 601, true), (false, 10, true)]
+    {
+        let worker = Worker::start().await;
+        worker.tell(due_at("t", 650)).await;
+        let (store, clock) = worker.crash().await;
+        let mut meta = store.meta().unwrap();
+        meta.pause(minute(since), Some("a migration".into()));
+        let mut batch = Batch::default();
+        batch.push(Op::PutMeta(Box::new(meta)));
+        batch.push(Op::PutRestored(Box::new(Restored { erases: is_new, ..restored(AfterRestore::Fires) })));
+        store.commit(&batch).unwrap();
+        tokio::time::advance(minute(700).since(clock.now())).await;
+        let worker = open(&store, &clock, settings()).run();
+        assert_eq!(worker.meta().await.paused.is_some(), stays, "{is_new} {since}");
+        assert_eq!(store.meta().unwrap().paused.is_some(), stays, "{is_new} {since}");
+        assert_eq!(worker.claims_nothing().await, stays, "{is_new} {since}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restore_is_confirmed_once_and_stays_so() {
     let worker = after_restore(vec![due_at("t", 10)], AfterRestore::Fires, settings()).await;
     let Confirmed::Done(first) = worker.writer.confirm_restore(Confirm::Seen).await.unwrap() else {
@@ -141,10 +176,10 @@ async fn a_restore_is_confirmed_once_and_stays_so() {
     };
     assert_eq!(first.confirmed, Some(minute(600)));
     worker.advance_to(700).await;
-    let Confirmed::Done(again) = worker.writer.confirm_restore(Confirm::Drop).await.unwrap() else {
+    let Confirmed::Done(again) = worker.writer.confirm_restore(Confirm::Seen).await.unwrap() else {
         panic!()
     };
-    assert_eq!(again, first, "nothing is held that could be dropped");
+    assert_eq!(again, first);
     let worker = worker.restart().await;
     assert_eq!(worker.writer.read(|view| view.restored.cloned()).await.unwrap(), Some(*first));
 }
