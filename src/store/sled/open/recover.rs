@@ -193,6 +193,7 @@ impl Place {
             match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {
                 Ok(_) => break,
                 Err(RestoreError::Open(error)) => return Err(error),
+                Err(RestoreError::Notes(error)) => return Err(recovery.unlisted(error)),
                 Err(RestoreError::File { path, error }) => {
                     tracing::error!(path, %error, "a backup that read well makes no store; the one before it is tried");
                     (backup, found) = next_good(&recovery.shelf, &mut kept)?.ok_or_else(none)?;

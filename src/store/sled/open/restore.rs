@@ -8,7 +8,7 @@ use super::advice::{damaged, unreachable};
 use super::swap::{Note, Stage};
 use super::{Place, force_all, of_format, of_store, open_disk};
 use crate::domain::Timestamp;
-use crate::store::sled::backup::{Contents, FileError, read_file, stamp};
+use crate::store::sled::backup::{BackupError, Beside, Contents, FileError, Shelf, read_file, stamp};
 use crate::store::sled::disk::{Disk, Writes};
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::migrations::{FORMAT, MIGRATIONS, format, migrate};
@@ -34,6 +34,9 @@ pub enum RestoreError {
     /// The directory can't be made.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Who was erased since can't be noted.
+    #[error("who is to be erased of it can't be noted, so nothing was made: {0}")]
+    Notes(#[from] BackupError),
 }
 
 /// What is to be kept of the origin of a restored store.
@@ -51,16 +54,19 @@ pub struct Origin {
 
 impl SledStore {
     /// Makes a store of the file `from` in the directory `dir`, which is not there or empty, or is set aside if `origin` says
-    /// as what. Reminders stay in the states that they were in; `origin` is kept in it.
+    /// as what. Reminders stay in the states that they were in; `origin` is kept in it. Whom to erase of it by what lies
+    /// beside the file is noted in `shelf`, which the worker that starts on it reads: last of what may fail, since by the same
+    /// notes a worker would erase them of the store that is there.
     ///
     /// # Errors
-    /// [`RestoreError`]; what is in `dir` is what was there before.
+    /// [`RestoreError`]; what is in `dir` is what was there before, and nobody is noted.
     pub fn import(
         dir: &Path,
         cache_mb: u64,
         from: &Path,
         mut origin: Origin,
-    ) -> Result<Contents, RestoreError> {
+        shelf: &Shelf,
+    ) -> Result<(Contents, Beside), RestoreError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
         place.is_beside_others()?;
@@ -80,13 +86,18 @@ impl SledStore {
         }
         origin.aside = origin.aside.filter(|_| is_full);
         let aside = origin.aside.clone().unwrap_or_else(|| format!("{}.none", place.name()));
+        let now = origin.now;
         let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
         let print = Some(place.print().map_err(io)?);
+        // Of a file from before there were numbers the store goes on as the one that stood there.
+        let mine = place.marker().map_err(io)?.and_then(|marker| marker.identity);
+        let store = contents.head.store.or(mine);
+        let beside = shelf.clone().of(store).note_erased_beside(from, contents.finished, now)?;
         let reason = "an import into it was cut off".to_owned();
-        let note = Note { stage: Stage::Ready, aside, reason, store: contents.head.store, print };
+        let note = Note { stage: Stage::Ready, aside, reason, store, print };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
-            None => Ok(contents),
+            None => Ok((contents, beside)),
             Some(why) => Err(damaged(&place.dir, &why).into()),
         }
     }

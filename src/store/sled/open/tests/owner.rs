@@ -71,7 +71,7 @@ fn an_import_where_the_store_is_gone_is_its_markers_owners_and_else_of_who_owns_
         }
         let from = stage.shelf.list().unwrap()[0].path.clone();
         let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
-        SledStore::import(&stage.path, CACHE_MB, &from, origin).unwrap();
+        SledStore::import(&stage.path, CACHE_MB, &from, origin, &stage.shelf).unwrap();
         let owner = fs::metadata(stage.room.path()).unwrap().uid();
         for path in paths(stage.room.path()) {
             assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{marked} {}", path.display());
