@@ -107,7 +107,8 @@ impl FaultyDisk {
     pub fn restore(&self, file: &[u8], origin: Origin) -> Result<(), FileError> {
         let (store, contents) = SledStore::of_reader(file)?;
         let mut batch = Batch::default();
-        batch.push(Op::PutRestored(Box::new(origin.restored(Path::new("backup"), &contents))));
+        let restored = origin.restored(Path::new("backup"), &contents).after(store.restored()?.as_ref());
+        batch.push(Op::PutRestored(Box::new(restored)));
         store.commit(&batch)?;
         let mut inner = self.inner();
         inner.durable = MemoryDisk::of(store.disk.as_ref())?;

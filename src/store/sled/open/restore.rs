@@ -192,8 +192,10 @@ impl Place {
         };
         let store = SledStore::readable(Box::new(disk)).map_err(unread)?;
         if let Some(origin) = origin {
+            let restored = origin.restored(from, &contents);
+            let before = store.restored().map_err(unread)?;
             let mut batch = Batch::default();
-            batch.push(Op::PutRestored(Box::new(origin.restored(from, &contents))));
+            batch.push(Op::PutRestored(Box::new(restored.after(before.as_ref()))));
             store.commit(&batch).map_err(unread)?;
         }
         store.close();

@@ -1,4 +1,4 @@
-//! Whom an import erases, and which store it goes on as.
+//! Whom an import erases, which store it goes on as, and what a second restore keeps of the first.
 
 use super::*;
 use crate::store::sled::{Beside, Erasing};
@@ -57,4 +57,27 @@ fn of_a_backup_without_a_number_the_store_goes_on_as_its_marker_says_with_who_wa
     let recovery = Recovery { fresh: id(9), ..stage.recovery() };
     let store = SledStore::open_or_restore(&stage.path, CACHE_MB, &recovery).unwrap();
     assert_eq!(store.identity(), Some(FRESH));
+}
+
+#[test]
+fn a_second_restore_or_import_before_a_person_has_confirmed_the_first_misses_what_that_does() {
+    let stage = backed_up();
+    stage.break_db();
+    let held = Recovery { holds: true, ..stage.recovery() };
+    let store = SledStore::open_or_restore(&stage.path, CACHE_MB, &held).unwrap();
+    let later = stage.shelf.make(&store, &|| at(NOW + 1), &|| false).unwrap();
+    store.close();
+    stage.break_db();
+    let again = Recovery { now: at(NOW + 10), ..stage.recovery() };
+    let store = SledStore::open_or_restore(&stage.path, CACHE_MB, &again).unwrap();
+    let is_first = |store: &SledStore, now| {
+        let restored = store.restored().unwrap().unwrap();
+        assert_eq!((restored.at, &restored.backup), (at(now), &later.name));
+        assert_eq!((restored.from, restored.overdue), (at(BACKUP), AfterRestore::Held));
+    };
+    is_first(&store, NOW + 10);
+    store.close();
+    fs::remove_dir_all(stage.aside()).unwrap();
+    import(&stage, &later.path, true).unwrap();
+    is_first(&SledStore::open(&stage.path, CACHE_MB).unwrap(), NOW);
 }
