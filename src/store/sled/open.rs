@@ -278,6 +278,9 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
         }
+        if marked {
+            self.is_mounted()?;
+        }
         for file in ["conf", "db"].iter().filter(|_| marked) {
             match std::fs::metadata(self.dir.join(file)) {
                 Ok(found) if found.len() > 0 => {}

@@ -27,6 +27,29 @@ impl Place {
         Ok(())
     }
 
+    /// That the directory beside the marker, if there is one, is not empty: that is what a file system leaves that is not
+    /// mounted on it, and a backup restored into it would lie on the wrong disk. Damage leaves files, and who removes a
+    /// store removes the directory.
+    pub(super) fn is_mounted(&self) -> Result<(), OpenError> {
+        let mut entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
+        };
+        // What a fresh file system has.
+        let is_bare =
+            |entry: io::Result<std::fs::DirEntry>| entry.is_ok_and(|entry| entry.file_name() == "lost+found");
+        if !entries.all(is_bare) {
+            return Ok(());
+        }
+        Err(OpenError::Unreachable {
+            path: self.dir.display().to_string(),
+            reason: format!("nothing is in it, though {} says that it held a store", self.marker.display()),
+            advice: "mount the file system on which the store lies, then start again; if it is really lost run \
+                     `reminder-worker store import FILE` with a backup",
+        })
+    }
+
     /// Tells how many damaged directories were set aside, and how much room they take.
     pub(super) fn tell_damaged(&self) {
         match self.damaged_beside() {
