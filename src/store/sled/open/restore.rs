@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::advice::{damaged, unreachable};
-use super::swap::{Note, Stage};
+use super::swap::{IMPORTED, Note, Stage};
 use super::{Place, force_all, of_format, of_store, open_disk};
 use crate::domain::Timestamp;
 use crate::store::sled::backup::{BackupError, Beside, Contents, FileError, Shelf, read_file, stamp};
@@ -72,7 +72,8 @@ impl SledStore {
         place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
-        if let Some(why) = place.end_swap()? {
+        let damage = place.end_swap()?;
+        if let Some(why) = &damage {
             tracing::warn!(why, "a restore that was cut off is given up for this one");
         }
         // Removes one that is empty and nothing else.
@@ -93,7 +94,7 @@ impl SledStore {
         let mine = place.marker().map_err(io)?.and_then(|marker| marker.identity);
         let store = contents.head.store.or(mine);
         let beside = shelf.clone().of(store).note_erased_beside(from, contents.finished, now)?;
-        let reason = "an import into it was cut off".to_owned();
+        let reason = damage.unwrap_or_else(|| IMPORTED.to_owned());
         let note = Note { stage: Stage::Ready, aside, reason, store, print };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
