@@ -110,7 +110,12 @@ impl Shelf {
             let entry = entry.map_err(io)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Some((created, store)) = read_name(&name) else { continue };
-            let bytes = entry.metadata().map_err(io)?.len();
+            // Of the entry and not of what it may lead to: only a regular file is a backup, whatever else bears such a name.
+            let found = entry.metadata().map_err(io)?;
+            if !found.is_file() {
+                continue;
+            }
+            let bytes = found.len();
             kept.push(Kept { path: entry.path(), name, created, store, bytes });
         }
         kept.sort_unstable_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));

@@ -185,3 +185,18 @@ fn an_empty_directory_beside_a_marker_is_a_file_system_that_is_not_mounted_and_n
         assert!(!stage.aside().exists());
     }
 }
+
+/// Whatever bears the name of a backup.
+#[cfg(unix)]
+#[test]
+fn what_bears_the_name_of_a_backup_and_is_no_file_is_passed_over() {
+    let stage = backed_up();
+    let name = |number: u32| stage.shelf.dir().join(format!("backup-20260921T15000{number}.000Z.rmb"));
+    fs::create_dir(name(1)).unwrap();
+    std::os::unix::fs::symlink("/nowhere", name(2)).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, name(3), mode).unwrap();
+    assert_eq!(stage.shelf.list().unwrap().len(), 1);
+    stage.break_db();
+    stage.is_restored(&stage.open().unwrap());
+}
