@@ -121,7 +121,9 @@ impl SledStore {
             disk.apply(&Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))]))
         })?;
         has_format(&disk, contents.head.format)?;
-        Ok((Self::on(Box::new(disk))?, contents))
+        let store = Self::on(Box::new(disk))?;
+        is_of(&store, &contents)?;
+        Ok((store, contents))
     }
 }
 
@@ -192,6 +194,7 @@ impl Place {
             error => failed(error),
         };
         let store = SledStore::readable(Box::new(disk)).map_err(unread)?;
+        is_of(&store, &contents).map_err(of_file)?;
         if let Some(origin) = origin {
             let restored = origin.restored(from, &contents);
             let before = store.restored().map_err(unread)?;
@@ -239,4 +242,12 @@ fn has_format(disk: &dyn Disk, said: u32) -> Result<(), FileError> {
                 .into())
         }
     }
+}
+
+/// That `store`, made of a file, is the one that the file says: else no start on it would believe its marker.
+fn is_of(store: &SledStore, contents: &Contents) -> Result<(), FileError> {
+    if store.identity() == contents.head.store {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt("it says in two places which store it is of, and not the same".into()).into())
 }

@@ -81,3 +81,20 @@ fn a_second_restore_or_import_before_a_person_has_confirmed_the_first_misses_wha
     import(&stage, &later.path, true).unwrap();
     is_first(&SledStore::open(&stage.path, CACHE_MB).unwrap(), NOW);
 }
+
+#[test]
+fn a_backup_whose_entries_are_of_another_store_than_its_head_says_is_no_good() {
+    let stage = backed_up();
+    stage.open().unwrap().close();
+    let good = stage.shelf.list().unwrap()[0].name.clone();
+    let mut store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    store.identity = Some(id(3));
+    let lies = stage.shelf.make(&store, &|| at(BACKUP + 1), &|| false).unwrap();
+    store.close();
+    // Its head and its name say that it is of the store that its marker tells of.
+    stage.place().mark(Some(id(3))).unwrap();
+    stage.break_db();
+    let store = stage.open().unwrap();
+    assert_eq!(store.restored().unwrap().unwrap().backup, good);
+    assert!(SledStore::of_file(&lies.path).is_err(), "verify says it, too");
+}
