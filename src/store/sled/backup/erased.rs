@@ -15,7 +15,7 @@ use std::sync::PoisonError;
 use serde::{Deserialize, Serialize};
 
 use super::super::Identity;
-use super::super::files::{force, give_as, replace};
+use super::super::files::{force, give_as, no_link, replace};
 use super::hot::BackupError;
 use super::shelf::Shelf;
 use crate::domain::Timestamp;
@@ -102,7 +102,7 @@ impl Shelf {
         let line = line.map_err(|error| io(error.into()))?;
         self.create(None).map_err(io)?;
         let is_new = !path.try_exists().map_err(io)?;
-        let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(io)?;
+        let mut file = no_link(OpenOptions::new().append(true).create(true)).open(&path).map_err(io)?;
         // What a crash has cut off before ends here.
         file.write_all(format!("\n{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         if is_new {

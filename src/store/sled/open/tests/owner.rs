@@ -100,3 +100,35 @@ fn a_backup_and_who_was_erased_are_whose_the_directory_is() {
         assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{}", path.display());
     }
 }
+
+#[test]
+fn a_link_in_the_place_of_a_file_beside_the_store_is_not_followed() {
+    let stage = backed_up();
+    let victim = stage.room.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let short = FRESH.short();
+    let of_store = stage.shelf.clone().of(Some(FRESH));
+    let writes: [(PathBuf, &dyn Fn() -> bool); 3] = [
+        (stage.place().lock, &|| SledStore::compact(&stage.path, CACHE_MB, at(NOW)).is_ok()),
+        (stage.place().beside(".compacting"), &|| {
+            // The opening removes the link, or the writing refuses it.
+            SledStore::compact(&stage.path, CACHE_MB, at(NOW)).is_ok()
+                && fs::read(&victim).unwrap() != b"precious"
+        }),
+        (stage.shelf.dir().join(format!("erased-{short}")), &|| {
+            of_store.note_erasing("ann", at(1), crate::store::sled::Erasing::Begins).is_ok()
+        }),
+    ];
+    for (path, write) in writes {
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(!write(), "{}", path.display());
+        assert_eq!(fs::read(&victim).unwrap(), b"precious", "{}", path.display());
+        let _ = fs::remove_file(&path);
+    }
+    let export = stage.room.path().join("x.rmb");
+    std::os::unix::fs::symlink(&victim, stage.room.path().join("x.rmb.partial")).unwrap();
+    let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    assert!(store.export(&export, at(NOW)).is_err());
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+}
