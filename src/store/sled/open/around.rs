@@ -1,6 +1,7 @@
 //! What lies around a store's directory: another store that holds it, and what restores have set aside.
 
 use std::io;
+use std::path::Path;
 
 use super::compact::size;
 use super::{Place, unreachable};
@@ -50,6 +51,18 @@ impl Place {
         })
     }
 
+    /// Tells that a file system is mounted on the directory itself, where one is: neither a restore nor a compaction can
+    /// rename it then.
+    pub(super) fn tell_mounted(&self) {
+        if is_mount_point(&self.dir) {
+            tracing::warn!(
+                store = %self.dir.display(),
+                "store.path is where a file system is mounted: no backup can take the place of what lies there by itself; \
+                 set store.path to a directory inside it"
+            );
+        }
+    }
+
     /// Tells how many damaged directories were set aside, and how much room they take.
     pub(super) fn tell_damaged(&self) {
         match self.damaged_beside() {
@@ -75,5 +88,35 @@ impl Place {
             }
         }
         Ok((count, bytes))
+    }
+}
+
+/// Whether the directory `dir` lies in another file system than the one above. A directory of the same one that is mounted
+/// there again can't be told, nor one that can't be looked at.
+#[cfg(unix)]
+fn is_mount_point(dir: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|found| found.dev());
+    device(dir).zip(dir.parent().and_then(device)).is_some_and(|(own, above)| own != above)
+}
+
+/// That can't be asked here.
+#[cfg(not(unix))]
+fn is_mount_point(_dir: &Path) -> bool {
+    false
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_on_which_a_file_system_is_mounted_is_told_from_others() {
+        let room = tempfile::tempdir().unwrap();
+        let inside = room.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(&inside) && !is_mount_point(&room.path().join("nowhere")));
     }
 }

@@ -52,6 +52,7 @@ impl SledStore {
         let lock = place.hold()?;
         let again = || lock.try_clone().map_err(io);
         place.tell_damaged();
+        place.tell_mounted();
         let reason = match place.end_swap()? {
             Some(reason) => reason,
             None => {

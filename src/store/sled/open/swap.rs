@@ -146,7 +146,14 @@ impl Place {
                     });
                 }
                 self.is_noted(note)?;
-                std::fs::rename(&self.dir, &aside).and_then(|()| force(&self.parent)).map_err(io)?;
+                if let Err(error) = std::fs::rename(&self.dir, &aside) {
+                    // It is a mount point: what is whole is to start again.
+                    if error.kind() == io::ErrorKind::ResourceBusy && !note.is_of_damage() {
+                        self.drop_note().map_err(io)?;
+                    }
+                    return Err(io(error));
+                }
+                force(&self.parent).map_err(io)?;
             }
             std::fs::rename(&self.coming, &self.dir).and_then(|()| force(&self.parent)).map_err(io)?;
         } else if !there(&self.dir)? {
