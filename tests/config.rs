@@ -293,6 +293,24 @@ fn two_listeners_on_one_port_are_refused_unless_the_system_chooses() {
 }
 
 #[test]
+fn backups_lie_outside_of_the_store() {
+    for (store, dir) in [
+        ("data", "data"),
+        ("data", "data/backups"),
+        ("/var/lib/a", "/var/lib/a/b/c"),
+        ("/var/lib/a/", "/var/lib/b/../a/c"),
+    ] {
+        let told = complaint("", &[], &[("store.path", store), ("backup.dir", dir)]);
+        assert!(told.contains("backup.dir") && told.contains("outside of store.path"), "{told}");
+    }
+    for (store, dir) in
+        [("data", ""), ("data", "data.backups"), ("data/store", "data"), ("data", "data/../b")]
+    {
+        load("", &[], &[("store.path", store), ("backup.dir", dir)]);
+    }
+}
+
+#[test]
 fn a_listener_in_reach_of_others_demands_a_token() {
     for (key, token) in [("ops.host", "ops.token"), ("app.host", "app.api_token")] {
         for host in ["127.0.0.1", "127.0.0.2", "::1"] {

@@ -106,7 +106,7 @@ fn of_file(path: &Path, error: &FileError) -> Failure {
 fn of_restore(error: RestoreError) -> Failure {
     match error {
         RestoreError::Open(error) => of_open(error),
-        error @ RestoreError::File { .. } => Failure::failed(error.to_string()),
+        error @ (RestoreError::File { .. } | RestoreError::Notes(_)) => Failure::failed(error.to_string()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize as _;
 use toml::{Table, Value};
@@ -255,6 +255,12 @@ impl Layers {
         if span("publish.backoff_initial") > span("publish.backoff_max") {
             self.refuse("publish.backoff_initial", "at most publish.backoff_max");
         }
+        if is_inside(self.text("backup.dir"), self.text("store.path")) {
+            self.refuse(
+                "backup.dir",
+                "a directory outside of store.path: what is in that is set aside with a damaged store, the backups too",
+            );
+        }
         const TOPICS: [&str; 6] = [
             "topics.task_events",
             "topics.task_updates",
@@ -312,6 +318,21 @@ impl Layers {
             }
         }
     }
+}
+
+/// Whether the path `dir`, if there is one, is `store` or leads into it, by their names alone.
+fn is_inside(dir: &str, store: &str) -> bool {
+    let plain = |path: &str| {
+        let mut plain = PathBuf::new();
+        for part in std::path::absolute(path).ok()?.components() {
+            match part {
+                Component::ParentDir => drop(plain.pop()),
+                part => plain.push(part),
+            }
+        }
+        Some(plain)
+    };
+    plain(dir).zip(plain(store)).is_some_and(|(dir, store)| dir.starts_with(store))
 }
 
 /// `value` as it may be shown: a secret that is set as `***`, and so whatever may be one in a URL that is refused.

@@ -48,15 +48,16 @@ impl World<'_> {
         self.crash()?;
         let holds = held_for.is_some();
         let origin = Origin { now: self.clock(), holds, aside: None, reason: None };
-        self.disk.restore(&file, origin).map_err(|error| error.to_string())?;
+        // What an earlier restore holds goes on waiting, whatever is said at this one.
+        let holds = self.disk.restore(&file, origin).map_err(|error| error.to_string())?;
         let delivered = self.oracle.restored(*seen, ended, holds.then_some(self.clock()));
         // A pause of the backup is dropped.
         self.oracle.is_paused = false;
         if let Some(after) = refilled {
             self.later(self.now + away + after, Job::Again(What::Delivered(delivered)));
         }
-        if let Some(span) = held_for {
-            self.later(self.now + away + span, Job::Again(What::LetGo));
+        if holds {
+            self.later(self.now + away + held_for.unwrap_or_default(), Job::Again(What::LetGo));
         }
         Ok(())
     }

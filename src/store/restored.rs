@@ -38,6 +38,22 @@ pub enum AfterRestore {
 }
 
 impl Restored {
+    /// The same of a store that says `before` of itself: what that misses, and nobody has confirmed, is still missing, what
+    /// waits for a person goes on waiting, and who was not yet erased again is still to be.
+    #[must_use]
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        if before.confirmed.is_none() || before.erases {
+            self.from = self.from.min(before.from);
+        }
+        if before.overdue != AfterRestore::Fires {
+            // What was to be dropped, too: some of it may be gone for good, and all of it is asked about again.
+            self.overdue = AfterRestore::Held;
+        }
+        self.erases |= before.erases;
+        self
+    }
+
     /// The instant up to which reminders are held back; `None` where none is.
     #[must_use]
     pub fn holds_to(&self) -> Option<Timestamp> {
@@ -55,5 +71,45 @@ impl Restored {
     pub fn missing(&self) -> Missing {
         let until = if self.holds_to().is_some() { Timestamp::MAX } else { self.let_go.unwrap_or(self.at) };
         Missing { from: self.from, at: self.at, until }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn restored(from: i64, at: i64) -> Restored {
+        Restored {
+            at: Timestamp::from_millis(at),
+            from: Timestamp::from_millis(from),
+            backup: "b".into(),
+            aside: None,
+            reason: None,
+            overdue: AfterRestore::Fires,
+            let_go: None,
+            erases: false,
+            confirmed: None,
+        }
+    }
+
+    #[test]
+    fn a_second_restore_forgets_nothing_of_the_first_that_nobody_has_confirmed() {
+        use AfterRestore::{Dropping, Fires, Held};
+        let confirmed = Some(Timestamp::from_millis(25));
+        let first = restored(10, 20);
+        let table = [
+            (None, 30, Fires, false),
+            (Some(first.clone()), 10, Fires, false),
+            (Some(Restored { from: Timestamp::from_millis(35), ..first.clone() }), 30, Fires, false),
+            (Some(Restored { confirmed, ..first.clone() }), 30, Fires, false),
+            (Some(Restored { overdue: Held, ..first.clone() }), 10, Held, false),
+            (Some(Restored { overdue: Dropping, confirmed, ..first.clone() }), 30, Held, false),
+            (Some(Restored { erases: true, confirmed, ..first }), 10, Fires, true),
+        ];
+        for (before, from, overdue, erases) in table {
+            let merged = restored(30, 40).after(before.as_ref());
+            let is = Restored { from: Timestamp::from_millis(from), overdue, erases, ..restored(30, 40) };
+            assert_eq!(merged, is, "{before:?}");
+        }
     }
 }

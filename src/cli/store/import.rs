@@ -27,27 +27,35 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     let now = context.clock.now();
     let aside = args.set_aside.then(|| Origin::name_aside(&config.store.path, now));
     let origin = Origin { now, holds, aside, reason: None };
-    // First: the worker that starts on the store must find them.
-    let erased = backup::shelf(&config).note_erased_beside(&args.file, now)?;
-    let contents = SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin)
-        .map_err(of_restore)?;
+    let shelf = backup::shelf(&config);
+    let imported = SledStore::import(&config.store.path, config.store.cache_mb, &args.file, origin, &shelf);
+    let (contents, beside) = imported.map_err(of_restore)?;
     let overdue = if holds {
         "what was due by now waits until `reminder-worker restore confirm`"
     } else {
         "what was due by now goes out when the worker starts"
     };
-    let erased = match erased {
-        0 => String::new(),
-        some => format!(
-            "users erased since, or whose erasing was cut off: {some}; the worker's start erases them\n"
-        ),
-    };
-    Ok(format!(
-        "made the store {} of {}: it is of {}, and what was committed later is missing; {overdue}\n{erased}",
+    let mut made = format!(
+        "made the store {} of {}: it is of {}, and what was committed later is missing; {overdue}\n",
         named(&config),
         args.file.display(),
         contents.finished,
-    ))
+    );
+    if beside.users > 0 {
+        made.push_str(&format!(
+            "users erased since, or whose erasing was cut off: {}; the worker's start erases them\n",
+            beside.users
+        ));
+    }
+    if beside.unread > 0 {
+        // Made all the same: who was erased is no reason to keep everybody's reminders back.
+        return Err(Failure::failed(format!(
+            "{made}but {} lines beside the file that name users who were erased can't be read: who they name is in the \
+             store again; erase them once more (reminder-worker users erase)",
+            beside.unread
+        )));
+    }
+    Ok(made)
 }
 
 /// That there is a file to be read, before anything is made.

@@ -100,20 +100,22 @@ impl FaultyDisk {
         store.copying()?.copy_to(Vec::new(), &|| now, &stops).map(|(file, ..)| file)
     }
 
-    /// What the disk held is lost, and what the file holds is in its place, as after a restore.
+    /// What the disk held is lost, and what the file holds is in its place, as after a restore; whether what is overdue waits.
     ///
     /// # Errors
     /// [`FileError`]
-    pub fn restore(&self, file: &[u8], origin: Origin) -> Result<(), FileError> {
+    pub fn restore(&self, file: &[u8], origin: Origin) -> Result<bool, FileError> {
         let (store, contents) = SledStore::of_reader(file)?;
         let mut batch = Batch::default();
-        batch.push(Op::PutRestored(Box::new(origin.restored(Path::new("backup"), &contents))));
+        let restored = origin.restored(Path::new("backup"), &contents).after(store.restored()?.as_ref());
+        let holds = restored.holds_to().is_some();
+        batch.push(Op::PutRestored(Box::new(restored)));
         store.commit(&batch)?;
         let mut inner = self.inner();
         inner.durable = MemoryDisk::of(store.disk.as_ref())?;
         inner.visible = Arc::new(MemoryDisk::of(store.disk.as_ref())?);
         inner.unsynced.clear();
-        Ok(())
+        Ok(holds)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -1,7 +1,7 @@
 //! What is done with files and directories whoever they belong to: forced, replaced whole, given to whom they are for, and
 //! how much room is left where they lie.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -10,6 +10,20 @@ use crate::store::DiskSpace;
 /// Forces the file or directory `path` to the disk.
 pub(super) fn force(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// `options` that open no link: what a worker owns is written by root too, and a link that was put there would lead it to
+/// any file of the system.
+#[cfg(unix)]
+pub(super) fn no_link(options: &mut OpenOptions) -> &OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+}
+
+/// As they are: links are not refused here.
+#[cfg(not(unix))]
+pub(super) fn no_link(options: &mut OpenOptions) -> &OpenOptions {
+    options
 }
 
 /// Puts `bytes` in the place of the file `path`, whole or not at all, forced.

@@ -44,7 +44,7 @@ use open::{Place, Witness};
 use parts::{Parts, Value};
 use wire::Malformed;
 
-pub use backup::{BackupError, Contents, Erased, Erasing, FileError, Head, Kept, Shelf, check_file};
+pub use backup::{BackupError, Beside, Contents, Erased, Erasing, FileError, Head, Kept, Shelf, check_file};
 pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
 

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::engine::{self, SledDisk};
-use super::files::force;
+use super::files::{force, no_link};
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
 use super::{Identity, SledStore, StoreError};
@@ -247,8 +247,8 @@ impl Place {
     fn hold(&self) -> Result<File, OpenError> {
         let io = |error: io::Error| unreachable(&self.lock, &error.to_string());
         let mut options = OpenOptions::new();
-        let mut lock =
-            options.read(true).write(true).create(true).truncate(false).open(&self.lock).map_err(io)?;
+        options.read(true).write(true).create(true).truncate(false);
+        let mut lock = no_link(&mut options).open(&self.lock).map_err(io)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(io(error)),
@@ -279,6 +279,9 @@ impl Place {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
+        }
+        if marked {
+            self.is_mounted()?;
         }
         for file in ["conf", "db"].iter().filter(|_| marked) {
             match std::fs::metadata(self.dir.join(file)) {

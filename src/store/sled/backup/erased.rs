@@ -15,9 +15,9 @@ use std::sync::PoisonError;
 use serde::{Deserialize, Serialize};
 
 use super::super::Identity;
-use super::super::files::{force, give_as, replace};
+use super::super::files::{force, give_as, no_link, replace};
 use super::hot::BackupError;
-use super::shelf::{Shelf, check_file};
+use super::shelf::Shelf;
 use crate::domain::Timestamp;
 
 /// How its name begins, and ends too where the store has no number.
@@ -79,6 +79,15 @@ pub struct Erased {
     pub unfinished: bool,
 }
 
+/// What lies beside a file about users who were erased.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Beside {
+    /// How many are to be erased of a store that is made of it.
+    pub users: usize,
+    /// Lines that can't be read: who they name stays.
+    pub unread: usize,
+}
+
 impl Shelf {
     /// Notes at `at` how far the erasing of `user` is; on the disk when this returns.
     ///
@@ -93,7 +102,7 @@ impl Shelf {
         let line = line.map_err(|error| io(error.into()))?;
         self.create(None).map_err(io)?;
         let is_new = !path.try_exists().map_err(io)?;
-        let mut file = OpenOptions::new().append(true).create(true).open(&path).map_err(io)?;
+        let mut file = no_link(OpenOptions::new().append(true).create(true)).open(&path).map_err(io)?;
         // What a crash has cut off before ends here.
         file.write_all(format!("\n{line}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         if is_new {
@@ -108,34 +117,43 @@ impl Shelf {
     /// # Errors
     /// The system's.
     pub fn to_erase(&self, from: Option<Timestamp>) -> Result<Vec<Erased>, BackupError> {
-        let _alone = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = |noted: &Noted| noted.concerns(from.unwrap_or(Timestamp::MAX));
-        let noted = self.noted()?.into_iter().filter(|(_, noted)| is_due(noted));
-        Ok(noted.map(|(user, noted)| Erased { user, unfinished: noted.begun.is_some() }).collect())
+        Ok(self.due(from)?.0)
     }
 
-    /// Notes at `now` whom to erase of a store that is made of the file `backup`, by what lies beside that: whoever copied a
-    /// directory of backups copied that with it. How many they are.
+    /// The same, and how many lines can't be read.
+    fn due(&self, from: Option<Timestamp>) -> Result<(Vec<Erased>, usize), BackupError> {
+        let _alone = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = |noted: &Noted| noted.concerns(from.unwrap_or(Timestamp::MAX));
+        let (noted, unread) = self.noted()?;
+        let noted = noted.into_iter().filter(|(_, noted)| is_due(noted));
+        let due = noted.map(|(user, noted)| Erased { user, unfinished: noted.begun.is_some() });
+        Ok((due.collect(), unread))
+    }
+
+    /// Notes at `now` whom to erase of a store that is made of the file `backup` and holds all until `finished`, by what lies
+    /// beside that: whoever copied a directory of backups copied that with it.
     ///
     /// # Errors
-    /// The system's, or [`BackupError::Unread`]: the file is no good.
-    pub fn note_erased_beside(&self, backup: &Path, now: Timestamp) -> Result<usize, BackupError> {
+    /// The system's.
+    pub fn note_erased_beside(
+        &self,
+        backup: &Path,
+        finished: Timestamp,
+        now: Timestamp,
+    ) -> Result<Beside, BackupError> {
         let dir = std::path::absolute(backup).ok().and_then(|path| Some(path.parent()?.to_owned()));
-        let Some(dir) = dir.filter(|dir| has_notes(dir)) else { return Ok(0) };
-        let contents =
-            check_file(backup).map_err(|error| BackupError::Unusable { path: backup.to_owned(), error })?;
-        let beside = Self::new(dir, 1).of(contents.head.store);
+        let Some(dir) = dir.filter(|dir| has_notes(dir)) else { return Ok(Beside::default()) };
+        let beside = Self::new(dir, 1).of(self.store());
         // A clock that was ahead says nothing of what came later.
-        let from = if contents.finished < now { contents.finished } else { Timestamp::MIN };
-        let due = beside.to_erase(Some(from))?;
+        let from = if finished < now { finished } else { Timestamp::MIN };
+        let (due, unread) = beside.due(Some(from))?;
         if !self.is_at(beside.dir()) {
-            let own = self.clone().of(contents.head.store);
             for Erased { user, unfinished } in &due {
                 let how = if *unfinished { Erasing::Begins } else { Erasing::Ended };
-                own.note_erasing(user, now, how)?;
+                self.note_erasing(user, now, how)?;
             }
         }
-        Ok(due.len())
+        Ok(Beside { users: due.len(), unread })
     }
 
     fn is_at(&self, dir: &Path) -> bool {
@@ -146,7 +164,7 @@ impl Shelf {
     /// Forgets those whose erasing had ended at `oldest`.
     pub(super) fn forget_erased(&self, oldest: Timestamp) -> Result<(), BackupError> {
         let _alone = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = self.noted()?;
+        let (noted, _) = self.noted()?;
         let stays = |user: &String| noted.get(user).is_none_or(|noted| noted.concerns(oldest));
         if noted.keys().all(stays) {
             return Ok(());
@@ -154,7 +172,7 @@ impl Shelf {
         for path in self.note_files() {
             let io = |error| BackupError::Io { path: path.clone(), error };
             let mut lines = String::new();
-            for line in read(&path)?.iter().filter(|line| stays(&line.user)) {
+            for line in read(&path)?.0.iter().filter(|line| stays(&line.user)) {
                 lines.push_str(&serde_json::to_string(line).map_err(|error| io(error.into()))?);
                 lines.push('\n');
             }
@@ -165,14 +183,17 @@ impl Shelf {
         Ok(())
     }
 
-    fn noted(&self) -> Result<BTreeMap<String, Noted>, BackupError> {
-        let mut noted = BTreeMap::<String, Noted>::new();
+    /// What is noted of whom, and how many lines can't be read.
+    fn noted(&self) -> Result<(BTreeMap<String, Noted>, usize), BackupError> {
+        let (mut noted, mut unread) = (BTreeMap::<String, Noted>::new(), 0);
         for path in self.note_files() {
-            for line in read(&path)? {
+            let (lines, bad) = read(&path)?;
+            unread += bad;
+            for line in lines {
                 noted.entry(line.user.clone()).or_default().see(&line);
             }
         }
-        Ok(noted)
+        Ok((noted, unread))
     }
 
     /// The files that name who was erased of the store, the older one first.
@@ -193,23 +214,24 @@ fn has_notes(dir: &Path) -> bool {
     names.into_iter().any(|name| name.to_string_lossy().starts_with(NAME))
 }
 
-/// The lines of the file `path`; none where it is not there.
-fn read(path: &Path) -> Result<Vec<Line>, BackupError> {
+/// The lines of the file `path`, none where it is not there, and how many more can't be read.
+fn read(path: &Path) -> Result<(Vec<Line>, usize), BackupError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(BackupError::Io { path: path.to_owned(), error }),
     };
-    let mut lines = Vec::new();
+    let (mut lines, mut unread) = (Vec::new(), 0);
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice::<Line>(line) {
             Ok(line) => lines.push(line),
             Err(error) => {
+                unread += 1;
                 tracing::error!(path = %path.display(), %error, "a line that names an erased user can't be read");
             }
         }
     }
-    Ok(lines)
+    Ok((lines, unread))
 }
 
 #[cfg(test)]
@@ -276,15 +298,18 @@ mod tests {
         }
         copied.note_erasing("cut off", at(5), Erasing::Begins).unwrap();
         let own = Shelf::new(room.path().join("own"), 9);
-        assert_eq!(own.note_erased_beside(&backup, at(100)).unwrap(), 2);
+        let beside = |shelf: &Shelf| shelf.note_erased_beside(&backup, at(10), at(100)).unwrap();
+        assert_eq!(beside(&own), Beside { users: 2, unread: 0 });
         assert_eq!(users(&own, Some(10)), ["cut off", "since"]);
         assert_eq!(users(&own, None), ["cut off"]);
         // Where both are one directory, nothing is noted twice.
         let before = std::fs::read(copied.notes_of(None)).unwrap();
-        assert_eq!(copied.note_erased_beside(&backup, at(100)).unwrap(), 2);
+        assert_eq!(beside(&copied), Beside { users: 2, unread: 0 });
         assert_eq!(std::fs::read(copied.notes_of(None)).unwrap(), before);
-        std::fs::write(&backup, "x").unwrap();
-        assert!(own.note_erased_beside(&backup, at(100)).is_err());
+        let mut cut_off = before;
+        cut_off.extend(br#"{"user":"bob","at":1"#);
+        std::fs::write(copied.notes_of(None), cut_off).unwrap();
+        assert_eq!(beside(&own), Beside { users: 2, unread: 1 });
     }
 
     #[test]

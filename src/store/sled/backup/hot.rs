@@ -88,14 +88,6 @@ pub enum BackupError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// It is not whole, or not to be read here.
-    #[error("{path}: {error}")]
-    Unusable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: FileError,
-    },
     /// It was written, and is not what is found there.
     #[error("{path} was written and does not read back: {error}")]
     Unread {

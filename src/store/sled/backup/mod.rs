@@ -17,7 +17,7 @@ mod read;
 mod shelf;
 mod write;
 
-pub use erased::{Erased, Erasing};
+pub use erased::{Beside, Erased, Erasing};
 pub use frame::{FileError, Head};
 pub use hot::BackupError;
 pub(super) use hot::Behind;

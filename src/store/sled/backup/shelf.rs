@@ -13,14 +13,14 @@
 //! mistake neither restore, count nor remove each other's, and never write under one name. A name without a number is of a
 //! release or a store that had none: it may be anybody's, is restored after a store's own, and makes room as they do.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use chrono::NaiveDateTime;
 
-use super::super::files::{disk_space, force, give_as};
+use super::super::files::{disk_space, force, give_as, no_link};
 use super::super::identity::SHORT;
 use super::super::{Identity, SledStore};
 use super::frame::FileError;
@@ -110,7 +110,12 @@ impl Shelf {
             let entry = entry.map_err(io)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let Some((created, store)) = read_name(&name) else { continue };
-            let bytes = entry.metadata().map_err(io)?.len();
+            // Of the entry and not of what it may lead to: only a regular file is a backup, whatever else bears such a name.
+            let found = entry.metadata().map_err(io)?;
+            if !found.is_file() {
+                continue;
+            }
+            let bytes = found.len();
             kept.push(Kept { path: entry.path(), name, created, store, bytes });
         }
         kept.sort_unstable_by(|a, b| (b.created, &b.name).cmp(&(a.created, &a.name)));
@@ -274,7 +279,9 @@ pub(in crate::store::sled) fn write(
 ) -> Result<u64, BackupError> {
     let io = |error| BackupError::Io { path: path.to_owned(), error };
     let copied = store.copying().and_then(|copying| {
-        let out = BufWriter::new(File::create(path).map_err(io)?);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let out = BufWriter::new(no_link(&mut options).open(path).map_err(io)?);
         copying.copy_to(out, now, stops)
     });
     let (out, _, bytes) = copied.map_err(|error| match error {

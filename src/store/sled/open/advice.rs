@@ -11,7 +11,7 @@ use crate::store::{OpenError, StoreError};
 ///
 /// sled hands on the text of an error and not the error, and panics with it at some places, so text is all
 /// there is to go by.
-const CAUSES: [(&[&str], &str); 6] = [
+const CAUSES: [(&[&str], &str); 8] = [
     (
         &["Permission denied", "PermissionDenied", "Operation not permitted"],
         "give this user read and write access to the directory, what is in it and the directory above",
@@ -34,6 +34,15 @@ const CAUSES: [(&[&str], &str); 6] = [
         "set store.path to a directory that is its own",
     ),
     (&["Input/output error", "code: 5,"], "look after the disk: it does not answer"),
+    (
+        &["resource busy", "ResourceBusy"],
+        "a directory on which a file system is mounted can't be renamed, and no other store can take its place: move what \
+         lies in it into a directory inside it and what lies beside it along, and set store.path to that",
+    ),
+    (
+        &["symbolic links", "FilesystemLoop"],
+        "a link is where a file of the store's own belongs, and is not followed: look where it leads, and remove it",
+    ),
 ];
 
 /// What to do about a file system that is full.
@@ -120,6 +129,8 @@ mod tests {
             (20, "a directory that is its own"),
             (21, "a directory that is its own"),
             (5, "look after the disk"),
+            (16, "a directory inside it"),
+            (40, "a link is where"),
         ];
         let path = Path::new("store");
         for (number, advice) in table {

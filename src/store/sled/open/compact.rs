@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::advice::{is_full, unreachable};
 use super::restore::RestoreError;
-use super::swap::{Note, Stage};
+use super::swap::{COMPACTED, Note, Stage};
 use super::{Place, SledStore, await_release, damaged, force_all, open_disk};
 use crate::domain::Timestamp;
 use crate::store::OpenError;
@@ -56,7 +56,7 @@ impl SledStore {
         made.map_err(|error| with_room(error, before, &place))?;
         let aside = format!("{}{LEFTOVER}{}", place.name(), stamp(now));
         let print = Some(place.print().map_err(io)?);
-        let reason = "it was being compacted".to_owned();
+        let reason = COMPACTED.to_owned();
         let note = Note { stage: Stage::Ready, aside: aside.clone(), reason, store: identity, print };
         place.write_note(&note).map_err(io)?;
         if let Some(why) = place.carry_out(&note)? {

@@ -52,7 +52,7 @@ impl Place {
             return Ok(None);
         }
         let before = store.restored().map_err(of_store)?;
-        let restored = origin(gone, finished, before, recovery);
+        let restored = origin(gone, finished, before.as_ref(), recovery);
         tracing::error!(
             store = %self.dir.display(), reason = gone.why, backup = backup.name, missing_from = %restored.from,
             "the store has gone back, is whole and holds more than the newest good backup: it goes on, and what was \
@@ -67,23 +67,21 @@ impl Place {
     }
 }
 
-/// The origin of a store that is kept though it has `gone` back and holds all that was there at `finished`. What an
-/// earlier one says is missing, and nobody has confirmed, is still missing.
-fn origin(gone: &GoneBack, finished: Timestamp, before: Option<Restored>, recovery: &Recovery) -> Restored {
-    let before = before.filter(|before| before.confirmed.is_none());
-    let from = finished.min(gone.at).min(recovery.now);
-    let is_held = before.as_ref().is_some_and(|before| before.overdue != AfterRestore::Fires);
-    Restored {
+/// The origin of a store that is kept though it has `gone` back and holds all that was there at `finished`.
+fn origin(gone: &GoneBack, finished: Timestamp, before: Option<&Restored>, recovery: &Recovery) -> Restored {
+    let unseen = before.filter(|before| before.confirmed.is_none());
+    let restored = Restored {
         at: recovery.now,
-        from: before.as_ref().map_or(from, |before| before.from.min(from)),
-        backup: before.as_ref().map_or(ITSELF.to_owned(), |before| before.backup.clone()),
-        aside: before.and_then(|before| before.aside),
+        from: finished.min(gone.at).min(recovery.now),
+        backup: unseen.map_or(ITSELF.to_owned(), |before| before.backup.clone()),
+        aside: unseen.and_then(|before| before.aside.clone()),
         reason: Some(gone.why.clone()),
-        overdue: if recovery.holds || is_held { AfterRestore::Held } else { AfterRestore::Fires },
+        overdue: if recovery.holds { AfterRestore::Held } else { AfterRestore::Fires },
         let_go: None,
         erases: true,
         confirmed: None,
-    }
+    };
+    restored.after(before)
 }
 
 /// Until when the file `path` holds what was committed, and its counters; `None` where an older release wrote them.

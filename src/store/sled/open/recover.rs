@@ -52,6 +52,7 @@ impl SledStore {
         let lock = place.hold()?;
         let again = || lock.try_clone().map_err(io);
         place.tell_damaged();
+        place.tell_mounted();
         let reason = match place.end_swap()? {
             Some(reason) => reason,
             None => {
@@ -193,6 +194,7 @@ impl Place {
             match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {
                 Ok(_) => break,
                 Err(RestoreError::Open(error)) => return Err(error),
+                Err(RestoreError::Notes(error)) => return Err(recovery.unlisted(error)),
                 Err(RestoreError::File { path, error }) => {
                     tracing::error!(path, %error, "a backup that read well makes no store; the one before it is tried");
                     (backup, found) = next_good(&recovery.shelf, &mut kept)?.ok_or_else(none)?;

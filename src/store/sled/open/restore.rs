@@ -5,10 +5,10 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::advice::{damaged, unreachable};
-use super::swap::{Note, Stage};
+use super::swap::{IMPORTED, Note, Stage};
 use super::{Place, force_all, of_format, of_store, open_disk};
 use crate::domain::Timestamp;
-use crate::store::sled::backup::{Contents, FileError, read_file, stamp};
+use crate::store::sled::backup::{BackupError, Beside, Contents, FileError, Shelf, read_file, stamp};
 use crate::store::sled::disk::{Disk, Writes};
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::migrations::{FORMAT, MIGRATIONS, format, migrate};
@@ -34,6 +34,9 @@ pub enum RestoreError {
     /// The directory can't be made.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// Who was erased since can't be noted.
+    #[error("who is to be erased of it can't be noted, so nothing was made: {0}")]
+    Notes(#[from] BackupError),
 }
 
 /// What is to be kept of the origin of a restored store.
@@ -51,22 +54,26 @@ pub struct Origin {
 
 impl SledStore {
     /// Makes a store of the file `from` in the directory `dir`, which is not there or empty, or is set aside if `origin` says
-    /// as what. Reminders stay in the states that they were in; `origin` is kept in it.
+    /// as what. Reminders stay in the states that they were in; `origin` is kept in it. Whom to erase of it by what lies
+    /// beside the file is noted in `shelf`, which the worker that starts on it reads: last of what may fail, since by the same
+    /// notes a worker would erase them of the store that is there.
     ///
     /// # Errors
-    /// [`RestoreError`]; what is in `dir` is what was there before.
+    /// [`RestoreError`]; what is in `dir` is what was there before, and nobody is noted.
     pub fn import(
         dir: &Path,
         cache_mb: u64,
         from: &Path,
         mut origin: Origin,
-    ) -> Result<Contents, RestoreError> {
+        shelf: &Shelf,
+    ) -> Result<(Contents, Beside), RestoreError> {
         let place = Place::new(dir)?;
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
         place.is_beside_others()?;
         place.create_parents().map_err(io)?;
         let lock = place.hold()?;
-        if let Some(why) = place.end_swap()? {
+        let damage = place.end_swap()?;
+        if let Some(why) = &damage {
             tracing::warn!(why, "a restore that was cut off is given up for this one");
         }
         // Removes one that is empty and nothing else.
@@ -80,13 +87,18 @@ impl SledStore {
         }
         origin.aside = origin.aside.filter(|_| is_full);
         let aside = origin.aside.clone().unwrap_or_else(|| format!("{}.none", place.name()));
+        let now = origin.now;
         let contents = place.fill(&lock, from, cache_mb, Some(origin))?;
         let print = Some(place.print().map_err(io)?);
-        let reason = "an import into it was cut off".to_owned();
-        let note = Note { stage: Stage::Ready, aside, reason, store: contents.head.store, print };
+        // Of a file from before there were numbers the store goes on as the one that stood there.
+        let mine = place.marker().map_err(io)?.and_then(|marker| marker.identity);
+        let store = contents.head.store.or(mine);
+        let beside = shelf.clone().of(store).note_erased_beside(from, contents.finished, now)?;
+        let reason = damage.unwrap_or_else(|| IMPORTED.to_owned());
+        let note = Note { stage: Stage::Ready, aside, reason, store, print };
         place.write_note(&note).map_err(io)?;
         match place.carry_out(&note)? {
-            None => Ok(contents),
+            None => Ok((contents, beside)),
             Some(why) => Err(damaged(&place.dir, &why).into()),
         }
     }
@@ -109,7 +121,9 @@ impl SledStore {
             disk.apply(&Writes::from([(key.to_vec(), value.map(<[u8]>::to_vec))]))
         })?;
         has_format(&disk, contents.head.format)?;
-        Ok((Self::on(Box::new(disk))?, contents))
+        let store = Self::on(Box::new(disk))?;
+        is_of(&store, &contents)?;
+        Ok((store, contents))
     }
 }
 
@@ -180,9 +194,12 @@ impl Place {
             error => failed(error),
         };
         let store = SledStore::readable(Box::new(disk)).map_err(unread)?;
+        is_of(&store, &contents).map_err(of_file)?;
         if let Some(origin) = origin {
+            let restored = origin.restored(from, &contents);
+            let before = store.restored().map_err(unread)?;
             let mut batch = Batch::default();
-            batch.push(Op::PutRestored(Box::new(origin.restored(from, &contents))));
+            batch.push(Op::PutRestored(Box::new(restored.after(before.as_ref()))));
             store.commit(&batch).map_err(unread)?;
         }
         store.close();
@@ -225,4 +242,12 @@ fn has_format(disk: &dyn Disk, said: u32) -> Result<(), FileError> {
                 .into())
         }
     }
+}
+
+/// That `store`, made of a file, is the one that the file says: else no start on it would believe its marker.
+fn is_of(store: &SledStore, contents: &Contents) -> Result<(), FileError> {
+    if store.identity() == contents.head.store {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt("it says in two places which store it is of, and not the same".into()).into())
 }

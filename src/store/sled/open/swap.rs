@@ -44,6 +44,18 @@ pub(super) struct Note {
     pub(super) print: Option<String>,
 }
 
+/// Why a store is replaced that nobody has found damaged.
+pub(super) const IMPORTED: &str = "an import into it was cut off";
+/// The same.
+pub(super) const COMPACTED: &str = "it was being compacted";
+
+impl Note {
+    /// Whether what is to be set aside was proven to be damaged.
+    fn is_of_damage(&self) -> bool {
+        ![IMPORTED, COMPACTED].contains(&self.reason.as_str())
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Stage {
@@ -115,7 +127,8 @@ impl Place {
         Ok(())
     }
 
-    /// Carries out a swap that is ready; why the store is damaged, where neither of its directories is there any more.
+    /// Carries out a swap that is ready; why the store is damaged, where what was to come is gone and
+    /// nothing has come of it.
     pub(super) fn carry_out(&self, note: &Note) -> Result<Option<String>, OpenError> {
         let io = |error: io::Error| unreachable(&self.dir, &error.to_string());
         let aside = self.parent.join(&note.aside);
@@ -133,15 +146,39 @@ impl Place {
                     });
                 }
                 self.is_noted(note)?;
-                std::fs::rename(&self.dir, &aside).and_then(|()| force(&self.parent)).map_err(io)?;
+                if let Err(error) = std::fs::rename(&self.dir, &aside) {
+                    // It is a mount point: what is whole is to start again.
+                    if error.kind() == io::ErrorKind::ResourceBusy && !note.is_of_damage() {
+                        self.drop_note().map_err(io)?;
+                    }
+                    return Err(io(error));
+                }
+                force(&self.parent).map_err(io)?;
             }
             std::fs::rename(&self.coming, &self.dir).and_then(|()| force(&self.parent)).map_err(io)?;
         } else if !there(&self.dir)? {
             return Ok(Some(note.reason.clone()));
+        } else if note.print.is_some() && Some(self.print().map_err(io)?) == note.print {
+            return self.give_up(note);
         }
         // Anew: it says what the store held that stood there before.
         self.mark(note.store).map_err(io)?;
         self.drop_note().map_err(io)?;
+        Ok(None)
+    }
+
+    /// Gives up a swap of which nothing has happened, and of which what was to come is gone: why the store is damaged that
+    /// lies there still, where it was to be replaced for that.
+    fn give_up(&self, note: &Note) -> Result<Option<String>, OpenError> {
+        tracing::error!(
+            store = %self.dir.display(), removed = %self.coming.display(), reason = note.reason,
+            "what was to take the store's place was removed before it could"
+        );
+        if note.is_of_damage() {
+            return Ok(Some(note.reason.clone()));
+        }
+        // It is what it was, and so is its marker.
+        self.drop_note().map_err(|error| unreachable(&self.swap, &error.to_string()))?;
         Ok(None)
     }
 

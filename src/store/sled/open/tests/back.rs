@@ -163,3 +163,40 @@ fn a_backup_made_while_the_clock_was_ahead_is_restored_last_and_ends_no_later_th
     assert_eq!((restored.at, restored.from, &restored.backup), (at(NOW), at(NOW), &ahead.name));
     assert_eq!(restored.erased_from(), Timestamp::MIN, "nobody knows since when");
 }
+
+#[test]
+fn an_empty_directory_beside_a_marker_is_a_file_system_that_is_not_mounted_and_no_damage() {
+    for bare in [false, true] {
+        let stage = backed_up();
+        fs::remove_dir_all(&stage.path).unwrap();
+        fs::create_dir(&stage.path).unwrap();
+        if bare {
+            fs::create_dir(stage.path.join("lost+found")).unwrap();
+        }
+        let before = stage.files();
+        for told in [stage.open().err().unwrap(), SledStore::open(&stage.path, CACHE_MB).err().unwrap()] {
+            assert!(matches!(told, OpenError::Unreachable { .. }), "{told}");
+            assert!(
+                told.to_string().contains("mount") && told.to_string().contains("store import"),
+                "{told}"
+            );
+        }
+        assert_eq!(stage.files(), before);
+        assert!(!stage.aside().exists());
+    }
+}
+
+/// Whatever bears the name of a backup.
+#[cfg(unix)]
+#[test]
+fn what_bears_the_name_of_a_backup_and_is_no_file_is_passed_over() {
+    let stage = backed_up();
+    let name = |number: u32| stage.shelf.dir().join(format!("backup-20260921T15000{number}.000Z.rmb"));
+    fs::create_dir(name(1)).unwrap();
+    std::os::unix::fs::symlink("/nowhere", name(2)).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, name(3), mode).unwrap();
+    assert_eq!(stage.shelf.list().unwrap().len(), 1);
+    stage.break_db();
+    stage.is_restored(&stage.open().unwrap());
+}

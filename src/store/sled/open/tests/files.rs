@@ -22,16 +22,16 @@ fn an_export_makes_the_same_store_elsewhere_and_never_over_another() {
             }
             _ => {}
         }
-        SledStore::import(&dir, CACHE_MB, &file, origin()).unwrap();
+        SledStore::import(&dir, CACHE_MB, &file, origin(), &stage.shelf).unwrap();
         let store = SledStore::open(&dir, CACHE_MB).unwrap();
         assert_eq!(store.verify().unwrap().count, 0);
         assert_eq!(store.restored().unwrap().unwrap().overdue, AfterRestore::Held);
         store.disk.write(&Writes::from([(keys::single(keys::RESTORED), None)])).unwrap();
         assert_eq!(store.fingerprint().unwrap(), was);
-        let held = SledStore::import(&dir, CACHE_MB, &file, origin());
+        let held = SledStore::import(&dir, CACHE_MB, &file, origin(), &stage.shelf);
         assert!(matches!(held, Err(RestoreError::Open(OpenError::Held { .. }))));
         store.close();
-        let error = SledStore::import(&dir, CACHE_MB, &file, origin()).unwrap_err();
+        let error = SledStore::import(&dir, CACHE_MB, &file, origin(), &stage.shelf).unwrap_err();
         assert!(error.to_string().contains("something is in it"), "{error}");
         assert_eq!(SledStore::open(&dir, CACHE_MB).unwrap().fingerprint().unwrap(), was);
     }
@@ -47,7 +47,10 @@ fn an_import_of_a_file_that_is_no_good_leaves_no_store() {
     fs::write(&file, bytes).unwrap();
     let dir = stage.room.path().join("new");
     let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
-    assert!(matches!(SledStore::import(&dir, CACHE_MB, &file, origin), Err(RestoreError::File { .. })));
+    assert!(matches!(
+        SledStore::import(&dir, CACHE_MB, &file, origin, &stage.shelf),
+        Err(RestoreError::File { .. })
+    ));
     assert!(
         !dir.exists()
             && !Place::new(&dir).unwrap().coming.exists()
@@ -172,7 +175,7 @@ fn no_store_is_made_inside_another_one() {
     for inner in ["inner", "deep/er"] {
         let dir = stage.path.join(inner);
         let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
-        let told = SledStore::import(&dir, CACHE_MB, &from, origin).unwrap_err().to_string();
+        let told = SledStore::import(&dir, CACHE_MB, &from, origin, &stage.shelf).unwrap_err().to_string();
         assert!(told.contains("inside the store") && told.contains("store.path"), "{told}");
         assert!(SledStore::open(&dir, CACHE_MB).is_err());
     }

@@ -71,7 +71,7 @@ fn an_import_where_the_store_is_gone_is_its_markers_owners_and_else_of_who_owns_
         }
         let from = stage.shelf.list().unwrap()[0].path.clone();
         let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
-        SledStore::import(&stage.path, CACHE_MB, &from, origin).unwrap();
+        SledStore::import(&stage.path, CACHE_MB, &from, origin, &stage.shelf).unwrap();
         let owner = fs::metadata(stage.room.path()).unwrap().uid();
         for path in paths(stage.room.path()) {
             assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{marked} {}", path.display());
@@ -99,4 +99,36 @@ fn a_backup_and_who_was_erased_are_whose_the_directory_is() {
     for path in paths(new.dir()) {
         assert_eq!(fs::metadata(&path).unwrap().uid(), owner, "{}", path.display());
     }
+}
+
+#[test]
+fn a_link_in_the_place_of_a_file_beside_the_store_is_not_followed() {
+    let stage = backed_up();
+    let victim = stage.room.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let short = FRESH.short();
+    let of_store = stage.shelf.clone().of(Some(FRESH));
+    let writes: [(PathBuf, &dyn Fn() -> bool); 3] = [
+        (stage.place().lock, &|| SledStore::compact(&stage.path, CACHE_MB, at(NOW)).is_ok()),
+        (stage.place().beside(".compacting"), &|| {
+            // The opening removes the link, or the writing refuses it.
+            SledStore::compact(&stage.path, CACHE_MB, at(NOW)).is_ok()
+                && fs::read(&victim).unwrap() != b"precious"
+        }),
+        (stage.shelf.dir().join(format!("erased-{short}")), &|| {
+            of_store.note_erasing("ann", at(1), crate::store::sled::Erasing::Begins).is_ok()
+        }),
+    ];
+    for (path, write) in writes {
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink(&victim, &path).unwrap();
+        assert!(!write(), "{}", path.display());
+        assert_eq!(fs::read(&victim).unwrap(), b"precious", "{}", path.display());
+        let _ = fs::remove_file(&path);
+    }
+    let export = stage.room.path().join("x.rmb");
+    std::os::unix::fs::symlink(&victim, stage.room.path().join("x.rmb.partial")).unwrap();
+    let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
+    assert!(store.export(&export, at(NOW)).is_err());
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
 }

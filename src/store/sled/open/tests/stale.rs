@@ -90,3 +90,21 @@ fn beside_a_note_that_cannot_be_read_a_store_can_still_be_looked_at() {
     }
     assert!(SledStore::copied(&stage.path, CACHE_MB).is_err());
 }
+
+#[test]
+fn a_swap_of_which_what_was_to_come_was_removed_has_not_happened() {
+    for (reason, damaged) in [("it was broken", true), (swap::IMPORTED, false), (swap::COMPACTED, false)] {
+        let stage = cut_off(Stage::Ready);
+        let place = stage.place();
+        let note = place.note().unwrap().unwrap();
+        place.write_note(&Note { reason: reason.into(), ..note }).unwrap();
+        fs::remove_dir_all(&place.coming).unwrap();
+        let (marker, db) = (fs::read(&place.marker).unwrap(), fs::read(stage.path.join("db")).unwrap());
+        let ended = place.end_swap().unwrap();
+        assert_eq!(ended.as_deref(), damaged.then_some(reason));
+        assert_eq!(fs::read(&place.marker).unwrap(), marker, "it is of what lies there");
+        assert_eq!(fs::read(stage.path.join("db")).unwrap(), db);
+        stage.is_restored(&stage.open().unwrap());
+        assert!(stage.aside().exists());
+    }
+}

@@ -101,7 +101,7 @@ fn only_a_backup_of_another_store_is_told_as_that_and_taken_by_hand_alone() {
     assert!(told.to_string().contains("1 of another store"), "{told}");
     fs::remove_dir_all(&path).unwrap();
     let origin = Origin { now: at(NOW), holds: false, aside: None, reason: None };
-    SledStore::import(&path, CACHE_MB, &made.path, origin).unwrap();
+    SledStore::import(&path, CACHE_MB, &made.path, origin, &stage.shelf).unwrap();
     let store = SledStore::open_or_restore(&path, CACHE_MB, &stage.recovery()).unwrap();
     assert_eq!(
         (store.identity(), store.tasks(None, 99).unwrap().len()),
