@@ -128,13 +128,13 @@ impl Backups {
         telemetry::backup_every(self.every);
         let now = self.clock.now();
         let listed = self.shelf.list_at(now);
-        // Of when one is that bears a name of the future nobody knows; it stands for none.
         if let Ok(others @ 1..) = self.shelf.others() {
             tracing::warn!(
                 others, dir = %self.shelf.dir().display(),
                 "backups of another store lie there too; they are left alone, and backup.dir should be each store's own"
             );
         }
+        // Of when one is that bears a name of the future nobody knows; it stands for none.
         let newest = listed.ok().and_then(|kept| Some(kept.first()?.created));
         let mut last = newest.filter(|at| *at <= now);
         if let Some(at) = last {

@@ -106,9 +106,9 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
         None => task.is_open().then_some(Timestamp::MIN),
     };
     let Some(done_with) = done_with else { return (planned, left_out) };
-    if let Some(dates) = &dates {
-        by_offset(id, record, dates, done_with, rules, &mut planned);
-        by_former_default(record, dates, done_with, rules, &mut planned);
+    if let (Some(dates), Some(offsets)) = (&dates, offsets(record, rules)) {
+        by_offset(id, record, dates, done_with, &offsets, &mut planned);
+        by_former_default(record, dates, done_with, &offsets, &mut planned);
     }
     if task.is_open() {
         by_time(task, rules, &mut planned);
@@ -155,16 +155,15 @@ fn by_offset(
     record: &Record,
     dates: &Dates,
     done_with: Timestamp,
-    rules: &Rules<'_>,
+    offsets: &Offsets<'_>,
     planned: &mut Vec<Planned>,
 ) {
     let task = &record.task;
-    let Some((offsets, rule_since)) = offsets(record, rules) else { return };
-    let common = task.open_since().max(rule_since);
+    let common = task.open_since().max(offsets.since);
     let (first, due_at) = (dates.first, dates.instant(dates.first));
     let birth = dates.first_since.max(common);
     if due_at > done_with {
-        planned.extend(offsets.iter().map(|minutes| {
+        planned.extend(offsets.minutes.iter().map(|minutes| {
             Planned::at(Some(first), Rule::Offset(*minutes), due_at.minus(before(*minutes)), birth)
         }));
         // A task due sooner than all its offsets is still reminded of, when it is due.
@@ -173,7 +172,7 @@ fn by_offset(
         }
     }
     let Some(later_birth) = dates.later_since().map(|since| since.max(common)) else { return };
-    for minutes in offsets {
+    for minutes in offsets.minutes {
         let (rule, before) = (Rule::Offset(*minutes), before(*minutes));
         let mark = record.low_water(rule);
         // One that was called off and is not the end of the series is passed over: that goes on behind it.
@@ -194,23 +193,35 @@ fn by_offset(
     }
 }
 
-/// The offsets of the nearest rule, and since when they have been so: the task's own, else those of its user, else the
-/// configured default of its priority; `None` where its explicit times stand alone.
-fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<(&'r [u32], Timestamp)> {
+/// The offsets of the nearest rule.
+struct Offsets<'r> {
+    /// Minutes before due.
+    minutes: &'r [u32],
+    /// Since when they have been so.
+    since: Timestamp,
+    /// Since when the configured ones count for the task, where it goes by them.
+    defaults_since: Option<Timestamp>,
+}
+
+/// The offsets of the nearest rule: the task's own, else those of its user, else the configured default of its priority;
+/// `None` where its explicit times stand alone.
+fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<Offsets<'r>> {
     let task = &record.task;
     if let Some(own) = task.offsets() {
-        return Some((own, task.since(Field::Offsets)));
+        return Some(Offsets { minutes: own, since: task.since(Field::Offsets), defaults_since: None });
     }
     if task.remind_at().is_some_and(|times| !times.is_empty()) {
         return None;
     }
     if let Some((wished, user)) = rules.user.and_then(|user| Some((user.offsets()?, user))) {
-        return Some((wished, user.since(WishField::Offsets)));
+        let since = user.since(WishField::Offsets);
+        return Some(Offsets { minutes: wished, since, defaults_since: None });
     }
     let (policy, priority) = (&rules.in_force.policy, task.priority());
-    let since = defaults_since(record, rules);
+    let defaults = defaults_since(record, rules);
     let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
-    Some((policy.offsets(priority), since.max(told)))
+    let minutes = policy.offsets(priority);
+    Some(Offsets { minutes, since: defaults.max(told), defaults_since: Some(defaults) })
 }
 
 /// Since when the configured offsets count for a task. Of one that was never planned they always have: it has no reminder
@@ -221,25 +232,22 @@ fn defaults_since(record: &Record, rules: &Rules<'_>) -> Timestamp {
 }
 
 /// What fell due by the configured offsets as they were then and has not gone out yet: other ones take none of it away.
+/// Not of a series, which goes on by those in force: of what it has missed its last occurrence fires anyway.
 fn by_former_default(
     record: &Record,
     dates: &Dates,
     done_with: Timestamp,
-    rules: &Rules<'_>,
+    offsets: &Offsets<'_>,
     planned: &mut Vec<Planned>,
 ) {
-    let task = &record.task;
-    // A series goes on by those in force: of what it has missed its last occurrence fires anyway.
-    let own = task.recurrence().is_some()
-        || task.offsets().is_some()
-        || task.remind_at().is_some_and(|times| !times.is_empty())
-        || rules.user.is_some_and(|user| user.offsets().is_some());
-    let in_force_since = defaults_since(record, rules);
-    let birth = dates.first_since.max(task.open_since());
+    let Some(in_force_since) = offsets.defaults_since.filter(|_| record.task.recurrence().is_none()) else {
+        return;
+    };
+    let birth = dates.first_since.max(record.task.open_since());
     let is_overdue = |r: &&Reminder| {
         r.state == State::Pending && matches!(r.rule, Rule::Offset(_)) && r.instant() <= in_force_since
     };
-    for reminder in record.reminders.iter().filter(|r| !own && is_overdue(r)) {
+    for reminder in record.reminders.iter().filter(is_overdue) {
         let Some(of) = reminder.occurrence.filter(|o| dates.contain(*o) && dates.instant(*o) > done_with)
         else {
             continue;
@@ -254,7 +262,7 @@ fn by_former_default(
 fn rule_since(record: &Record, rules: &Rules<'_>, rule: Rule) -> Timestamp {
     let task = &record.task;
     let since = match rule {
-        Rule::Offset(_) => offsets(record, rules).map(|(_, since)| since),
+        Rule::Offset(_) => offsets(record, rules).map(|offsets| offsets.since),
         Rule::Nag(_) => nags::stated(task, rules).map(|(_, since)| since),
         Rule::At(_) | Rule::Snooze(_) => None,
     };

@@ -5,7 +5,7 @@
 //! that were planned under the rules it is given.
 
 use super::dates::Dates;
-use super::{Planned, Rules, before, cancelled, offsets};
+use super::{Offsets, Planned, Rules, before, cancelled, offsets};
 use crate::domain::event::TaskId;
 use crate::domain::record::Record;
 use crate::domain::reminder::{Reminder, Rule, State};
@@ -27,7 +27,7 @@ pub fn is_silent(id: &TaskId, record: &Record, rules: &Rules<'_>, now: Timestamp
     else {
         return false;
     };
-    let Some((minutes, rule_since)) = offsets(record, rules) else { return false };
+    let Some(Offsets { minutes, since: rule_since, .. }) = offsets(record, rules) else { return false };
     let birth = since.max(rule_since).max(task.open_since());
     minutes.iter().any(|minutes| {
         let wait = before(*minutes);

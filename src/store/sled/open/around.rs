@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::compact::size;
 use super::{Place, unreachable};
-use crate::store::OpenError;
+use crate::store::{MIB, OpenError};
 
 /// What follows a store's name in that of what was set aside for its damage.
 pub(super) const DAMAGED: &str = ".damaged-";
@@ -68,7 +68,7 @@ impl Place {
         match self.damaged_beside() {
             Ok((0, _)) => {}
             Ok((count, bytes)) => tracing::warn!(
-                store = %self.dir.display(), count, mib = bytes.div_ceil(1 << 20),
+                store = %self.dir.display(), count, mib = bytes.div_ceil(MIB),
                 "damaged stores that were set aside lie beside it as .damaged-…; remove those of which nothing is needed any \
                  more"
             ),
