@@ -181,6 +181,11 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
 
+    /// What of it was found to be unreadable though nothing is missing, in words; empty where nothing is.
+    fn damage(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How much room there is where it lies; `None` where that means nothing.
     ///
     /// # Errors

@@ -112,8 +112,8 @@ impl FaultyDisk {
         batch.push(Op::PutRestored(Box::new(restored)));
         store.commit(&batch)?;
         let mut inner = self.inner();
-        inner.durable = MemoryDisk::of(store.disk.as_ref())?;
-        inner.visible = Arc::new(MemoryDisk::of(store.disk.as_ref())?);
+        inner.durable = MemoryDisk::of(&store.disk)?;
+        inner.visible = Arc::new(MemoryDisk::of(&store.disk)?);
         inner.unsynced.clear();
         Ok(holds)
     }

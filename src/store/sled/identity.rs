@@ -121,8 +121,8 @@ mod tests {
         assert_eq!(store.identity(), None);
         store.give(Identity::from_bytes([7; 16])).unwrap();
         let key = keys::single(keys::IDENTITY);
-        assert_eq!(of(store.disk.as_ref()).unwrap(), store.identity());
+        assert_eq!(of(&store.disk).unwrap(), store.identity());
         store.disk.write(&Writes::from([(key, Some(vec![7; 15]))])).unwrap();
-        assert!(matches!(of(store.disk.as_ref()), Err(StoreError::Corrupt(_))));
+        assert!(matches!(of(&store.disk), Err(StoreError::Corrupt(_))));
     }
 }

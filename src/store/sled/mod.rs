@@ -9,6 +9,7 @@
 
 mod backup;
 mod codes;
+mod derived;
 mod disk;
 mod engine;
 mod faulty;
@@ -27,6 +28,7 @@ mod panics;
 mod parts;
 mod preferences;
 mod records;
+mod told;
 mod values;
 mod verify;
 mod wire;
@@ -37,6 +39,7 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use derived::Derived;
 use disk::{Bytes, Disk, Writes};
 pub use faulty::{DiskFault, FaultyDisk};
 pub use identity::Identity;
@@ -56,7 +59,7 @@ use crate::domain::{Preferences, Record, TaskId};
 
 /// A store whose entries are keys and values on a disk.
 pub struct SledStore {
-    disk: Box<dyn Disk>,
+    disk: Derived,
     /// Which store it is, once it has been given a number.
     identity: Option<Identity>,
     /// Held for writing while a batch is applied, so that a read of several keys sees all of it or nothing.
@@ -90,9 +93,10 @@ pub fn in_memory() -> Result<SledStore, StoreError> {
 
 impl SledStore {
     fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
-        let committing = Committing { parts: Parts::of(disk.as_ref())?, ..Committing::default() };
+        let disk = Derived::over(disk);
+        let committing = Committing { parts: Parts::of(&disk)?, ..Committing::default() };
         Ok(Self {
-            identity: identity::of(disk.as_ref())?,
+            identity: identity::of(&disk)?,
             disk,
             gate: RwLock::new(()),
             committing: Mutex::new(committing),
@@ -108,7 +112,7 @@ impl SledStore {
     /// [`StoreError`]
     pub fn to_memory(&self) -> Result<Self, StoreError> {
         let _whole = self.reading();
-        Self::on(Box::new(memory::MemoryDisk::of(self.disk.as_ref())?))
+        Self::on(Box::new(memory::MemoryDisk::of(&self.disk)?))
     }
 
     /// Lets go of the directory. Dropping does the same; all that was acknowledged is durable already.
@@ -127,13 +131,13 @@ impl SledStore {
         decode: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Option<T>, StoreError> {
         let _whole = self.reading();
-        let value = parts::get(self.disk.as_ref(), key)?;
+        let value = parts::get(&self.disk, key)?;
         value.map(|value| decode(&value)).transpose().map_err(|why| corrupt(what, why))
     }
 
     fn body(&self, key: &[u8]) -> Result<Vec<u8>, StoreError> {
         let _whole = self.reading();
-        let value = parts::get(self.disk.as_ref(), key)?;
+        let value = parts::get(&self.disk, key)?;
         Ok(value.map_or_else(Vec::new, |value| match value {
             Value::Joined(bytes) => bytes,
             whole @ Value::Whole(_) => whole.to_vec(),
@@ -156,7 +160,7 @@ impl SledStore {
         let from = after.map_or_else(|| vec![space], |key| keys::above(&key));
         let _whole = self.reading();
         self.disk.range(&from, &[space + 1], &mut |key, stored: &Bytes| {
-            let value = parts::value(self.disk.as_ref(), key, stored)?;
+            let value = parts::value(&self.disk, key, stored)?;
             found.push(entry(key, &value).map_err(|why| corrupt(what, why))?);
             Ok(found.len() < limit)
         })?;
@@ -280,7 +284,7 @@ impl Store for SledStore {
                 ));
             }
             None if batch.is_empty() => return Ok(()),
-            None => writes_of(batch, self.disk.as_ref(), &mut committing.parts)?,
+            None => writes_of(batch, &self.disk, &mut committing.parts)?,
         };
         match self.force(&writes) {
             Ok(()) => {
@@ -367,6 +371,10 @@ impl Store for SledStore {
 
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError> {
         self.body(&keys::numbered(keys::OUTBOX_BODY, number))
+    }
+
+    fn damage(&self) -> Vec<String> {
+        self.disk.left_out().iter().map(ToString::to_string).collect()
     }
 
     fn disk_space(&self) -> std::io::Result<Option<DiskSpace>> {

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::disk::Bytes;
+use super::disk::{Bytes, Disk as _};
+use super::told::{LeftOut, name, told};
 use super::wire::Malformed;
 use super::{SledStore, identity, keys, origin, parts, preferences, records, values};
 use crate::domain::{Record, TaskId};
@@ -57,15 +58,6 @@ struct Counted {
 
 type Page = Vec<(Vec<u8>, Bytes)>;
 
-/// What the engine can't read.
-struct LeftOut {
-    /// The least key in it.
-    from: Vec<u8>,
-    /// The least key behind it.
-    to: Vec<u8>,
-    why: String,
-}
-
 /// How the reading of a page ended.
 enum Ended {
     /// It is full.
@@ -95,6 +87,12 @@ impl SledStore {
             }
         }
         drop(whole);
+        for left_out in self.disk.left_out() {
+            findings.add(format!(
+                "{left_out}. What belongs there is derived from the tasks: nothing of it is missing, and `store compact` \
+                 writes it anew"
+            ));
+        }
         unread.iter().for_each(|left_out| findings.add(left_out.to_string()));
         // Counters that can't be read have been told.
         if let Ok(meta) = self.meta() {
@@ -187,7 +185,7 @@ impl SledStore {
             return if stored.len() == 4 { Ok(()) } else { Err("it is no number of a format".into()) };
         }
         if space == keys::IDENTITY {
-            return identity::of(self.disk.as_ref()).map(drop).map_err(|error| error.to_string());
+            return identity::of(&self.disk).map(drop).map_err(|error| error.to_string());
         }
         if space == keys::PART {
             return self.belongs(key);
@@ -195,7 +193,7 @@ impl SledStore {
         if !keys::SPACES.contains(&space) {
             return Err("its key is of no kind that is known".into());
         }
-        let value = parts::value(self.disk.as_ref(), key, stored).map_err(unreadable)?;
+        let value = parts::value(&self.disk, key, stored).map_err(unreadable)?;
         let unread = |why: Malformed| why.0.to_owned();
         let number = || keys::number_of(key).ok_or_else(|| "its key cannot be read".to_owned());
         match space {
@@ -342,53 +340,5 @@ fn unreadable(error: StoreError) -> String {
     match error {
         StoreError::Corrupt(why) => format!("it cannot be read: {why}"),
         error => error.to_string(),
-    }
-}
-
-impl std::fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { from, to, why } = self;
-        match from.split_last() {
-            Some((_, last)) if !last.is_empty() => write!(f, "what comes after {}", told(last))?,
-            _ => write!(f, "what comes from the first of {}", name(from))?,
-        }
-        match to.as_slice() {
-            [beyond] => write!(f, " to the last of {}", name(&[beyond - 1]))?,
-            to => write!(f, " and before {}", told(to))?,
-        }
-        write!(f, " cannot be read: {why}")
-    }
-}
-
-/// What the key is of.
-fn name(key: &[u8]) -> &'static str {
-    match key.first() {
-        Some(&keys::FORMAT) => "format",
-        Some(&keys::META) => "counters",
-        Some(&keys::IDENTITY) => "identity",
-        Some(&keys::RESTORED) => "origin",
-        Some(&keys::RECORD) => "tasks",
-        Some(&keys::PENDING) => "pending reminders",
-        Some(&keys::SETTLED) => "settled reminders",
-        Some(&keys::USER) => "users' preferences",
-        Some(&keys::CLAIM) => "claims",
-        Some(&keys::QUARANTINED) => "quarantined events",
-        Some(&keys::QUARANTINED_BODY) => "bodies of quarantined events",
-        Some(&keys::OUTBOX) => "outbox",
-        Some(&keys::OUTBOX_BODY) => "bodies of the outbox",
-        Some(&keys::PART) => "parts of long values",
-        _ => "unknown",
-    }
-}
-
-/// A key as it is told: what it is of, and as much of it as a person can read.
-pub(super) fn told(key: &[u8]) -> String {
-    let rest = key.get(1..).unwrap_or_default();
-    match (key.first(), std::str::from_utf8(rest)) {
-        (Some(&keys::RECORD | &keys::USER), Ok(text)) => format!("{} {}", name(key), text.escape_debug()),
-        _ => match keys::number_of(key) {
-            Some(number) => format!("{} {number}", name(key)),
-            None => format!("{} {}", name(key), rest.escape_ascii()),
-        },
     }
 }

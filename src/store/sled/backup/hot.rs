@@ -13,9 +13,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::disk::{Bytes, Writes};
+use super::super::disk::{Bytes, Disk as _, Writes};
 use super::super::migrations::FORMAT;
-use super::super::verify::told;
+use super::super::told::told;
 use super::super::{Committing, SledStore, keys};
 use super::frame::{FileError, Head};
 use super::write::FileWriter;

@@ -218,7 +218,7 @@ fn a_copy_taken_while_batches_are_committed_is_the_store_at_its_end() {
         at(turn)
     };
     let (bytes, finished, _) = store.copying().unwrap().copy_to(Vec::new(), &now, &|| false).unwrap();
-    assert_eq!(restored(&bytes), entries(store.disk.as_ref()));
+    assert_eq!(restored(&bytes), entries(&store.disk));
     assert_eq!(finished, at(time.load(Ordering::Relaxed) - 1));
     assert!(time.load(Ordering::Relaxed) > 3, "more than one page");
 }

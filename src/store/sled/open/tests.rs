@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use super::swap::{Note, Stage};
 use super::*;
 use crate::domain::{Record, Reminder, Rule, State, Tally, TaskId, Timestamp};
-use crate::store::sled::disk::Writes;
+use crate::store::sled::disk::{Disk as _, Writes};
 use crate::store::sled::{Shelf, check_file, in_memory, keys};
 use crate::store::{AfterRestore, Batch, Ledger, Meta, Op, Quarantined, Store, Usage};
 

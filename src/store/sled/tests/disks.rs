@@ -190,7 +190,14 @@ impl Disk for TornDisk {
         self.up_to_the_tear((from, to), (&self.to, to), visit, show)
     }
 
+    /// A page has to be read to be written. What comes before it in a batch is visible then.
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
+        let is_in = |key: &[u8]| *self.from <= *key && *key < *self.to;
+        let before = writes.iter().take_while(|(key, _)| !is_in(key));
+        self.whole.apply(&before.map(|(key, value)| (key.clone(), value.clone())).collect())?;
+        if writes.keys().any(|key| is_in(key)) {
+            return Err(StoreError::Corrupt("the page is torn".into()));
+        }
         self.whole.apply(writes)
     }
 
@@ -201,4 +208,9 @@ impl Disk for TornDisk {
     fn sync(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// Where `needle` begins in `hay`.
+pub(in crate::store::sled) fn places_of(needle: &[u8], hay: &[u8]) -> Vec<usize> {
+    hay.windows(needle.len()).enumerate().filter(|(_, here)| *here == needle).map(|(at, _)| at).collect()
 }

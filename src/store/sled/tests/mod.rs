@@ -2,6 +2,7 @@
 
 mod causes;
 mod codec;
+mod derived;
 pub(super) mod disks;
 mod faults;
 mod formats;

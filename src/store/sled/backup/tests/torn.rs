@@ -12,7 +12,7 @@ fn a_store_of_which_a_part_cannot_be_read_is_not_backed_up_by_half_and_what_is_k
     for (number, is_told) in [(0, "after its beginning (the page"), (300, "after tasks task 00299 (the page")]
     {
         let key = |number: usize| [b"r", format!("task {number:05}").as_bytes()].concat();
-        let disk = MemoryDisk::of(whole.disk.as_ref()).unwrap();
+        let disk = MemoryDisk::of(&whole.disk).unwrap();
         let from = key(number);
         let torn = SledStore::on(Box::new(TornDisk { whole: disk, from, to: key(number + 5) })).unwrap();
         let error = shelf.make(&torn, &|| at(2), &|| false).unwrap_err();
