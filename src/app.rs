@@ -144,7 +144,8 @@ pub async fn start(
     before_all(&writer, backups.as_ref(), &health).await?;
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone())
-        .with_backups(backups.clone());
+        .with_backups(backups.clone())
+        .with_health(health.clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
     let canary = Canary::new(
         &config.canary,
@@ -239,6 +240,7 @@ fn spawn_backups(backups: Backups, health: &Health, failed: &Failed, shutdown: &
     let (health, failed, stop) = (health.clone(), Arc::clone(failed), shutdown.clone());
     shutdown.spawn("backups", async move {
         if let Err(error) = backups.run(health).await {
+            tracing::error!(%error, "the worker ends");
             *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(AppError::TakenAway(error));
             stop.stop_now();
         }

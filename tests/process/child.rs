@@ -47,11 +47,6 @@ impl Process {
         .await
     }
 
-    /// Waits for a line of plain text that contains `text`.
-    pub(crate) async fn printed(&self, text: &str) -> String {
-        until(text, async || self.log.lock().unwrap().iter().find(|line| line.contains(text)).cloned()).await
-    }
-
     /// Whether its log may still grow.
     fn is_open(&self) -> bool {
         Arc::strong_count(&self.log) > 1

@@ -50,7 +50,7 @@ async fn a_worker_finds_out_by_itself_within_a_minute_and_says_what_to_do() {
     let store = dev.setup.store();
     fs::rename(&store, store.with_file_name("moved")).unwrap();
     assert_eq!(dev.worker.process.ended().await.code(), Some(74));
-    let told = dev.worker.process.printed("error: ").await;
+    let told = dev.worker.process.logs("the worker ends").await["error"].as_str().unwrap().to_owned();
     for word in ["was taken away from its process", "the backup ", "move it back", "store import"] {
         assert!(told.contains(word), "{told}");
     }

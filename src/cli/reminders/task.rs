@@ -142,7 +142,9 @@ fn offline(named: &Named, task: String, context: &Context) -> Result<Value, Fail
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
     let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
     let restored = store.restored().map_err(|error| unreadable(&error))?;
-    let halts = Halts { paused: paused.as_ref(), restored: restored.as_ref() };
+    let claims = store.claims().map_err(|error| unreadable(&error))?;
+    let halts =
+        Halts { paused: paused.as_ref(), restored: restored.as_ref(), claims: &claims, ..Halts::default() };
     let told = why(&task, &record, &rules, halts, context.clock.now());
     serde_json::to_value(told).map_err(|error| unreadable(&error))
 }
