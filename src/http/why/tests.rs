@@ -136,6 +136,19 @@ fn each_reminder_is_answered_by_where_it_stands() {
     assert_eq!(doubt, "may have fired: no answer");
 }
 
+/// The answer for a pending reminder that failed once, or not, and that is to leave the plan, or not.
+fn waiting(is_tried: bool, is_leaving: bool, halts: Halts<'_>, now: i64) -> String {
+    let mut record = record();
+    if is_tried {
+        end_attempt(&mut record.reminders[0], &Attempt::Failed("refused".into()), &BACKOFF, 0, minute(60));
+        record.reminders[0].next_attempt = Some(minute(61));
+    }
+    record.reminders[0].leaving = is_leaving.then_some(State::Cancelled);
+    let rules = Rules { in_force: &policy(), user: None };
+    let told = serde_json::to_value(why(&task("t"), &record, &rules, halts, minute(now))).unwrap();
+    told["answers"][0]["sentence"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn what_is_due_is_said_to_be_under_way_only_while_an_attempt_is_and_else_what_it_waits_for() {
     let id = record().reminders[0].id(&task("t"));
@@ -203,16 +216,7 @@ fn what_is_due_is_said_to_be_under_way_only_while_an_attempt_is_and_else_what_it
         ),
     ];
     for (is_tried, is_leaving, halts, now, expected) in table {
-        let mut record = record();
-        if is_tried {
-            let refused = Attempt::Failed("refused".into());
-            end_attempt(&mut record.reminders[0], &refused, &BACKOFF, 0, minute(60));
-            record.reminders[0].next_attempt = Some(minute(61));
-        }
-        record.reminders[0].leaving = is_leaving.then_some(State::Cancelled);
-        let rules = Rules { in_force: &policy(), user: None };
-        let told = serde_json::to_value(why(&task("t"), &record, &rules, halts, minute(now))).unwrap();
-        let sentence = told["answers"][0]["sentence"].as_str().unwrap();
+        let sentence = waiting(is_tried, is_leaving, halts, now);
         assert!(sentence.starts_with(&expected), "{sentence}\n{expected}");
         assert!(is_leaving || sentence == expected, "{sentence}\n{expected}");
     }
