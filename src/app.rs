@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::backups::Backups;
+use crate::backups::{Backups, TakenAway};
 use crate::canary::Canary;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -54,6 +54,9 @@ pub enum AppError {
     /// The store has been failing.
     #[error(transparent)]
     Failing(StoreError),
+    /// The store was taken away while the worker ran: exit code 74.
+    #[error(transparent)]
+    TakenAway(TakenAway),
     /// Users erased since the backup that was restored, or whose erasing was cut off, could not be erased: exit code 74.
     #[error("users who are to be erased before anything else could not be: {0}; start again")]
     Erasing(String),
@@ -84,8 +87,8 @@ pub struct Running {
     failed: Failed,
 }
 
-/// Why the commit loop gave up, if it did.
-type Failed = Arc<Mutex<Option<StoreError>>>;
+/// Why the worker has to end, if it has.
+type Failed = Arc<Mutex<Option<AppError>>>;
 
 impl Running {
     /// Waits for the soft stop and the drain.
@@ -98,7 +101,7 @@ impl Running {
         drop(writer);
         let drained = shutdown.drain().await;
         if let Some(error) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(AppError::Failing(error));
+            return Err(error);
         }
         match drained.is_clean() {
             true => Ok(()),
@@ -141,7 +144,8 @@ pub async fn start(
     before_all(&writer, backups.as_ref(), &health).await?;
     let live = Live::new();
     let api = Api::new(writer.clone(), Arc::clone(&clock), live.clone(), shutdown.soft().clone())
-        .with_backups(backups.clone());
+        .with_backups(backups.clone())
+        .with_health(health.clone());
     let intake = Intake::new(writer.clone(), Arc::clone(&clock), live.clone(), config.reminders.receipts);
     let canary = Canary::new(
         &config.canary,
@@ -158,7 +162,7 @@ pub async fn start(
     let sent = spawn_senders(&config, &writer, &publisher, &clock, &health, up, &shutdown);
     spawn_background(&writer, &clock, &health, &metrics, &shutdown);
     if let Some(backups) = backups {
-        shutdown.spawn("backups", backups.run(health.clone()));
+        spawn_backups(backups, &health, &failed, &shutdown);
     }
 
     let ops_router = ops_router(api.clone(), health.clone(), metrics, &config.ops);
@@ -224,11 +228,23 @@ fn spawn_commit_loop(commits: CommitLoop, health: &Health, shutdown: &Shutdown) 
     shutdown.spawn("commit loop", async move {
         if let Err(error) = commits.run(move || heart.beat()).await {
             tracing::error!(%error, "the commit loop gave up; the worker ends so that a new start can tell what is kept");
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            *told.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(AppError::Failing(error));
             stop.stop_now();
         }
     });
     failed
+}
+
+fn spawn_backups(backups: Backups, health: &Health, failed: &Failed, shutdown: &Shutdown) {
+    let (health, failed, stop) = (health.clone(), Arc::clone(failed), shutdown.clone());
+    shutdown.spawn("backups", async move {
+        if let Err(error) = backups.run(health).await {
+            tracing::error!(%error, "the worker ends");
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(AppError::TakenAway(error));
+            stop.stop_now();
+        }
+    });
 }
 
 /// True while the sidecar is there, takes the token and has the component: until then nothing is attempted.

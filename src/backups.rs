@@ -3,11 +3,12 @@
 //! Owns when one is due and what is told of it. A backup reads the store beside the commit loop and holds up nobody
 //! ([`store::sled`](crate::store::sled)); one that fails is told, tried again, and costs nothing else.
 //!
-//! It also has the store's marker take down every minute what is durable ([`SledStore::take_down`]).
+//! It also has the store's marker take down every minute what is durable ([`SledStore::take_down`]). Where the store turns
+//! out to have been taken away, nobody else holds what it held: a last backup is made of it, and the worker ends.
 //!
 //! Whoever is erased is noted beside the backups first, since they are in those made before: a restore erases them again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use crate::telemetry;
 const FIRST_AFTER: Duration = Duration::from_secs(60);
 /// How long after a failed one the next is tried, if one is not due earlier.
 const AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long the last backup waits for one that is being made.
+const BUSY_AGAIN: Duration = Duration::from_secs(1);
 /// How long it sleeps at most: the clock may step.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -45,6 +48,37 @@ pub struct Made {
     pub kept: Kept,
     /// How long that took.
     pub took: Duration,
+}
+
+/// The store was taken away, and what could be saved of it: exit code 74.
+#[derive(Debug, thiserror::Error)]
+pub enum TakenAway {
+    /// All that it held.
+    #[error(
+        "{gone}; nothing is acknowledged any more, and the backup {} holds all that was. If the directory was moved, move it \
+         back; else run `reminder-worker store import {} --store-path {} --set-aside` (docs/recovery.md). Then start",
+        .kept.path.display(), .kept.path.display(), .store.display()
+    )]
+    Saved {
+        /// That it was.
+        gone: StoreError,
+        /// Where it lay.
+        store: PathBuf,
+        /// The last backup.
+        kept: Kept,
+    },
+    /// Nothing beyond the backups from before.
+    #[error(
+        "{gone}; nothing is acknowledged any more, and no backup could be made of what was: {error}. If the directory was \
+         moved, move it back and start: all of it is there; else restore the newest backup (docs/recovery.md), and what came \
+         after that is lost"
+    )]
+    Lost {
+        /// That it was.
+        gone: StoreError,
+        /// Why there is no backup.
+        error: BackupError,
+    },
 }
 
 impl Backups {
@@ -124,7 +158,10 @@ impl Backups {
     }
 
     /// Makes one every so often until it is told to stop.
-    pub async fn run(self, health: Health) {
+    ///
+    /// # Errors
+    /// [`TakenAway`]: the process must end, and what was saved is saved.
+    pub async fn run(self, health: Health) -> Result<(), TakenAway> {
         telemetry::backup_every(self.every);
         let now = self.clock.now();
         let listed = self.shelf.list_at(now);
@@ -149,7 +186,9 @@ impl Backups {
                     () = self.clock.sleep(due.since(now).min(SLEEP_MAX)) => {}
                 }
                 // Also when it stops.
-                self.take_down().await;
+                if let Err(gone) = self.take_down().await {
+                    return Err(self.save(gone).await);
+                }
                 // A clock that has stepped back must not put it off for long.
                 due = due.min(self.due(None, self.clock.now()).plus(self.every));
                 continue;
@@ -174,14 +213,35 @@ impl Backups {
                 }
             }
         }
+        Ok(())
     }
 
-    /// Takes down in the store's marker what it holds.
-    async fn take_down(&self) {
+    /// Takes down in the store's marker what it holds; fails where it was taken away.
+    async fn take_down(&self) -> Result<(), StoreError> {
         let (store, now) = (Arc::clone(&self.store), self.clock.now());
-        let taken = tokio::task::spawn_blocking(move || store.take_down(now)).await;
-        if let Ok(Err(error)) = taken {
-            tracing::warn!(%error, "what the store holds can't be taken down beside it");
+        match tokio::task::spawn_blocking(move || store.take_down(now)).await {
+            Ok(Err(gone @ StoreError::Gone { .. })) => Err(gone),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what the store holds can't be taken down beside it");
+                Ok(())
+            }
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Makes the last backup, of a store that was taken away, though the worker may be stopping.
+    async fn save(&self, gone: StoreError) -> TakenAway {
+        tracing::error!(error = %gone, "the store was taken away; a last backup is made of what it held");
+        let unstopped = Self { stop: CancellationToken::new(), ..self.clone() };
+        loop {
+            match unstopped.make().await {
+                Ok(Made { kept, .. }) => {
+                    let store = self.store_dir().map(Path::to_owned).unwrap_or_default();
+                    return TakenAway::Saved { gone, store, kept };
+                }
+                Err(BackupError::Busy) => self.clock.wait(BUSY_AGAIN).await,
+                Err(error) => return TakenAway::Lost { gone, error },
+            }
         }
     }
 

@@ -295,6 +295,12 @@ impl Health {
         report
     }
 
+    /// Why no reminder goes out, as far as is known; `None` while they do.
+    #[must_use]
+    pub fn why_none_goes_out(&self) -> Option<String> {
+        get(&self.inner.sidecar_fault).or_else(|| get(&self.inner.held_up))
+    }
+
     fn why_not_subscribed(&self) -> &'static str {
         if self.inner.subscribe_refused.load(Ordering::Relaxed) {
             return SUBSCRIBE_REFUSED;

@@ -40,6 +40,8 @@ mod space;
 mod start;
 #[path = "process/stop.rs"]
 mod stop;
+#[path = "process/taken_away.rs"]
+mod taken_away;
 #[path = "process/time_travel.rs"]
 mod time_travel;
 #[path = "process/wait.rs"]

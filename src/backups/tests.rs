@@ -1,7 +1,9 @@
 use super::*;
 use crate::clock::TokioClock;
 use crate::config::Config;
+use crate::domain::Preferences;
 use crate::store::sled::in_memory;
+use crate::store::{Batch, Op, Store as _};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -41,7 +43,8 @@ async fn run_for(stage: &Stage, backups: Backups, time: Duration) {
         stage.clock.sleep(time).await;
         stage.stop.cancel();
     };
-    tokio::join!(backups.run(stage.health.clone()), ends);
+    let (ended, ()) = tokio::join!(backups.run(stage.health.clone()), ends);
+    assert!(ended.is_ok(), "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,4 +114,68 @@ async fn a_backup_of_the_future_counts_as_none() {
     std::fs::rename(&made.path, made.path.with_file_name("backup-20990101T000000.000Z.rmb")).unwrap();
     run_for(&stage, stage.backups(HOUR), HOUR / 2).await;
     assert_eq!(stage.kept(), 2);
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_removed_moved_or_replaced_is_found_within_a_minute_saved_whole_and_takes_nothing_more()
+ {
+    type Take = fn(&Path);
+    let ways: [Take; 4] = [
+        |dir| std::fs::remove_dir_all(dir).unwrap(),
+        |dir| std::fs::rename(dir, dir.with_file_name("moved")).unwrap(),
+        |dir| {
+            std::fs::remove_dir_all(dir).unwrap();
+            std::fs::create_dir(dir).unwrap();
+            std::fs::write(dir.join("db"), "another").unwrap();
+        },
+        |dir| std::fs::remove_file(dir.join("db")).unwrap(),
+    ];
+    for (n, take) in ways.into_iter().enumerate() {
+        let stage = Stage::new();
+        let dir = stage.room.path().join("store");
+        let store = Arc::new(SledStore::open(&dir, 16).unwrap());
+        let mut batch = Batch::default();
+        batch.push(Op::PutPreferences("ann".into(), Box::default()));
+        store.commit(&batch).unwrap();
+        let backups = Backups { store: Arc::clone(&store), ..stage.backups(Duration::ZERO) };
+        let began = stage.clock.now();
+        let taken = async {
+            stage.clock.sleep(SLEEP_MAX / 2).await;
+            take(&dir);
+        };
+        let (ended, ()) = tokio::join!(backups.run(stage.health.clone()), taken);
+        assert!(stage.clock.now().since(began) <= SLEEP_MAX + BUSY_AGAIN, "{n}");
+        let Err(TakenAway::Saved { kept, .. }) = &ended else { panic!("{n}: {ended:?}") };
+        let told = ended.as_ref().unwrap_err().to_string();
+        assert!(told.contains(&kept.path.display().to_string()), "{told}");
+        let (saved, _) = SledStore::of_file(&kept.path).unwrap();
+        assert_eq!(saved.preferences("ann").unwrap(), Some(Preferences::default()), "{n}");
+        for batch in [Batch::default(), batch] {
+            assert!(matches!(store.commit(&batch), Err(StoreError::Gone { .. })), "{n}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_store_taken_away_of_which_no_backup_can_be_made_says_so_and_a_stopping_worker_saves_all_the_same()
+{
+    for is_blocked in [true, false] {
+        let stage = Stage::new();
+        let dir = stage.room.path().join("store");
+        let store = Arc::new(SledStore::open(&dir, 16).unwrap());
+        let backups = Backups { store, ..stage.backups(Duration::ZERO) };
+        std::fs::remove_dir_all(&dir).unwrap();
+        if is_blocked {
+            std::fs::write(stage.room.path().join("backups"), "a file").unwrap();
+        }
+        let stopped = async { stage.stop.cancel() };
+        let (ended, ()) = tokio::join!(backups.run(stage.health.clone()), stopped);
+        match ended {
+            Err(TakenAway::Lost { .. }) => assert!(is_blocked),
+            Err(TakenAway::Saved { .. }) => assert!(!is_blocked),
+            Ok(()) => panic!("it was taken away"),
+        }
+    }
 }

@@ -26,8 +26,9 @@ struct Told {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
-    let config = args.config.load(&context.env)?.config;
-    ops::has_named_store(&args.config, &config).await?;
+    let loaded = args.config.load(&context.env)?;
+    ops::has_named_store(&loaded).await?;
+    let config = loaded.config;
     let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "backups"])?;
     let request = http::client()?.post(url).timeout(TIMEOUT).header("content-type", "application/json");
     let told = match ops::ask(&config, request).await? {

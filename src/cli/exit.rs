@@ -14,7 +14,7 @@ pub enum Exit {
     Failed,
     /// 64: the arguments are wrong.
     Usage,
-    /// 74: the store will not open.
+    /// 74: the store will not open, or was taken away.
     Store,
     /// 78: the configuration is wrong.
     Configuration,

@@ -37,12 +37,13 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
-    let config = args.config.load(&context.env)?.config;
+    let loaded = args.config.load(&context.env)?;
     let mut source = Source::open(&args.file)?;
     let Some(first) = source.part()? else {
         return Err(Failure::failed(format!("{} is empty", source.name())));
     };
-    ops::has_named_store(&args.config, &config).await?;
+    ops::has_named_store(&loaded).await?;
+    let config = loaded.config;
     let mut progress = Progress { is_shown: std::io::stderr().is_terminal() };
     let told = match online(&config, &mut source, first.clone(), &mut progress).await {
         Ok(None) => offline(&config, context, &mut source, first, &mut progress).await,

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use reqwest::RequestBuilder;
 
 use super::http::{self, Answer, Silence};
-use super::options::ConfigOptions;
 use super::terminal::harmless;
 use super::{Context, Exit, Failure, when};
 use crate::app;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::domain::Timestamp;
 use crate::store::sled::{Identity, SledStore};
 use crate::store::{OpenError, Store as _, StoreError};
@@ -40,32 +39,56 @@ pub(super) async fn ask(config: &Config, request: RequestBuilder) -> Result<Opti
     }
 }
 
-/// That the worker which answers, if one does, runs on the store that `--store-path` names: who names one means that one.
-pub(super) async fn has_named_store(named: &ConfigOptions, config: &Config) -> Result<(), Failure> {
+/// That the worker which answers runs on another store than the one that is named: what is to be told of that.
+pub(super) struct OtherStore(String);
+
+/// That the worker which answers, if one does, runs on another store than the one that a flag, the environment or a file
+/// names: who names one means that one.
+pub(super) async fn other_store(loaded: &Loaded) -> Result<Option<OtherStore>, Failure> {
     #[derive(serde::Deserialize)]
     struct Told {
         // Releases before told none.
         store: Option<std::path::PathBuf>,
     }
-    if named.store_path.is_none() {
-        return Ok(());
-    }
+    let config = &loaded.config;
+    let Some(source) = loaded.named("store.path") else { return Ok(None) };
     let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "backups"])?;
-    // Whoever is asked the real question afterwards tells what is wrong.
-    let answer = http::ask(with_token(config, http::client()?.get(url))).await;
-    let answer = answer.ok().filter(|answer| answer.status == 200);
-    let told = answer.and_then(|answer| serde_json::from_str::<Told>(&answer.body).ok()?.store);
+    let base = format!("http://{}", config.ops.address());
+    let answer = match http::ask(with_token(config, http::client()?.get(url))).await {
+        Ok(answer) => answer,
+        Err(Silence::Refused) => return Ok(None),
+        Err(Silence::Broken(reason)) => return Err(Failure::failed(format!("{base}: {reason}"))),
+    };
+    let told = match answer.status {
+        200 => serde_json::from_str::<Told>(&answer.body).ok().and_then(|told| told.store),
+        // Who may not ask this is told so, if it matters, by the real question; and releases before knew no backups.
+        401 | 403 | 404 => None,
+        status => {
+            let told = http::complaint(&answer);
+            return Err(Failure::failed(format!(
+                "{base} ({status}) can't say on which store it runs, and the {source} names one: {told}"
+            )));
+        }
+    };
     let real = |path: &Path| {
         std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
     };
-    match told.filter(|store| real(store) != real(&config.store.path)) {
-        None => Ok(()),
-        Some(store) => Err(Failure::failed(format!(
-            "the worker at http://{} runs on the store {}, and --store-path names {}; nothing was done: leave --store-path \
-             away to reach that worker, or say with --ops-port where the other one answers",
-            config.ops.address(),
+    Ok(told.filter(|store| real(store) != real(&config.store.path)).map(|store| {
+        OtherStore(format!(
+            "the worker at {base} runs on the store {}, and the {source} names {}",
             harmless(&store.display().to_string()),
             config.store.path.display()
+        ))
+    }))
+}
+
+/// That the worker which answers, if one does, runs on the store that is named, where one is.
+pub(super) async fn has_named_store(loaded: &Loaded) -> Result<(), Failure> {
+    match other_store(loaded).await? {
+        None => Ok(()),
+        Some(OtherStore(told)) => Err(Failure::failed(format!(
+            "{told}; nothing was done: name no store, or its own, to reach that worker, or say with --ops-port where the \
+             worker of the named one answers"
         ))),
     }
 }
@@ -117,19 +140,20 @@ pub(super) fn nobody(config: &Config) -> Failure {
 
 /// The store, opened by this process since no worker answers.
 pub(super) fn open_store(config: &Config) -> Result<SledStore, Failure> {
-    opened(config, SledStore::open)
+    opened(config, &silence(config), SledStore::open)
 }
 
-/// A copy in memory of the store that no worker holds, to look at.
-pub(super) fn copied_store(config: &Config) -> Result<SledStore, Failure> {
-    opened(config, SledStore::copied_to_memory)
+/// A copy in memory of the store that no worker holds, to look at: none answers, or one of an `other` store.
+pub(super) fn copied_store(config: &Config, other: Option<&OtherStore>) -> Result<SledStore, Failure> {
+    let silence = other.map_or_else(|| silence(config), |OtherStore(told)| told.clone());
+    opened(config, &silence, SledStore::copied_to_memory)
 }
 
 fn opened(
     config: &Config,
+    silence: &str,
     open: fn(&Path, u64) -> Result<SledStore, OpenError>,
 ) -> Result<SledStore, Failure> {
-    let silence = silence(config);
     let path = &config.store.path;
     // Opening would create one, in an empty directory too: of a file system that is not mounted that is all there is.
     if !SledStore::stands_at(path)? {

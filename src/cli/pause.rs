@@ -37,8 +37,9 @@ struct Told {
 }
 
 pub(super) async fn pause(args: PauseArgs, context: &Context) -> Result<String, Failure> {
-    let config = args.config.load(&context.env)?.config;
-    ops::has_named_store(&args.config, &config).await?;
+    let loaded = args.config.load(&context.env)?;
+    ops::has_named_store(&loaded).await?;
+    let config = loaded.config;
     let now = context.clock.now();
     let told = match online(&config, "pause", &json!({ "reason": args.reason })).await? {
         Some(told) => told,
@@ -58,8 +59,9 @@ pub(super) async fn pause(args: PauseArgs, context: &Context) -> Result<String, 
 }
 
 pub(super) async fn resume(args: ResumeArgs, context: &Context) -> Result<String, Failure> {
-    let config = args.config.load(&context.env)?.config;
-    ops::has_named_store(&args.config, &config).await?;
+    let loaded = args.config.load(&context.env)?;
+    ops::has_named_store(&loaded).await?;
+    let config = loaded.config;
     let told = match online(&config, "resume", &json!({})).await? {
         Some(told) => told,
         None => offline(&config, |meta| {

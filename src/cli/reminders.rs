@@ -1,5 +1,5 @@
 //! `reminders`: what is to come and what became of it, asked of the running worker, which holds the store. Where none
-//! runs, the command reads a copy of the store: opening it would write, and bring it to this release's format.
+//! runs, or one of another store than the one that is named, the command reads a copy of the store: opening it would write, and bring it to this release's format.
 
 mod query;
 mod show;
@@ -9,6 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::http::{self, Silence};
+use super::ops::OtherStore;
 use super::options::ConfigOptions;
 use super::{Context, Exit, Failure, ops, when};
 use crate::config::Config;
@@ -79,43 +80,64 @@ struct Common {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
-    let (query, common) = match args.command {
+    let (query, json, store) = match args.command {
         Command::List(list) => {
-            let now = list.now(context).await?;
+            let store = Named::by(&list.common, context).await?;
+            let now = list.now(&store, context).await?;
             let instant = |text: Option<String>| text.map(|text| when::instant(&text, now)).transpose();
             let from = instant(list.from).map_err(Failure::usage)?;
             let to = instant(list.to).map_err(Failure::usage)?;
-            (Query { state: list.state, user: list.user, from, to, limit: list.limit as usize }, list.common)
+            let Common { json, .. } = list.common;
+            let query = Query { state: list.state, user: list.user, from, to, limit: list.limit as usize };
+            (query, json, store)
         }
         Command::Next(next) => {
             let query = Query { state: Some(State::Pending), limit: next.limit as usize, ..Query::default() };
-            (query, next.common)
+            (query, next.common.json, Named::by(&next.common, context).await?)
         }
         Command::Why(why) => return task::show_why(why, context).await,
         Command::Cancel(cancel) => return task::cancel(cancel, context).await,
         Command::Reschedule(reschedule) => return task::reschedule(reschedule, context).await,
     };
-    let config = common.config.load(&context.env)?.config;
-    let (reminders, now) = match online(&config, &query).await? {
+    let told = match store.other {
+        None => online(&store.config, &query).await?,
+        Some(_) => None,
+    };
+    let (reminders, now) = match told {
         Some(told) => told,
         None => {
             let now = context.clock.now();
-            (offline(&config, query, now)?, now)
+            (offline(&store, query, now)?, now)
         }
     };
-    if common.json {
+    if json {
         return Ok(format!("{:#}\n", json!({ "reminders": reminders })));
     }
     Ok(show::table(&reminders, now, context.colours.out))
 }
 
+/// The store that a question is about.
+struct Named {
+    config: Config,
+    /// That the worker which answers runs on another one, which is not asked then.
+    other: Option<OtherStore>,
+}
+
+impl Named {
+    async fn by(common: &Common, context: &Context) -> Result<Self, Failure> {
+        let loaded = common.config.load(&context.env)?;
+        Ok(Self { other: ops::other_store(&loaded).await?, config: loaded.config })
+    }
+}
+
 impl List {
     /// The worker's time, if it is asked for.
-    async fn now(&self, context: &Context) -> Result<Timestamp, Failure> {
-        if !self.from.iter().chain(&self.to).any(|text| when::is_relative(text)) {
-            return Ok(context.clock.now());
+    async fn now(&self, store: &Named, context: &Context) -> Result<Timestamp, Failure> {
+        let is_asked_for = self.from.iter().chain(&self.to).any(|text| when::is_relative(text));
+        match store.other {
+            None if is_asked_for => ops::now(&store.config, context).await,
+            _ => Ok(context.clock.now()),
         }
-        ops::now(&self.common.config.load(&context.env)?.config, context).await
     }
 }
 
@@ -155,10 +177,10 @@ async fn online(config: &Config, query: &Query) -> Result<Option<(Vec<Reminder>,
     }
 }
 
-/// The reminders as a copy of the store tells them, since no worker answers.
-fn offline(config: &Config, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
-    let store = ops::copied_store(config)?;
-    let path = &config.store.path;
+/// The reminders as a copy of the store tells them, since no worker of it answers.
+fn offline(named: &Named, query: Query, now: Timestamp) -> Result<Vec<Reminder>, Failure> {
+    let store = ops::copied_store(&named.config, named.other.as_ref())?;
+    let path = &named.config.store.path;
     let Query { state, user, from, to, limit } = query;
     let found = list_reminders(&store, Wanted { state, user, from, to }, limit, now).map_err(|error| {
         Failure::new(Exit::Store, format!("the store {} cannot be read: {error}", path.display()))

@@ -68,11 +68,11 @@ struct Restored {
 pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure> {
     match args.command {
         Command::Show(Show { config }) => {
-            let told = show(&config.load(&context.env)?.config).await?;
+            let told = show(&reached(&config, context).await?).await?;
             Ok(told.restored.map_or_else(|| format!("{NEVER}\n"), |restored| shown(&restored)))
         }
         Command::Confirm(Confirm { overdue, config }) => {
-            let config = config.load(&context.env)?.config;
+            let config = reached(&config, context).await?;
             let restored = show(&config).await?.restored;
             let said = said(restored.as_ref(), overdue).map_err(Failure::failed)?;
             let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "restore", "confirm"])?;
@@ -113,6 +113,13 @@ fn held(count: usize) -> String {
         HELD_COUNTED_MAX.. => format!("{HELD_COUNTED_MAX} reminders or more are held"),
         _ => format!("{count} reminders are held"),
     }
+}
+
+/// The configuration that `named` makes, of which the worker that answers has the store.
+async fn reached(named: &ConfigOptions, context: &Context) -> Result<Config, Failure> {
+    let loaded = named.load(&context.env)?;
+    ops::has_named_store(&loaded).await?;
+    Ok(loaded.config)
 }
 
 async fn show(config: &Config) -> Result<Told, Failure> {

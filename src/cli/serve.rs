@@ -113,7 +113,7 @@ pub(super) async fn obeying_signals<T>(
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let exit = match error {
-            AppError::Unusable(_) | AppError::Erasing(_) => Exit::Store,
+            AppError::Unusable(_) | AppError::Erasing(_) | AppError::TakenAway(_) => Exit::Store,
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())

@@ -86,8 +86,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
         Command::Erase(erase) => erase,
         Command::Token(wanted) => return token(wanted, context),
     };
-    let (named, config) = (&config, config.load(&context.env)?.config);
-    ops::has_named_store(named, &config).await?;
+    let loaded = config.load(&context.env)?;
+    ops::has_named_store(&loaded).await?;
+    let config = loaded.config;
     let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "users", &id])?;
     let report = match ops::ask(&config, http::client()?.delete(url).timeout(TIMEOUT)).await? {
         Some(answer) => ops::told(&config, &answer)?,

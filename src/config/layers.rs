@@ -84,6 +84,15 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
 }
 
+impl Loaded {
+    /// Who names the setting `key`; `None` where it is left at its default.
+    #[must_use]
+    pub fn named(&self, key: &str) -> Option<&Source> {
+        let setting = self.settings.iter().find(|setting| setting.key == key)?;
+        Some(&setting.source).filter(|source| **source != Source::Default)
+    }
+}
+
 /// One setting as it came out.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Setting {

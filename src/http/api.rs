@@ -21,6 +21,7 @@ use super::{actions, orders, preferences, reminders, stream, why};
 use crate::backups::{Backups, BegunErasing};
 use crate::clock::{Clock, millis};
 use crate::domain::{Record, Reminder, Rules, State as ReminderState, TaskId, Timestamp, Zone, occurrence};
+use crate::health::Health;
 use crate::store::{OutboxEntry, Quarantined, StoreError};
 use crate::writer::{View, Writer};
 
@@ -34,6 +35,8 @@ pub struct Api {
     pub(super) walks: Arc<Semaphore>,
     /// Backups of the store, where it has any.
     pub(super) backups: Option<Backups>,
+    /// The worker's health, where it is known.
+    pub(super) health: Option<Health>,
 }
 
 impl Api {
@@ -46,13 +49,19 @@ impl Api {
         stop: tokio_util::sync::CancellationToken,
     ) -> Self {
         let walks = Arc::new(Semaphore::new(reminders::WALKS_MAX));
-        Self { writer, clock, streams: Streams::new(live, stop), walks, backups: None }
+        Self { writer, clock, streams: Streams::new(live, stop), walks, backups: None, health: None }
     }
 
     /// The same with `backups` of the store.
     #[must_use]
     pub fn with_backups(self, backups: Option<Backups>) -> Self {
         Self { backups, ..self }
+    }
+
+    /// The same with the worker's `health`.
+    #[must_use]
+    pub fn with_health(self, health: Health) -> Self {
+        Self { health: Some(health), ..self }
     }
 
     /// Notes beside the backups, where there are any, that the erasing of `user` begins.

@@ -4,6 +4,7 @@
 
 mod called_off;
 mod held;
+mod pending;
 mod prose;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,8 @@ use crate::domain::why::{What, nothing, timeline};
 use crate::domain::{
     Moment, Planned, Preferences, Record, Rules, TaskId, Timestamp, Zone, left_out, series_end,
 };
-use crate::store::{Paused, Restored};
+use crate::health::Health;
+use crate::store::{Claim, Paused, Restored};
 
 /// Why a task's reminders fire or do not.
 #[derive(Serialize)]
@@ -62,26 +64,39 @@ pub(super) async fn show(
     PathText(task_id): PathText,
 ) -> Result<Json<WhyShown>, Problem> {
     let Some(task_id) = TaskId::new(task_id) else { return Err(unknown_task()) };
-    let now = api.clock.now();
+    let (now, held_up) = (api.clock.now(), api.health.as_ref().and_then(Health::why_none_goes_out));
     let shown = api
         .read(move |view| {
             let Some(record) = view.store.record(&task_id)? else { return Ok(None) };
             let user = view.preferences_of(&record.task)?;
             let rules = Rules { in_force: view.policy, user: user.as_ref() };
-            let halts = Halts { paused: view.meta.paused.as_ref(), restored: view.restored };
+            let (paused, claims) = (view.meta.paused.as_ref(), view.store.claims()?);
+            let halts = Halts {
+                paused,
+                restored: view.restored,
+                claims: &claims,
+                runs: true,
+                held_up: held_up.as_deref(),
+            };
             Ok(Some(why(&task_id, &record, &rules, halts, now)))
         })
         .await?;
     shown.map(Json).ok_or_else(unknown_task)
 }
 
-/// What keeps reminders from going out, whichever task they are of.
+/// What is known of the sending of reminders, whichever task they are of.
 #[derive(Clone, Copy, Default)]
 pub struct Halts<'a> {
     /// The pause in force.
     pub paused: Option<&'a Paused>,
     /// Where the store was restored from: what was due then may be held.
     pub restored: Option<&'a Restored>,
+    /// The attempts under way; where no worker runs, those that its end cut off.
+    pub claims: &'a [Claim],
+    /// Whether a worker runs on the store.
+    pub runs: bool,
+    /// Why no reminder goes out, as far as that worker knows.
+    pub held_up: Option<&'a str>,
 }
 
 /// Why the reminders of `task_id` fire or do not, as of `now`, by the rules in force and what halts all.
@@ -99,8 +114,7 @@ pub fn why(
     let wished = || rules.user.and_then(Preferences::zone);
     let policy = &rules.in_force.policy;
     let zone = task.zone().or_else(former).or_else(wished).unwrap_or(policy.default_zone);
-    let Halts { paused, restored } = halts;
-    let prose = Prose { record, rules, paused, restored, zone, now };
+    let prose = Prose { task_id, record, rules, halts, zone, now };
     let mut answers: Vec<AnswerShown> = record
         .reminders
         .iter()

@@ -210,6 +210,15 @@ pub enum StoreError {
         "the store could not force its writes to the disk ({0}); the process must restart to know what is kept"
     )]
     Unsynced(String),
+    /// Its directory was removed, moved away or replaced while it was open. What it holds is in this process alone, which
+    /// commits nothing any more and must end.
+    #[error("the store {path} was taken away from its process: the file `db` in it {how}")]
+    Gone {
+        /// The directory.
+        path: String,
+        /// How that shows.
+        how: &'static str,
+    },
     /// A value cannot be read.
     #[error(
         "the store holds a value that cannot be read ({0}); `reminder-worker store verify` tells what else, and \

@@ -6,6 +6,9 @@
 //! the engine may have to be opened anew to recover (it does after a full disk). A worker that is stopping meanwhile waits
 //! for [`RETRY_AFTER`] at most: nothing of the commit was acknowledged, so deliveries come again, and reminders that went
 //! out go out again under the same ids.
+//!
+//! A store that was taken away is told to those who ask in the same way, and for as long as it takes: who found that out
+//! ([`crate::store::StoreError::Gone`]) saves what it holds and ends the process.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -195,7 +198,8 @@ impl CommitLoop {
         let since = self.clock.monotonic();
         loop {
             let waited = self.clock.monotonic().saturating_sub(since);
-            if matches!(error, StoreError::Unsynced(_)) || waited >= STUCK_MAX {
+            let is_saved = matches!(error, StoreError::Gone { .. });
+            if matches!(error, StoreError::Unsynced(_)) || (waited >= STUCK_MAX && !is_saved) {
                 return Err(error);
             }
             if waited >= RETRY_AFTER && self.stopping.is_cancelled() {
@@ -270,7 +274,8 @@ pub(super) fn take_turn(core: &mut Core, commands: Vec<Command>, now: &Reading, 
 /// Commits a folded group, takes over what it changed and answers.
 pub(super) fn conclude(core: &mut Core, folded: Box<Folded>, answers: Vec<Answer>) -> Result<Turned, Stuck> {
     let wrote = !folded.batch.is_empty();
-    if wrote && let Err(error) = core.store.commit(&folded.batch) {
+    // An empty one too: what was known already may be acknowledged only while the store can be relied on.
+    if let Err(error) = core.store.commit(&folded.batch) {
         return Err((error, folded, answers));
     }
     core.apply(*folded);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::events::{FAR, created, task};
 use crate::ports::free_port;
 use crate::sidecar::Sidecar;
-use crate::worker::{Setup, command};
+use crate::worker::{Setup, Worker, command};
 
 /// Runs `reminders` with `args` on the store at `store`, with nobody on its ops port.
 fn reminders(store: &Path, args: &[&str]) -> std::process::Output {
@@ -182,4 +183,98 @@ async fn a_command_that_names_another_store_than_the_running_workers_is_refused_
     let link = other.store().with_file_name("link");
     std::os::unix::fs::symlink(setup.store(), &link).unwrap();
     assert_eq!(tell(&["pause"], &link).status.code(), Some(0));
+}
+
+/// A worker of one store, and another store without a worker: both know `task`, each another due date of it.
+struct TwoStores {
+    worker: Worker,
+    setup: Setup,
+    other: Setup,
+    task: String,
+    /// What the other store says of it.
+    told: Value,
+}
+
+impl TwoStores {
+    async fn beside(sidecar: &Sidecar) -> Self {
+        let (setup, other, task) = (Setup::beside(sidecar), Setup::beside(sidecar), task());
+        let of_other = other.start().await;
+        of_other.deliver(&created(&task, FAR + 1_000)).await;
+        let told = of_other.api("/api/v1/reminders").await["reminders"].clone();
+        assert_eq!(of_other.terminated().await, Some(0));
+        let worker = setup.start().await;
+        worker.deliver(&created(&task, FAR)).await;
+        Self { worker, setup, other, task, told }
+    }
+
+    /// What `args` end in where the other store is named by a flag, by the environment and by a file.
+    fn tell(&self, args: &[&str]) -> [std::process::Output; 3] {
+        let store = self.other.store();
+        let file = store.with_file_name("worker.toml");
+        std::fs::write(&file, format!("[store]\npath = \"{}\"\n", store.display())).unwrap();
+        let told = |name: &dyn Fn(&mut Command) -> &mut Command| {
+            let mut command = command();
+            command.args(args).args(["--ops-port", &self.worker.ops.port().to_string()]);
+            name(&mut command).output().unwrap()
+        };
+        [
+            told(&|command| command.arg("--store-path").arg(&store)),
+            told(&|command| command.env("REMINDER_WORKER__STORE__PATH", &store)),
+            told(&|command| command.arg("--config").arg(&file)),
+        ]
+    }
+}
+
+#[tokio::test]
+async fn orders_to_a_store_that_is_named_in_any_way_are_not_carried_out_by_the_worker_of_another() {
+    let sidecar = Sidecar::up();
+    let two = TwoStores::beside(&sidecar).await;
+    let before = two.worker.reminder(&two.task).await;
+    let sources = ["the flag --store-path", "the variable REMINDER_WORKER__STORE__PATH", "the file "];
+    for args in [
+        &["restore", "show"][..],
+        &["restore", "confirm"],
+        &["reminders", "cancel", &two.task],
+        &["reminders", "reschedule", &two.task, "--due", "in 3h"],
+        &["pause"],
+    ] {
+        for (output, source) in two.tell(args).into_iter().zip(sources) {
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
+            let stores = [two.setup.store(), two.other.store()].map(|store| store.display().to_string());
+            for word in [&stores[0], &stores[1], source, "nothing was done", "--ops-port"] {
+                assert!(errors.contains(word), "{args:?}: {errors}");
+            }
+        }
+    }
+    assert_eq!(two.worker.reminder(&two.task).await, before);
+    assert_eq!(two.worker.api("/api/v1/stats").await["firing"]["paused"], false);
+}
+
+#[tokio::test]
+async fn questions_about_a_store_that_is_named_in_any_way_are_answered_from_it_and_not_by_the_worker_of_another()
+ {
+    let sidecar = Sidecar::up();
+    let two = TwoStores::beside(&sidecar).await;
+    for args in [&["next"][..], &["list"], &["list", "--from", "in 1s"]] {
+        for output in two.tell(&[&["reminders"], args, &["--json"]].concat()) {
+            let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(listed["reminders"], two.told, "{args:?}");
+        }
+    }
+    let due = |why: &Value| why["due"].as_str().unwrap().to_owned();
+    let of_worker = due(&two.worker.api(&format!("/api/v1/tasks/{}/why", two.task)).await);
+    for output in two.tell(&["reminders", "why", &two.task, "--json"]) {
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told["task_id"], two.task.as_str());
+        assert_ne!(due(&told), of_worker);
+    }
+    // Where its own worker holds it, that one is to be asked.
+    let _own = two.other.start().await;
+    for output in two.tell(&["reminders", "next"]) {
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(74), "{errors}");
+        assert!(errors.contains(&format!("runs on the store {}", two.setup.store().display())), "{errors}");
+        assert!(errors.contains("say with --ops-port where it answers"), "{errors}");
+    }
 }

@@ -156,3 +156,17 @@ async fn a_reminder_refused_for_ever_holds_up_nobody_and_ends_as_expired_with_it
     assert_eq!(worker.reminder(&mixed).await["state"], "pending");
     assert_eq!(sidecar.taken().len(), 6);
 }
+
+#[tokio::test]
+async fn a_due_reminder_is_not_said_to_be_under_way_while_the_sidecar_never_answered() {
+    let worker = Setup::beside(&Sidecar::down()).start().await;
+    let task = task();
+    worker.deliver(&created(&task, 10)).await;
+    let said = async || {
+        let why = worker.api(&format!("/api/v1/tasks/{task}/why")).await;
+        let sentence = why["answers"][0]["sentence"].as_str().unwrap().to_owned();
+        sentence.contains("no reminder goes out (").then_some(sentence)
+    };
+    let said = until("why it waits", said).await;
+    assert!(said.contains("has not been tried yet, and waits"), "{said}");
+}

@@ -23,7 +23,7 @@ const SLACK: Duration = Duration::from_secs(5);
 pub(crate) struct Dev {
     pub(crate) worker: Worker,
     dapr: u16,
-    _setup: Setup,
+    pub(crate) setup: Setup,
 }
 
 impl Dev {
@@ -41,7 +41,7 @@ impl Dev {
         command.stdout(shown);
         command.args(["--port", &dapr.to_string(), "--grpc-port", &grpc.to_string()]).args(flags);
         let worker = Worker::of(Process::new(command)).await;
-        let dev = Self { worker, dapr, _setup: setup };
+        let dev = Self { worker, dapr, setup };
         let ready = async || (dev.worker.ops("/readyz").await.0 == StatusCode::OK).then_some(());
         until("readiness", ready).await;
         dev.worker.process.logs("subscribed").await;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -22,14 +23,15 @@ pub(crate) fn command() -> Command {
 
 /// What a worker is started with: a store of its own, and the settings that a test needs.
 pub(crate) struct Setup {
-    dir: TempDir,
+    dir: Arc<TempDir>,
     settings: Vec<String>,
     env: Vec<(&'static str, &'static str)>,
 }
 
 impl Setup {
     pub(crate) fn beside(sidecar: &Sidecar) -> Self {
-        let setup = Self { dir: tempfile::tempdir().unwrap(), settings: Vec::new(), env: Vec::new() };
+        let setup =
+            Self { dir: Arc::new(tempfile::tempdir().unwrap()), settings: Vec::new(), env: Vec::new() };
         setup
             .set("app.port=0")
             .set("ops.port=0")
@@ -70,7 +72,7 @@ impl Setup {
 
     /// Starts a worker and waits until it listens.
     pub(crate) async fn start(&self) -> Worker {
-        Worker::of(self.spawn()).await
+        Worker { _dir: Some(Arc::clone(&self.dir)), ..Worker::of(self.spawn()).await }
     }
 }
 
@@ -89,6 +91,8 @@ pub(crate) struct Worker {
     pub(crate) client: Client,
     /// What is shown to the app listener.
     pub(crate) token: Option<&'static str>,
+    /// Where its store lies, as long as it runs: a worker ends whose store is removed.
+    _dir: Option<Arc<TempDir>>,
 }
 
 impl Worker {
@@ -97,7 +101,7 @@ impl Worker {
         let line = process.logs("the worker listens").await;
         let address = |field: &str| line[field].as_str().unwrap().parse().unwrap();
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { app: address("app"), ops: address("ops"), process, client, token: None }
+        Self { app: address("app"), ops: address("ops"), process, client, token: None, _dir: None }
     }
 
     /// Asks for the subscriptions, as daprd does once in its life.

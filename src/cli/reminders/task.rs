@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 
-use super::Common;
+use super::{Common, Named};
 use crate::cli::http;
 use crate::cli::ops;
 use crate::cli::terminal::{Paint, harmless};
@@ -77,12 +77,13 @@ pub(super) async fn reschedule(args: Reschedule, context: &Context) -> Result<St
 
 pub(super) async fn show_why(args: Why, context: &Context) -> Result<String, Failure> {
     let Why { task, common } = args;
-    let config = common.config.load(&context.env)?.config;
-    let url = url(&config, &task, "why")?;
-    let told = match ask(&config, http::client()?.get(url)).await? {
-        Some(told) => told,
-        None => offline(&config, task, context)?,
+    let store = Named::by(&common, context).await?;
+    let url = url(&store.config, &task, "why")?;
+    let told = match store.other {
+        None => ask(&store.config, http::client()?.get(url)).await?,
+        Some(_) => None,
     };
+    let told = told.map_or_else(|| offline(&store, task, context), Ok)?;
     Ok(if common.json { format!("{told:#}\n") } else { why_text(&told, context.colours.out) })
 }
 
@@ -93,7 +94,9 @@ async fn order(
     common: &Common,
     context: &Context,
 ) -> Result<String, Failure> {
-    let config = common.config.load(&context.env)?.config;
+    let loaded = common.config.load(&context.env)?;
+    ops::has_named_store(&loaded).await?;
+    let config = loaded.config;
     let url = url(&config, task, verb)?;
     let request = http::client()?.post(url);
     let request = request.header("content-type", "application/json").body(body.to_string());
@@ -111,9 +114,10 @@ async fn ask(config: &Config, request: RequestBuilder) -> Result<Option<Value>, 
     answer.map(|answer| ops::told(config, &answer)).transpose()
 }
 
-/// The answer from a copy of the store, since no worker answers.
-fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Failure> {
-    let store = ops::copied_store(config)?;
+/// The answer from a copy of the store, since no worker of it answers.
+fn offline(named: &Named, task: String, context: &Context) -> Result<Value, Failure> {
+    let Named { config, other } = named;
+    let store = ops::copied_store(config, other.as_ref())?;
     let unreadable = |error: &dyn std::fmt::Display| {
         Failure::new(
             Exit::Store,
@@ -138,7 +142,9 @@ fn offline(config: &Config, task: String, context: &Context) -> Result<Value, Fa
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
     let paused = store.meta().map_err(|error| unreadable(&error))?.paused;
     let restored = store.restored().map_err(|error| unreadable(&error))?;
-    let halts = Halts { paused: paused.as_ref(), restored: restored.as_ref() };
+    let claims = store.claims().map_err(|error| unreadable(&error))?;
+    let halts =
+        Halts { paused: paused.as_ref(), restored: restored.as_ref(), claims: &claims, ..Halts::default() };
     let told = why(&task, &record, &rules, halts, context.clock.now());
     serde_json::to_value(told).map_err(|error| unreadable(&error))
 }

@@ -7,7 +7,7 @@ use crate::store::{AfterRestore, Restored};
 impl Prose<'_> {
     /// Why a pending reminder is held; `None` where it is not.
     pub(super) fn held(&self, reminder: &Reminder) -> Option<String> {
-        let Restored { at, from, overdue, .. } = self.restored?;
+        let Restored { at, from, overdue, .. } = self.halts.restored?;
         let due_then = reminder.fire_at <= *at;
         match overdue {
             AfterRestore::Held if due_then => Some(format!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use chrono_tz::{IANA_TZDB_VERSION, Tz};
 
+use super::Halts;
 use super::called_off::called_off;
 use crate::domain::digest::is_moved_by_wishes;
 use crate::domain::history::{Note, Noted};
@@ -12,18 +13,15 @@ use crate::domain::task::Outcome;
 use crate::domain::why::{Nothing, What, Wrote, wrote};
 use crate::domain::{
     Due, Field, Kind, LeftOut, Moment, Planned, Record, Reminder, Rule, Rules, Snooze, State, Statement,
-    Timestamp, Until, Version, Zone, let_go,
+    TaskId, Timestamp, Until, Version, Zone,
 };
-use crate::store::{Paused, Restored};
 
 /// Writes sentences about one task, with times on the walls of `zone`.
 pub(super) struct Prose<'a> {
+    pub(super) task_id: &'a TaskId,
     pub(super) record: &'a Record,
     pub(super) rules: &'a Rules<'a>,
-    /// The pause in force, if all reminders are paused.
-    pub(super) paused: Option<&'a Paused>,
-    /// Where the store was restored from, if it was.
-    pub(super) restored: Option<&'a Restored>,
+    pub(super) halts: Halts<'a>,
     pub(super) zone: Zone,
     pub(super) now: Timestamp,
 }
@@ -73,9 +71,6 @@ impl Prose<'_> {
         let at = self.local(reminder.fire_at);
         let reason = reminder.reason.as_deref();
         match reminder.state {
-            State::Pending if reminder.leaving.is_some() => {
-                format!("is being sent; if that fails it will not fire{}", self.left(reminder))
-            }
             State::Pending => self.pending(reminder, &at),
             State::Published => self.fired(reminder),
             State::Cancelled | State::Superseded => {
@@ -83,45 +78,6 @@ impl Prose<'_> {
             }
             State::Expired => format!("expired: {} (it was for {at})", reason.unwrap_or("it was too late")),
         }
-    }
-
-    fn pending(&self, reminder: &Reminder, at: &str) -> String {
-        let is_due = reminder.fire_at <= self.now;
-        if let Some(why) = let_go(&self.record.task, reminder, self.rules) {
-            return format!(
-                "will not be sent, unless its user takes that back before {at}: {}",
-                why.reason()
-            );
-        }
-        let paused = self.held(reminder).or_else(|| self.paused.map(|paused| self.paused(paused)));
-        let told = if reminder.attempts > 0 {
-            format!("was due at {at}; {}", self.failed(reminder))
-        } else if is_due {
-            match paused {
-                Some(paused) => return format!("is due since {at} and waits: {paused}"),
-                None => format!("is due since {at} and is being sent"),
-            }
-        } else {
-            match reminder.moved_from {
-                Some(from) => {
-                    format!("fires at {at}, moved there from {} by {}", self.local(from), mover(reminder))
-                }
-                None => format!("fires at {at}"),
-            }
-        };
-        match paused {
-            Some(paused) if reminder.attempts > 0 => format!("{told}; {paused}"),
-            Some(paused) => format!("{told}, if reminders go out again by then: {paused}"),
-            None => told,
-        }
-    }
-
-    fn paused(&self, paused: &Paused) -> String {
-        let reason = paused.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        format!(
-            "all reminders are paused since {}{reason}; `reminder-worker resume` lets them go on",
-            self.local(paused.since)
-        )
     }
 
     /// Why there is no reminder at all.
@@ -256,14 +212,14 @@ impl Prose<'_> {
         text
     }
 
-    fn failed(&self, reminder: &Reminder) -> String {
+    pub(super) fn failed(&self, reminder: &Reminder) -> String {
         let goes_on = reminder.state == State::Pending;
         let last = reminder.reason.as_deref().filter(|_| goes_on);
         let last = last.map(|reason| format!(", the last one: {reason}")).unwrap_or_default();
-        let next = reminder
-            .next_attempt
-            .filter(|_| goes_on)
-            .map(|at| format!("; the next is at {}", self.local(at)));
+        let next = reminder.next_attempt.filter(|_| goes_on).map(|at| match at > self.now {
+            true => format!("; the next is at {}", self.local(at)),
+            false => String::new(),
+        });
         let doubt = doubt(reminder);
         let attempts = if reminder.attempts == 1 { "attempt" } else { "attempts" };
         format!("{} {attempts} failed{last}{doubt}{}", reminder.attempts, next.unwrap_or_default())
@@ -284,7 +240,7 @@ impl Prose<'_> {
         format!("fired{within} at {}, {late} late{}", self.local(at), back.unwrap_or_default())
     }
 
-    fn left(&self, reminder: &Reminder) -> String {
+    pub(super) fn left(&self, reminder: &Reminder) -> String {
         self.because(reminder, reminder.ended_by.and_then(|number| self.record.history.get(number)), origin)
     }
 
@@ -363,7 +319,7 @@ fn field_name(field: Field) -> &'static str {
 }
 
 /// What moves a reminder from its rule's instant.
-fn mover(reminder: &Reminder) -> &'static str {
+pub(super) fn mover(reminder: &Reminder) -> &'static str {
     if is_moved_by_wishes(reminder) { "what its user prefers" } else { "the window of its rule" }
 }
 

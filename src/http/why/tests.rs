@@ -22,6 +22,9 @@ fn from(producer: &str, id: &str, event: Event) -> Event {
     Event { producer: Some(producer.into()), message_id: Some(id.into()), ..event }
 }
 
+/// A worker runs on the store, and nothing is known to keep it from sending.
+const RUNS: Halts<'_> = Halts { paused: None, restored: None, claims: &[], runs: true, held_up: None };
+
 /// A task with one reminder, at minute 60 by the clocks of Berlin.
 fn record() -> Record {
     let mut record = Record::default();
@@ -41,8 +44,7 @@ fn told(record: &Record, now: i64) -> Value {
 
 fn told_by(record: &Record, user: Option<&Preferences>, paused: Option<&Paused>, now: i64) -> Value {
     let rules = Rules { in_force: &policy(), user };
-    serde_json::to_value(why(&task("t"), record, &rules, Halts { paused, restored: None }, minute(now)))
-        .unwrap()
+    serde_json::to_value(why(&task("t"), record, &rules, Halts { paused, ..RUNS }, minute(now))).unwrap()
 }
 
 fn answers(record: &Record, now: i64) -> Vec<String> {
@@ -94,7 +96,10 @@ fn a_creation_and_its_plan_are_told_in_the_tasks_zone() {
 fn each_reminder_is_answered_by_where_it_stands() {
     let fires = "fires at 24 Nov 2026 11:00:00 CET";
     assert_eq!(answers(&record(), 0), [fires]);
-    assert_eq!(answers(&record(), 60), ["is due since 24 Nov 2026 11:00:00 CET and is being sent"]);
+    assert_eq!(
+        answers(&record(), 60),
+        ["is due since 24 Nov 2026 11:00:00 CET, has not been tried yet, and waits for its turn"]
+    );
 
     let with = |change: &dyn Fn(&mut crate::domain::Reminder)| {
         let mut record = record();
@@ -129,6 +134,90 @@ fn each_reminder_is_answered_by_where_it_stands() {
         reminder.settle(State::Published, late, Some("no answer".into()));
     });
     assert_eq!(doubt, "may have fired: no answer");
+}
+
+/// The answer for a pending reminder that failed once, or not, and that is to leave the plan, or not.
+fn waiting(is_tried: bool, is_leaving: bool, halts: Halts<'_>, now: i64) -> String {
+    let mut record = record();
+    if is_tried {
+        end_attempt(&mut record.reminders[0], &Attempt::Failed("refused".into()), &BACKOFF, 0, minute(60));
+        record.reminders[0].next_attempt = Some(minute(61));
+    }
+    record.reminders[0].leaving = is_leaving.then_some(State::Cancelled);
+    let rules = Rules { in_force: &policy(), user: None };
+    let told = serde_json::to_value(why(&task("t"), &record, &rules, halts, minute(now))).unwrap();
+    told["answers"][0]["sentence"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_due_is_said_to_be_under_way_only_while_an_attempt_is_and_else_what_it_waits_for() {
+    let id = record().reminders[0].id(&task("t"));
+    let claims = [Claim { number: 1, reminders: vec![ReminderId::from_bytes([0; 16]), id] }];
+    let (at, tried) = ("24 Nov 2026 11:00:00 CET", "1 attempt failed, the last one: refused");
+    let away = Halts { held_up: Some("the sidecar does not answer"), ..RUNS };
+    let (sends, cut_off) = (Halts { claims: &claims, ..RUNS }, Halts { claims: &claims, ..Halts::default() });
+    let paused = Paused { since: T0, reason: None };
+    let paused_over_it = Halts { paused: Some(&paused), ..sends };
+    let table: [(bool, bool, Halts<'_>, i64, String); 10] = [
+        (
+            false,
+            false,
+            RUNS,
+            60,
+            format!("is due since {at}, has not been tried yet, and waits for its turn"),
+        ),
+        (
+            false,
+            false,
+            away,
+            60,
+            format!(
+                "is due since {at}, has not been tried yet, and waits: no reminder goes out (the sidecar does not answer)"
+            ),
+        ),
+        (
+            false,
+            false,
+            Halts::default(),
+            60,
+            format!("is due since {at}, has not been tried yet, and waits: no worker runs on the store"),
+        ),
+        (false, false, sends, 60, format!("is due since {at}; an attempt to send it is under way")),
+        (false, false, paused_over_it, 60, format!("is due since {at}; an attempt to send it is under way")),
+        (
+            false,
+            false,
+            cut_off,
+            60,
+            format!(
+                "is due since {at}; an attempt to send it was cut off: it may have gone out, and the next start of the worker \
+             sends it again"
+            ),
+        ),
+        (true, false, away, 60, format!("was due at {at}; {tried}; the next is at 24 Nov 2026 11:01:00 CET")),
+        (
+            true,
+            false,
+            away,
+            61,
+            format!(
+                "was due at {at}; {tried}; the next is due, and waits: no reminder goes out (the sidecar does not answer)"
+            ),
+        ),
+        (true, false, sends, 61, format!("was due at {at}; {tried}; an attempt to send it is under way")),
+        (
+            false,
+            true,
+            sends,
+            60,
+            format!(
+                "is due since {at}; an attempt to send it is under way, and if that fails it will not fire"
+            ),
+        ),
+    ];
+    for (is_tried, is_leaving, halts, now, expected) in table {
+        assert_eq!(waiting(is_tried, is_leaving, halts, now), expected);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! failing disk in the tests of what a failure leaves.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 pub(super) use sled::IVec as Bytes;
 
@@ -37,6 +38,11 @@ pub(super) trait Disk: Send + Sync {
     /// How much room it has; `None` where that means nothing.
     fn space(&self) -> std::io::Result<Option<DiskSpace>> {
         Ok(None)
+    }
+
+    /// Whether `file` is the very file that it is kept in; always where it is kept in none.
+    fn lies_at(&self, _file: &Path) -> std::io::Result<bool> {
+        Ok(true)
     }
 
     /// The three steps of one commit.

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::disk::{Bytes, Disk, Visit, Writes};
-use super::files::disk_space;
+use super::files::{disk_space, leads_to};
 use super::panics::caught;
 use crate::store::{DiskSpace, StoreError};
 
@@ -33,7 +33,8 @@ pub(super) struct SledDisk {
     db: Option<sled::Db>,
     /// The data file, for `sync_data`.
     data: File,
-    /// A step of a commit failed, so memory may hold a part of a batch, and the file does not take what it is given.
+    /// A step of a commit failed, so memory may hold a part of a batch, and the file does not take what it is given; or
+    /// that file does not lie under its name any more.
     torn: AtomicBool,
     /// Released last.
     _lock: File,
@@ -114,6 +115,15 @@ impl Disk for SledDisk {
         disk_space(&self.data)
     }
 
+    fn lies_at(&self, file: &Path) -> std::io::Result<bool> {
+        let lies_there = leads_to(file, &self.data)?;
+        if !lies_there {
+            // Closed as always, sled would write by names that may be another store's now.
+            self.torn.store(true, Ordering::Relaxed);
+        }
+        Ok(lies_there)
+    }
+
     fn sync(&self) -> Result<(), StoreError> {
         self.data.sync_data().map_err(|error| {
             self.torn.store(true, Ordering::Relaxed);
@@ -126,8 +136,8 @@ impl Drop for SledDisk {
     fn drop(&mut self) {
         let Some(db) = self.db.take() else { return };
         if self.torn.load(Ordering::Relaxed) {
-            // Dropped, sled would flush the part of a batch that it holds, or wait for a flush that never
-            // ends. The process is about to end anyway.
+            // Dropped, sled would flush the part of a batch that it holds, wait for a flush that never ends, or
+            // write under names that are not its own. The process is about to end anyway.
             std::mem::forget(db);
         } else {
             // sled forces its file once more, and panics where that fails. All that was acknowledged was forced before.

@@ -81,6 +81,26 @@ pub(super) fn give_as(path: &Path, like: &Path) {
     }
 }
 
+/// Whether the name `path` leads to the very file `held`, links followed; false where nothing is there.
+#[cfg(unix)]
+pub(super) fn leads_to(path: &Path, held: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let held = held.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (held.dev(), held.ino())),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether anything is there: which file it is can't be asked here.
+#[cfg(not(unix))]
+pub(super) fn leads_to(path: &Path, _held: &File) -> io::Result<bool> {
+    path.try_exists()
+}
+
 /// How much room the file system of `at` has, to who is not root; a quota that it counts as its size counts too. `None`
 /// where that can't be asked.
 #[cfg(unix)]

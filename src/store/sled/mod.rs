@@ -79,8 +79,19 @@ struct Committing {
     failed: Option<(Batch, Writes)>,
     /// Why nothing can be committed any more.
     unsynced: Option<String>,
+    /// The directory that was taken away from it, and how that shows.
+    gone: Option<(String, &'static str)>,
     /// What a copy under way has yet to take.
     behind: Option<backup::Behind>,
+}
+
+impl Committing {
+    fn is_in_place(&self) -> Result<(), StoreError> {
+        match &self.gone {
+            None => Ok(()),
+            Some((path, how)) => Err(StoreError::Gone { path: path.clone(), how }),
+        }
+    }
 }
 
 /// A store that lasts as long as the process and forces nothing: for tests and simulations.
@@ -272,6 +283,7 @@ fn corrupt(what: &str, why: Malformed) -> StoreError {
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut committing = self.committing();
+        committing.is_in_place()?;
         if let Some(reason) = &committing.unsynced {
             return Err(StoreError::Unsynced(reason.clone()));
         }

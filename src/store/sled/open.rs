@@ -37,6 +37,7 @@ mod compact;
 mod copy;
 mod foresight;
 mod fuller;
+mod gone;
 mod owner;
 mod print;
 mod reading;

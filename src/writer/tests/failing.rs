@@ -78,6 +78,18 @@ async fn a_disk_that_cant_say_what_it_holds_ends_the_loop_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_was_taken_away_acknowledges_not_even_what_it_knows_and_its_loop_waits_to_be_ended() {
+    let mut worker = Worker::start().await;
+    assert_eq!(worker.tell(due_at("t", 60)).await, Verdict::Success);
+    worker.store.take_away();
+    assert_eq!(worker.tell(due_at("t", 60)).await, Verdict::Retry, "a repeat");
+    worker.advance(STUCK_MAX * 2).await;
+    assert!(worker.running.try_join_next().is_none(), "what it holds is being saved");
+    assert!(!worker.writer.is_usable());
+    assert_eq!(worker.tell(due_at("u", 60)).await, Verdict::Retry);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_that_cant_be_read_is_refused_whole_and_nothing_of_it_is_done() {
     let worker = Worker::start().await;
     worker.store.fail_reads(true);

@@ -19,6 +19,7 @@ pub(super) struct TestStore {
     /// How many commits will fail.
     failing: AtomicI64,
     unsynced: AtomicBool,
+    gone: AtomicBool,
     /// No record can be read.
     unreachable: AtomicBool,
     /// How many reads of the pending index succeed before one fails; negative for all.
@@ -42,6 +43,7 @@ impl TestStore {
             tried: Mutex::default(),
             failing: AtomicI64::new(0),
             unsynced: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             readable: AtomicI64::new(-1),
             reads: AtomicI64::new(0),
@@ -60,6 +62,11 @@ impl TestStore {
     /// Every commit from now on ends in doubt.
     pub(super) fn stop_syncing(&self) {
         self.unsynced.store(true, Ordering::SeqCst);
+    }
+
+    /// It is taken away from its process.
+    pub(super) fn take_away(&self) {
+        self.gone.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn fail_reads(&self, fail: bool) {
@@ -118,6 +125,13 @@ impl TestStore {
 
 impl Store for TestStore {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(StoreError::Gone { path: "store".into(), how: "as told" });
+        }
+        // An empty one writes nothing that could fail.
+        if batch.is_empty() {
+            return self.inner.commit(batch);
+        }
         self.tried.lock().unwrap().push(batch.clone());
         if self.unsynced.load(Ordering::SeqCst) {
             return Err(StoreError::Unsynced("as told".into()));

@@ -177,6 +177,8 @@ impl Copying<'_> {
             return Err(StoreError::Unsynced(why.clone()).into());
         }
         if committing.failed.is_some() {
+            // Of a store that was taken away it is never made good.
+            committing.is_in_place()?;
             return Ok(Piece::Wait);
         }
         let behind = committing.behind.get_or_insert_default();

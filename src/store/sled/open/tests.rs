@@ -1,6 +1,7 @@
 mod back;
 mod files;
 mod flips;
+mod gone;
 mod imports;
 #[cfg(unix)]
 mod owner;

@@ -4,6 +4,8 @@
 //! before, whole in itself. Nothing inside the directory tells. So every now and then the marker takes down counters that
 //! only ever rise, of what is durable; a store that opens with less has lost acknowledged commits, which is damage.
 //!
+//! A marker that was removed or replaced beside an open store is written anew.
+//!
 //! It also says which store it is. Each line has a checksum: one that is cut off or changed says nothing, and accuses nobody.
 
 use std::io;
@@ -76,12 +78,13 @@ impl Witness {
 }
 
 impl SledStore {
-    /// Takes down in the marker, if the store has one, what is durable at `now`; nothing where that has not changed.
+    /// Takes down in the marker, if the store lies anywhere, what is durable at `now`; nothing where that has not changed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: the marker can't be written. Nothing depends on it but what a later start can tell.
+    /// [`StoreError::Gone`]: the store was taken away, and nothing was written. [`StoreError::Unavailable`]: the marker can't be written. Nothing depends on it but what a later start can tell.
     pub fn take_down(&self, now: Timestamp) -> Result<(), StoreError> {
         let Some(place) = &self.place else { return Ok(()) };
+        self.is_in_place(place)?;
         let witness = {
             // Between two commits, all that can be seen is durable.
             let committing = self.committing();
@@ -91,11 +94,13 @@ impl SledStore {
             Witness::of(&self.meta()?, now)
         };
         let mut last = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last.counts_as(&witness)) {
+        let stands = |marker: Marker| place.marker().is_ok_and(|found| found == Some(marker));
+        let marker = |witness| Marker { identity: self.identity(), witness: Some(witness) };
+        if last.is_some_and(|last| last.counts_as(&witness) && stands(marker(last))) {
             return Ok(());
         }
         place
-            .write_marker(&Marker { identity: self.identity(), witness: Some(witness) })
+            .write_marker(&marker(witness))
             .map_err(|error| StoreError::Unavailable(format!("{}: {error}", place.marker.display())))?;
         *last = Some(witness);
         Ok(())
