@@ -13,6 +13,7 @@
 //! takes some seconds, once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::disk::{Bytes, Disk, Visit, Writes};
@@ -94,9 +95,7 @@ impl Derived {
             first = Some(key.to_vec());
             Ok(true)
         });
-        if let Err(error @ (StoreError::Unavailable(_) | StoreError::Unsynced(_))) = read {
-            return Err(error);
-        }
+        but_damage(read)?;
         to = first.unwrap_or(to);
         Ok(Some(LeftOut { from, to, why }))
     }
@@ -128,9 +127,7 @@ impl Derived {
             Err(StoreError::Corrupt(_)) => {
                 let back =
                     self.disk.range_back(&from, &to, &mut |key, stored| see(key, stored).map(|()| true));
-                if let Err(error @ (StoreError::Unavailable(_) | StoreError::Unsynced(_))) = back {
-                    return Err(error);
-                }
+                but_damage(back)?;
             }
             Err(error) => return Err(error),
         }
@@ -142,6 +139,11 @@ impl Derived {
     fn is_mended(&self, error: &StoreError) -> Result<bool, StoreError> {
         if matches!(error, StoreError::Corrupt(_)) { self.derive() } else { Ok(false) }
     }
+}
+
+/// How a walk went that may end early where something can't be read.
+fn but_damage(walked: Result<(), StoreError>) -> Result<(), StoreError> {
+    if let Err(StoreError::Corrupt(_)) = walked { Ok(()) } else { walked }
 }
 
 /// Whether a walk from `from` up to and without `to` comes through an index.
@@ -252,5 +254,9 @@ impl Disk for Derived {
 
     fn space(&self) -> std::io::Result<Option<DiskSpace>> {
         self.disk.space()
+    }
+
+    fn lies_at(&self, path: &Path) -> std::io::Result<bool> {
+        self.disk.lies_at(path)
     }
 }

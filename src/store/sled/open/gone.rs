@@ -9,6 +9,7 @@
 
 use super::{Place, SledStore};
 use crate::store::StoreError;
+use crate::store::sled::disk::Disk as _;
 
 const NOT_THERE: &str = "is not there any more";
 const ANOTHER: &str = "is another file now";
