@@ -155,17 +155,9 @@ async fn notes_that_cant_be_read_keep_down_a_restored_worker_alone() {
         let parts = Parts::new();
         if restored {
             let mut batch = crate::store::Batch::default();
-            batch.push(crate::store::Op::PutRestored(Box::new(crate::store::Restored {
-                at: minute(0),
-                from: minute(-60),
-                backup: "b".into(),
-                aside: None,
-                reason: None,
-                overdue: crate::store::AfterRestore::Fires,
-                let_go: None,
-                erases: true,
-                confirmed: None,
-            })));
+            let origin = crate::store::Restored::new(minute(0), minute(-60), "b");
+            let origin = crate::store::Restored { erases: true, ..origin };
+            batch.push(crate::store::Op::PutRestored(Box::new(origin)));
             parts.store.commit(&batch).unwrap();
         }
         let stop = parts.shutdown.soft().clone();

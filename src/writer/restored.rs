@@ -63,7 +63,7 @@ pub(super) fn holds(restored: Option<&Restored>, reminder: &Reminder) -> bool {
 /// Forgets a pause that is of the backup, if nothing has run on the store since it was restored.
 pub(super) fn drop_pause_of_backup(meta: &mut Meta, restored: Option<&Restored>) {
     let Some(restored) = restored.filter(|restored| restored.erases) else { return };
-    if let Some(paused) = meta.paused.take_if(|paused| paused.since <= restored.at) {
+    if let Some(paused) = meta.paused.take_if(|paused| paused.since <= restored.in_doubt_to) {
         tracing::error!(
             since = %paused.since, reason = paused.reason,
             "reminders were paused when the backup was made; whether they were let go on since then nobody knows, so they go \

@@ -6,17 +6,7 @@ use crate::domain::catch_up::REASON_DROPPED;
 use crate::store::{AfterRestore, Batch, Op, Restored};
 
 fn restored(overdue: AfterRestore) -> Restored {
-    Restored {
-        at: minute(600),
-        from: minute(0),
-        backup: "b".into(),
-        aside: None,
-        reason: None,
-        overdue,
-        let_go: None,
-        erases: false,
-        confirmed: None,
-    }
+    Restored { overdue, ..Restored::new(minute(600), minute(0), "b") }
 }
 
 /// A worker that took in `events`, and the store of which was then restored.

@@ -70,16 +70,15 @@ impl Place {
 /// The origin of a store that is kept though it has `gone` back and holds all that was there at `finished`.
 fn origin(gone: &GoneBack, finished: Timestamp, before: Option<&Restored>, recovery: &Recovery) -> Restored {
     let unseen = before.filter(|before| before.confirmed.is_none());
+    let backup = unseen.map_or(ITSELF, |before| before.backup.as_str());
+    let restored = Restored::new(recovery.now, finished, backup).seen(Some(gone.at));
     let restored = Restored {
-        at: recovery.now,
-        from: finished.min(gone.at).min(recovery.now),
-        backup: unseen.map_or(ITSELF.to_owned(), |before| before.backup.clone()),
+        from: restored.from.min(gone.at),
         aside: unseen.and_then(|before| before.aside.clone()),
         reason: Some(gone.why.clone()),
         overdue: if recovery.holds { AfterRestore::Held } else { AfterRestore::Fires },
-        let_go: None,
         erases: true,
-        confirmed: None,
+        ..restored
     };
     restored.after(before)
 }
