@@ -45,7 +45,7 @@ use parts::{Parts, Value};
 use wire::Malformed;
 
 pub use backup::{BackupError, Beside, Contents, Erased, Erasing, FileError, Head, Kept, Shelf, check_file};
-pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
+pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, START_PATIENCE, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
 
 use super::{

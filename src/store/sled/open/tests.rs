@@ -11,6 +11,7 @@ mod unfinished;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::swap::{Note, Stage};
 use super::*;
@@ -79,7 +80,14 @@ fn backed_up() -> Stage1 {
 
 impl Stage1 {
     fn recovery(&self) -> Recovery {
-        Recovery { shelf: self.shelf.clone(), auto: true, holds: false, now: at(NOW), fresh: FRESH }
+        Recovery {
+            shelf: self.shelf.clone(),
+            auto: true,
+            holds: false,
+            now: at(NOW),
+            fresh: FRESH,
+            patience: Duration::ZERO,
+        }
     }
 
     fn open(&self) -> Result<SledStore, OpenError> {
