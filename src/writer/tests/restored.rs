@@ -135,6 +135,19 @@ async fn what_is_said_of_held_reminders_confirms_nothing_where_none_is_held() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_held_a_restore_is_confirmed_without_a_word_of_what_becomes_of_it() {
+    // Due as late as is held, and later.
+    for (due, is_held) in [(600, true), (601, false)] {
+        let worker = after_restore(vec![due_at("t", due)], AfterRestore::Held, settings()).await;
+        let told = worker.writer.confirm_restore(Confirm::Seen).await.unwrap();
+        let restored = worker.store.restored().unwrap().unwrap();
+        assert_eq!(matches!(told, Confirmed::Undecided(_)), is_held, "{told:?}");
+        assert_eq!(matches!(told, Confirmed::Done(_)), !is_held, "{told:?}");
+        assert_eq!((restored.confirmed.is_some(), restored.holds_to().is_some()), (!is_held, is_held));
+    }
+}
+
 /// The store was restored at minute 600, and is opened at minute 700.
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_the_backup_is_dropped_and_one_of_since_the_restore_stays() {
