@@ -8,6 +8,12 @@
 //! Of when a store is that has gone back nobody knows: its marker says only when it held more. So what is missing is said to
 //! begin when the backup was made, which the store is later than; who refills from there on refills too much and misses
 //! nothing.
+//!
+//! Who was erased since then is erased again, and who came anew after that too. Whether the store is from before an erasing or
+//! from after it can't be told: a note beside the backups holds the instant of a wall clock, a task the stamps of those who
+//! sent its events and how its reminders stand, and neither says after which commit the erasing ended; comparing two clocks
+//! would now and then keep what was to be erased, which nobody would notice. Erased once too often is what a refill from the
+//! same instant brings back as it is needed anyway, but for what never came through a topic.
 
 use std::fs::File;
 use std::io::BufReader;
