@@ -18,7 +18,7 @@ use crate::canary::Canary;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dapr::{Fault, NoClient, Publish, Publisher, Sidecar};
-use crate::erasing::{EraseError, erase_user};
+use crate::erasing::{EraseError, Report, erase_user};
 use crate::gauges;
 use crate::health::{Health, Heart};
 use crate::housekeeping;
@@ -202,7 +202,17 @@ async fn before_all(writer: &Writer, backups: Option<&Backups>, health: &Health)
             }
         };
         for Erased { user, unfinished } in due {
-            let tasks = erase_user(writer, &user).await.map_err(failed)?.tasks;
+            let Report { tasks, advice, left_out, unreadable, .. } =
+                erase_user(writer, &user).await.map_err(failed)?;
+            if let Some(advice) = advice {
+                tracing::error!(
+                    ?left_out,
+                    unreadable,
+                    advice,
+                    "not all could be read when a user was erased"
+                );
+                health.warning("erasing", Some(format!("a user was erased, and {advice}")));
+            }
             if unfinished {
                 backups.note_erasing(&user, Erasing::Ended).await.map_err(unnoted)?;
                 tracing::warn!(tasks, "the erasing of a user was cut off and is finished");

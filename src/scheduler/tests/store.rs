@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{
-    Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
+    Around, Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
+    Stretch, Walk,
 };
 
 /// See the module.
@@ -42,6 +43,32 @@ fn fail_one(left: &AtomicI64) -> Result<(), StoreError> {
     match left.fetch_sub(1, Ordering::SeqCst) {
         ..=0 => Ok(()),
         _ => Err(StoreError::Unavailable("as told".into())),
+    }
+}
+
+impl Around for FaultyStore {
+    fn tasks_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<TaskId>, StoreError> {
+        self.inner.tasks_around(walk, limit)
+    }
+
+    fn quarantined_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
+        self.inner.quarantined_around(walk, limit)
+    }
+
+    fn outbox_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
+        self.inner.outbox_around(walk, limit)
+    }
+
+    fn quarantined_at(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        self.inner.quarantined_at(number)
+    }
+
+    fn outbox_at(&self, number: u64) -> Result<Option<OutboxEntry>, StoreError> {
+        self.inner.outbox_at(number)
+    }
+
+    fn reaches(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.inner.reaches(batch)
     }
 }
 

@@ -29,6 +29,7 @@ mod preferences;
 mod records;
 mod values;
 mod verify;
+mod walk;
 mod wire;
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{
-    Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store,
-    StoreError,
+    Around, Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store,
+    StoreError, Stretch, Walk,
 };
 
 /// See the module.
@@ -113,6 +113,32 @@ impl TestStore {
             return Err(StoreError::Corrupt("as told".into()));
         }
         Ok(())
+    }
+}
+
+impl Around for TestStore {
+    fn tasks_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<TaskId>, StoreError> {
+        self.inner.tasks_around(walk, limit)
+    }
+
+    fn quarantined_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
+        self.inner.quarantined_around(walk, limit)
+    }
+
+    fn outbox_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
+        self.inner.outbox_around(walk, limit)
+    }
+
+    fn quarantined_at(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
+        self.inner.quarantined_at(number)
+    }
+
+    fn outbox_at(&self, number: u64) -> Result<Option<OutboxEntry>, StoreError> {
+        self.inner.outbox_at(number)
+    }
+
+    fn reaches(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.inner.reaches(batch)
     }
 }
 

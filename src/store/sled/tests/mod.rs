@@ -11,3 +11,4 @@ mod limits;
 mod preferences;
 mod strategies;
 mod verify;
+mod walk;
