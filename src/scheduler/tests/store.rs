@@ -19,8 +19,17 @@ pub(crate) struct FaultyStore {
 
 impl FaultyStore {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(in_memory().unwrap())
+    }
+
+    /// A copy in which the records of the tasks from one up to another can't be read.
+    pub(crate) fn torn_tasks(&self, from: &TaskId, to: &TaskId) -> Arc<Self> {
+        Self::of(self.inner.torn_tasks(from, to))
+    }
+
+    fn of(inner: SledStore) -> Arc<Self> {
         let (unreadable, uncommitted) = (AtomicI64::new(0), AtomicI64::new(0));
-        Arc::new(Self { inner: in_memory().unwrap(), unreadable, uncommitted })
+        Arc::new(Self { inner, unreadable, uncommitted })
     }
 
     /// The next `count` reads of a record fail.
