@@ -168,7 +168,7 @@ fn why_paused(paused: &Paused) -> String {
 
 /// What is said of a store that was restored, until a person has seen it.
 pub fn what_is_missing(restored: &Restored) -> String {
-    let Restored { at, from, backup, aside, reason, overdue, .. } = restored;
+    let Restored { at, from, in_doubt_to, backup, aside, reason, overdue, .. } = restored;
     let damage = match (reason, aside) {
         (Some(reason), Some(aside)) => format!(" ({reason}; what was there is kept as {aside})"),
         _ => String::new(),
@@ -178,9 +178,16 @@ pub fn what_is_missing(restored: &Restored) -> String {
         AfterRestore::Held => "what was due by then waits for you to say whether it fires or is dropped",
         AfterRestore::Dropping => "what was due by then is being dropped",
     };
+    let ahead = if restored.was_ahead() {
+        format!(
+            "the clock was ahead before, so nobody knows what of all that is due by {in_doubt_to} went out; "
+        )
+    } else {
+        String::new()
+    };
     format!(
         "the store was restored at {at} from the backup {backup}{damage}: what was committed from {from} to {at} is missing; \
-         {overdue}; see docs/recovery.md, then `reminder-worker restore confirm`"
+         {ahead}{overdue}; see docs/recovery.md, then `reminder-worker restore confirm`"
     )
 }
 

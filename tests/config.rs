@@ -202,7 +202,6 @@ fn every_bound_is_kept_on_both_sides() {
         ("quarantine.max_mb", ["4", "65536"], ["3", "65537"]),
         ("outbox.max_mb", ["1", "65536"], ["0", "65537"]),
         ("canary.every", ["1m", "1h"], ["59s", "61m"]),
-        ("canary.ready_limit", ["0s", "1d"], ["90s", "1441m"]),
         ("health.overdue_limit", ["1s", "1d"], ["999ms", "86401s"]),
         ("health.heartbeat_limit", ["2s", "1h"], ["1999ms", "3601s"]),
         ("shutdown.grace", ["100ms", "10m"], ["99ms", "601s"]),
@@ -290,6 +289,20 @@ fn two_listeners_on_one_port_are_refused_unless_the_system_chooses() {
     let told = complaint("", &[], &[("app.port", "8001"), ("ops.port", "8001")]);
     assert!(told.contains("ops.port") && told.contains("another port than app.port"), "{told}");
     assert_eq!(load("", &[], &[("app.port", "0"), ("ops.port", "0")]).ops.port, 0);
+}
+
+#[test]
+fn a_limit_on_canaries_is_taken_within_its_bounds_and_only_where_canaries_are_sent() {
+    for limit in ["1m", "1d"] {
+        load("", &[], &[("canary.ready_limit", limit), ("canary.every", "1h")]);
+        let told = complaint("", &[], &[("canary.ready_limit", limit)]);
+        assert!(told.contains("canary.ready_limit") && told.contains("or set canary.every"), "{told}");
+    }
+    load("", &[], &[("canary.ready_limit", "0s")]);
+    for limit in ["90s", "1441m"] {
+        let told = complaint("", &[], &[("canary.ready_limit", limit), ("canary.every", "1h")]);
+        assert!(told.contains("from 1m to 1d"), "{told}");
+    }
 }
 
 #[test]

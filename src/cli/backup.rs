@@ -7,7 +7,7 @@ use super::terminal::harmless;
 use super::{Context, Failure, http, ops};
 use crate::clock::random_id;
 use crate::config::{Config, OverdueThen};
-use crate::store::sled::{Identity, Recovery, Shelf};
+use crate::store::sled::{Identity, Recovery, START_PATIENCE, Shelf};
 
 /// How long a backup may take: it reads the whole store.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3600);
@@ -50,6 +50,7 @@ pub(super) fn recovery(config: &Config, context: &Context) -> Recovery {
         holds: config.restore.overdue == OverdueThen::Hold,
         now: context.clock.now(),
         fresh: Identity::from_bytes(random_id().into_bytes()),
+        patience: START_PATIENCE,
     }
 }
 

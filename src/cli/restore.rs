@@ -89,6 +89,8 @@ const NEVER: &str = "the store was never restored from a backup";
 fn said(restored: Option<&Restored>, overdue: Option<Overdue>) -> Result<Value, String> {
     let Some(restored) = restored else { return Err(format!("{NEVER}; there is nothing to confirm")) };
     match (restored.overdue.as_str(), overdue) {
+        // It may be none by now, which the worker knows.
+        ("held", None) if restored.held == 0 => Ok(json!({})),
         ("held", None) => Err(format!(
             "{} since the restore of {}: say what becomes of them, --overdue fire or --overdue drop",
             held(restored.held),
@@ -109,6 +111,7 @@ fn said(restored: Option<&Restored>, overdue: Option<Overdue>) -> Result<Value, 
 /// How many wait, for a person.
 fn held(count: usize) -> String {
     match count {
+        0 => "nothing is held".to_owned(),
         1 => "1 reminder is held".to_owned(),
         HELD_COUNTED_MAX.. => format!("{HELD_COUNTED_MAX} reminders or more are held"),
         _ => format!("{count} reminders are held"),
@@ -145,12 +148,13 @@ fn shown(restored: &Restored) -> String {
         }
     }
     let overdue = match restored.overdue.as_str() {
-        "held" => format!(
+        "held" if restored.held > 0 => format!(
             "{}, until `reminder-worker restore confirm --overdue fire` or `--overdue drop`",
             held(restored.held)
         ),
         "dropping" => format!("being dropped, {} to go", restored.held),
-        _ => "not held".to_owned(),
+        "held" => format!("{} until now; what comes of it later is, until you confirm", held(0)),
+        _ => held(0),
     };
     text.push_str(&format!("  what was due by then  {overdue}\n"));
     text.push_str(&match &restored.confirmed_at {
@@ -204,9 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_is_held_confirming_is_said_without_a_word_and_told_so() {
+        let none = Restored { held: 0, ..restored("held") };
+        assert_eq!(said(Some(&none), None), Ok(json!({})));
+        let after = Restored { held: 0, confirmed_at: Some("then".into()), ..restored("fires") };
+        for told in [shown(&none), shown(&after)] {
+            assert!(told.contains("nothing is held") && !told.contains("--overdue"), "{told}");
+        }
+    }
+
+    #[test]
     fn how_many_are_held_is_told_up_to_what_is_counted() {
         for (count, told) in [
-            (0, "0 reminders are held"),
+            (0, "nothing is held"),
             (1, "1 reminder is held"),
             (HELD_COUNTED_MAX - 1, "9999 reminders are held"),
             (HELD_COUNTED_MAX, "10000 reminders or more are held"),

@@ -261,8 +261,16 @@ impl Layers {
             );
         }
         let span = |key| super::shapes::parse_duration(self.text(key));
+        let is_set = |key| span(key).is_some_and(|span| !span.is_zero());
+        let waits_for_no_canary = is_set("canary.ready_limit") && !is_set("canary.every");
         if span("publish.backoff_initial") > span("publish.backoff_max") {
             self.refuse("publish.backoff_initial", "at most publish.backoff_max");
+        }
+        if waits_for_no_canary {
+            self.refuse(
+                "canary.ready_limit",
+                "0s, or set canary.every: no canary is sent that could come back",
+            );
         }
         if is_inside(self.text("backup.dir"), self.text("store.path")) {
             self.refuse(

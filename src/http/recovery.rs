@@ -102,6 +102,8 @@ struct RestoredShown {
     backup: String,
     /// What was committed from then to `restored_at` is missing.
     missing_from: String,
+    /// What was due by then may have gone out before: `restored_at`, or later where the clock was ahead.
+    in_doubt_to: String,
     set_aside: Option<String>,
     reason: Option<String>,
     /// Of reminders that were due by then: `fires`, `held` or `dropping`.
@@ -114,11 +116,13 @@ struct RestoredShown {
 
 impl RestoredShown {
     fn of(restored: Restored, held: usize) -> Self {
-        let Restored { at, from, backup, aside, reason, overdue, let_go, erases: _, confirmed } = restored;
+        let Restored { at, from, in_doubt_to, backup, aside, reason, overdue, let_go, erases: _, confirmed } =
+            restored;
         Self {
             restored_at: at.to_rfc3339(),
             backup,
             missing_from: from.to_rfc3339(),
+            in_doubt_to: in_doubt_to.to_rfc3339(),
             set_aside: aside,
             reason,
             overdue: match overdue {

@@ -12,6 +12,7 @@ mod ledger;
 mod meta;
 mod restored;
 pub mod sled;
+mod walk;
 
 use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
@@ -19,6 +20,7 @@ pub use batch::{Batch, Op};
 pub use ledger::Ledger;
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
 pub use restored::{AfterRestore, Restored};
+pub use walk::{Around, Stretch, Walk};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);
@@ -95,7 +97,7 @@ pub struct DiskSpace {
 ///
 /// One commit loop writes; reads see every committed batch whole. Lists are in key order and return keys
 /// strictly greater than `after`, at most `limit` of them.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Around + Send + Sync + 'static {
     /// Commits `batch`: all of it or nothing, on the disk when this returns.
     ///
     /// # Errors

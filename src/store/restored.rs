@@ -10,6 +10,10 @@ pub struct Restored {
     pub at: Timestamp,
     /// Of when the backup is: what was committed after that is missing.
     pub from: Timestamp,
+    /// What was due by then may have gone out before: when it was restored or, where the clock was ahead until then, the
+    /// latest that it is known to have shown. Only what was due when it was restored is held: what the clock has yet to
+    /// reach fires at its time, perhaps a second time.
+    pub in_doubt_to: Timestamp,
     /// The file it was restored from.
     pub backup: String,
     /// The directory beside it in which lies what stood there before.
@@ -38,6 +42,32 @@ pub enum AfterRestore {
 }
 
 impl Restored {
+    /// That of a store restored at `at` from the file `backup`, which holds what was committed until the clock showed
+    /// `finished`: nothing is held, nobody is to be erased.
+    #[must_use]
+    pub fn new(at: Timestamp, finished: Timestamp, backup: impl Into<String>) -> Self {
+        Self {
+            at,
+            // A backup made while the clock was ahead must not make the missing hours begin after they ended.
+            from: finished.min(at),
+            in_doubt_to: finished.max(at),
+            backup: backup.into(),
+            aside: None,
+            reason: None,
+            overdue: AfterRestore::Fires,
+            let_go: None,
+            erases: false,
+            confirmed: None,
+        }
+    }
+
+    /// The same where the clock is known to have shown `seen` before.
+    #[must_use]
+    pub fn seen(mut self, seen: Option<Timestamp>) -> Self {
+        self.in_doubt_to = self.in_doubt_to.max(seen.unwrap_or(Timestamp::MIN));
+        self
+    }
+
     /// The same of a store that says `before` of itself: what that misses, and nobody has confirmed, is still missing, what
     /// waits for a person goes on waiting, and who was not yet erased again is still to be.
     #[must_use]
@@ -51,7 +81,7 @@ impl Restored {
             self.overdue = AfterRestore::Held;
         }
         self.erases |= before.erases;
-        self
+        self.seen(Some(before.in_doubt_to))
     }
 
     /// The instant up to which reminders are held back; `None` where none is.
@@ -60,17 +90,23 @@ impl Restored {
         (self.overdue != AfterRestore::Fires).then_some(self.at)
     }
 
+    /// Whether the clock was ahead before it was restored.
+    #[must_use]
+    pub fn was_ahead(&self) -> bool {
+        self.in_doubt_to > self.at
+    }
+
     /// Since when users who were erased are in it: of a backup made while the clock was ahead nobody knows, so all are.
     #[must_use]
     pub fn erased_from(&self) -> Timestamp {
-        if self.from < self.at { self.from } else { Timestamp::MIN }
+        if self.from < self.at && !self.was_ahead() { self.from } else { Timestamp::MIN }
     }
 
     /// What does not count against what was due by then.
     #[must_use]
     pub fn missing(&self) -> Missing {
         let until = if self.holds_to().is_some() { Timestamp::MAX } else { self.let_go.unwrap_or(self.at) };
-        Missing { from: self.from, at: self.at, until }
+        Missing { from: self.from, at: self.in_doubt_to, until }
     }
 }
 
@@ -79,16 +115,34 @@ mod tests {
     use super::*;
 
     fn restored(from: i64, at: i64) -> Restored {
-        Restored {
-            at: Timestamp::from_millis(at),
-            from: Timestamp::from_millis(from),
-            backup: "b".into(),
-            aside: None,
-            reason: None,
-            overdue: AfterRestore::Fires,
-            let_go: None,
-            erases: false,
-            confirmed: None,
+        Restored::new(Timestamp::from_millis(at), Timestamp::from_millis(from), "b")
+    }
+
+    #[test]
+    fn what_was_due_by_the_latest_that_the_clock_has_shown_is_in_doubt_and_no_more_than_was_due_then_is_held()
+    {
+        // Of a restore at 20: until when the backup is, what a marker says, what an earlier restore says; from when
+        // it misses, to when it doubts, and since when it erases.
+        let table = [
+            (10, None, None, 10, 20, 10),
+            (20, None, None, 20, 20, i64::MIN),
+            (30, None, None, 20, 30, i64::MIN),
+            (10, Some(19), None, 10, 20, 10),
+            (10, Some(40), None, 10, 40, i64::MIN),
+            (30, Some(40), None, 20, 40, i64::MIN),
+            (10, None, Some(15), 10, 20, 10),
+            (10, None, Some(50), 10, 50, i64::MIN),
+        ];
+        let at = Timestamp::from_millis;
+        for (finished, seen, before, from, to, erased_from) in table {
+            let earlier = before.map(|before| restored(12, 15).seen(Some(at(before))));
+            let held = Restored { overdue: AfterRestore::Held, ..restored(finished, 20) };
+            let told = held.seen(seen.map(at)).after(earlier.as_ref());
+            let missing = told.missing();
+            let case = (finished, seen, before);
+            assert_eq!((told.at, missing.from, missing.at), (at(20), at(from), at(to)), "{case:?}");
+            assert_eq!((told.holds_to(), told.was_ahead()), (Some(at(20)), to > 20), "{case:?}");
+            assert_eq!(told.erased_from().millis().max(0), erased_from.max(0), "{case:?}");
         }
     }
 

@@ -22,7 +22,7 @@ use crate::store::{AfterRestore, IndexKey, Meta, Op, Restored, StoreError};
 /// What is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Confirm {
-    /// It is known; nothing is held, or what is goes on waiting.
+    /// It is known, and nothing is held.
     Seen,
     /// What is held goes out.
     Fire,
@@ -63,7 +63,7 @@ pub(super) fn holds(restored: Option<&Restored>, reminder: &Reminder) -> bool {
 /// Forgets a pause that is of the backup, if nothing has run on the store since it was restored.
 pub(super) fn drop_pause_of_backup(meta: &mut Meta, restored: Option<&Restored>) {
     let Some(restored) = restored.filter(|restored| restored.erases) else { return };
-    if let Some(paused) = meta.paused.take_if(|paused| paused.since <= restored.at) {
+    if let Some(paused) = meta.paused.take_if(|paused| paused.since <= restored.in_doubt_to) {
         tracing::error!(
             since = %paused.since, reason = paused.reason,
             "reminders were paused when the backup was made; whether they were let go on since then nobody knows, so they go \
@@ -92,6 +92,9 @@ impl Group<'_> {
     pub(super) fn confirm(&mut self, confirm: Confirm) -> Confirmed {
         let Some(mut restored) = self.restored.clone() else { return Confirmed::Never };
         let is_held = restored.overdue == AfterRestore::Held;
+        // Where nothing is held there is nothing to say of it.
+        let confirm =
+            if confirm == Confirm::Seen && is_held && !self.holds_any() { Confirm::Fire } else { confirm };
         match confirm {
             Confirm::ErasedAgain => restored.erases = false,
             Confirm::Seen if is_held => return Confirmed::Undecided(restored.into()),
@@ -110,6 +113,13 @@ impl Group<'_> {
         }
         self.put_restored(restored.clone());
         Confirmed::Done(restored.into())
+    }
+
+    /// Whether any reminder is held; so it is where that can't be read.
+    fn holds_any(&self) -> bool {
+        let last = held_to(self.restored.as_ref());
+        let first = self.core.store.pending(None, 1);
+        first.map_or(true, |page| page.first().is_some_and(|entry| Some(entry.key) <= last))
     }
 
     /// Drops the next of the held reminders, if they are being dropped.

@@ -92,6 +92,7 @@ async fn a_second_worker_on_the_same_store_ends_with_74_and_names_the_first() {
     assert_eq!(second.status.code(), Some(74));
     let holder = format!("is held by process {}", worker.process.id());
     assert!(errors(&second).contains(&holder), "{}", errors(&second));
+    assert!(errors(&second).contains("the start waits for it"), "{}", errors(&second));
     assert_eq!(worker.ops("/livez").await.0, StatusCode::OK);
 }
 

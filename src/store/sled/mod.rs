@@ -31,6 +31,7 @@ mod records;
 mod told;
 mod values;
 mod verify;
+mod walk;
 mod wire;
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ use parts::{Parts, Value};
 use wire::Malformed;
 
 pub use backup::{BackupError, Beside, Contents, Erased, Erasing, FileError, Head, Kept, Shelf, check_file};
-pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, size};
+pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, START_PATIENCE, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
 
 use super::{

@@ -19,13 +19,12 @@
 //! crash between them does not undo ([`swap`]).
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::engine::{self, SledDisk};
-use super::files::{force, no_link};
+use super::files::force;
 use super::migrations::{FORMAT, FormatError, MIGRATIONS, format, migrate};
 use super::panics::caught;
 use super::{Identity, SledStore, StoreError};
@@ -38,6 +37,7 @@ mod copy;
 mod foresight;
 mod fuller;
 mod gone;
+mod lock;
 mod owner;
 mod print;
 mod reading;
@@ -51,12 +51,14 @@ mod witness;
 
 pub use compact::{Compacted, size};
 pub use copy::Copied;
+pub use lock::START_PATIENCE;
 pub use recover::Recovery;
 pub use restore::{Origin, RestoreError};
 pub(super) use witness::Witness;
 use witness::{GoneBack, Marker};
 
 use advice::{damaged, of_store, unreachable};
+use lock::await_release;
 
 impl SledStore {
     /// Opens the store in the directory `dir`, or creates it, with `cache_mb` MiB of cache. A swap of directories that was
@@ -163,10 +165,6 @@ fn open_disk(dir: &Path, lock: File, cache_mb: u64) -> Result<(SledDisk, bool), 
 
 /// What a marker says in its first line; which store it is and what it held then may follow ([`witness`]).
 const MARKER: &str = "A store of reminder-worker stands beside this file; the two belong together.";
-/// How often a file that is still locked is looked at: half a second in all, far above what sled's threads take.
-const RELEASE_TRIES: u32 = 100;
-/// How long between two looks.
-const RELEASE_POLL: Duration = Duration::from_millis(5);
 /// What a marker says of the store in `dir` that is not there.
 fn lost(dir: &Path) -> String {
     let dir = dir.display();
@@ -244,35 +242,6 @@ impl Place {
         Ok(())
     }
 
-    /// Takes the lock and writes into it who has it.
-    fn hold(&self) -> Result<File, OpenError> {
-        let io = |error: io::Error| unreachable(&self.lock, &error.to_string());
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = no_link(&mut options).open(&self.lock).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-            Err(TryLockError::WouldBlock) => {
-                return Err(self.held_by(&mut lock));
-            }
-        }
-        self.give(&self.lock);
-        lock.set_len(0).map_err(io)?;
-        lock.write_all(myself().as_bytes()).map_err(io)?;
-        Ok(lock)
-    }
-
-    /// That somebody holds it, whom the file `lock` names.
-    fn held_by(&self, lock: &mut File) -> OpenError {
-        let mut holder = String::new();
-        // Not yet written, or no text: then there is less to say.
-        let _ = lock.read_to_string(&mut holder);
-        let holder = holder.trim();
-        let holder = if holder.is_empty() { "another process" } else { holder };
-        OpenError::Held { path: self.dir.display().to_string(), holder: holder.to_owned() }
-    }
-
     /// Finds what sled would paper over: it creates what is missing.
     fn inspect(&self, marked: bool) -> Result<(), OpenError> {
         match std::fs::metadata(&self.dir) {
@@ -338,31 +307,10 @@ fn beside(parent: &Path, name: &OsStr, suffix: &str) -> PathBuf {
     parent.join(beside)
 }
 
-/// Waits until sled's own lock on its file in `dir` is free. We hold ours, so who holds that one is a store just closed
-/// in this process, whose threads let go a moment later, or a stranger, of whom opening will tell.
-fn await_release(dir: &Path) {
-    let Ok(data) = File::open(dir.join("db")) else { return };
-    for _ in 0..RELEASE_TRIES {
-        if !matches!(data.try_lock(), Err(TryLockError::WouldBlock)) {
-            return;
-        }
-        std::thread::park_timeout(RELEASE_POLL);
-    }
-}
-
 /// Forces the files of sled's directory `dir` and itself.
 fn force_all(dir: &Path) -> io::Result<()> {
     for path in [dir.join("conf"), dir.join("db"), dir.to_owned()] {
         force(&path)?;
     }
     Ok(())
-}
-
-/// This process, as it is named to one that finds the store held.
-fn myself() -> String {
-    let process = std::process::id();
-    match std::fs::read_to_string("/proc/sys/kernel/hostname") {
-        Ok(host) => format!("process {process} on host {}", host.trim()),
-        Err(_) => format!("process {process}"),
-    }
 }

@@ -14,9 +14,13 @@ const HAS_REASON: u8 = 0x08;
 const HAS_LET_GO: u8 = 0x10;
 const ERASES: u8 = 0x20;
 const CONFIRMED: u8 = 0x40;
+/// The clock was ahead: without it what is in doubt ends when it was restored.
+const WAS_AHEAD: u8 = 0x80;
 
 pub(super) fn encode(restored: &Restored) -> Vec<u8> {
-    let Restored { at, from, backup, aside, reason, overdue, let_go, erases, confirmed } = restored;
+    let Restored { at, from, in_doubt_to, backup, aside, reason, overdue, let_go, erases, confirmed } =
+        restored;
+    let ahead = (in_doubt_to > at).then_some(in_doubt_to);
     let mut out = vec![FORMAT];
     out.push(flags(&[
         (HELD, *overdue == AfterRestore::Held),
@@ -26,8 +30,9 @@ pub(super) fn encode(restored: &Restored) -> Vec<u8> {
         (HAS_LET_GO, let_go.is_some()),
         (ERASES, *erases),
         (CONFIRMED, confirmed.is_some()),
+        (WAS_AHEAD, ahead.is_some()),
     ]));
-    for at in [Some(at), Some(from), let_go.as_ref(), confirmed.as_ref()].into_iter().flatten() {
+    for at in [Some(at), Some(from), let_go.as_ref(), confirmed.as_ref(), ahead].into_iter().flatten() {
         put_int(&mut out, at.millis());
     }
     for text in [Some(backup), aside.as_ref(), reason.as_ref()].into_iter().flatten() {
@@ -54,11 +59,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Restored, Malformed> {
     let (at, from) = (instant(&mut reader)?, instant(&mut reader)?);
     let let_go = reader.when(has(HAS_LET_GO), instant)?;
     let confirmed = reader.when(has(CONFIRMED), instant)?;
+    let in_doubt_to = reader.when(has(WAS_AHEAD), instant)?.unwrap_or(at);
     let backup = text(&mut reader)?;
     let aside = reader.when(has(HAS_ASIDE), text)?;
     let reason = reader.when(has(HAS_REASON), text)?;
     reader.end()?;
-    Ok(Restored { at, from, backup, aside, reason, overdue, let_go, erases: has(ERASES), confirmed })
+    Ok(Restored {
+        at,
+        from,
+        in_doubt_to,
+        backup,
+        aside,
+        reason,
+        overdue,
+        let_go,
+        erases: has(ERASES),
+        confirmed,
+    })
 }
 
 #[cfg(test)]
@@ -68,17 +85,7 @@ mod tests {
     #[test]
     fn an_origin_keeps_its_bytes() {
         let at = Timestamp::from_millis;
-        let least = Restored {
-            at: at(2),
-            from: at(1),
-            backup: "b".into(),
-            aside: None,
-            reason: None,
-            overdue: AfterRestore::Fires,
-            let_go: None,
-            erases: false,
-            confirmed: None,
-        };
+        let least = Restored::new(at(2), at(1), "b");
         let all = Restored {
             aside: Some("a".into()),
             reason: Some("r".into()),
@@ -88,10 +95,12 @@ mod tests {
             confirmed: Some(at(4)),
             ..least.clone()
         };
+        let ahead = least.clone().seen(Some(at(5)));
         let dropping = Restored { overdue: AfterRestore::Dropping, ..least.clone() };
         for (origin, bytes) in [
             (least, b"\x01\x00\x04\x02\x01b".as_slice()),
             (all, b"\x01\x7d\x04\x02\x06\x08\x01b\x01a\x01r"),
+            (ahead, b"\x01\x80\x04\x02\x0a\x01b"),
             (dropping, b"\x01\x02\x04\x02\x01b"),
         ] {
             assert_eq!(encode(&origin), bytes);

@@ -6,17 +6,7 @@ use crate::domain::catch_up::REASON_DROPPED;
 use crate::store::{AfterRestore, Batch, Op, Restored};
 
 fn restored(overdue: AfterRestore) -> Restored {
-    Restored {
-        at: minute(600),
-        from: minute(0),
-        backup: "b".into(),
-        aside: None,
-        reason: None,
-        overdue,
-        let_go: None,
-        erases: false,
-        confirmed: None,
-    }
+    Restored { overdue, ..Restored::new(minute(600), minute(0), "b") }
 }
 
 /// A worker that took in `events`, and the store of which was then restored.
@@ -142,6 +132,19 @@ async fn what_is_said_of_held_reminders_confirms_nothing_where_none_is_held() {
         let Confirmed::NotHeld(as_before) = told else { panic!("{overdue:?} {said:?}: {told:?}") };
         assert_eq!(as_before.confirmed, None);
         assert_eq!(worker.store.restored().unwrap().unwrap().confirmed, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_is_held_a_restore_is_confirmed_without_a_word_of_what_becomes_of_it() {
+    // Due as late as is held, and later.
+    for (due, is_held) in [(600, true), (601, false)] {
+        let worker = after_restore(vec![due_at("t", due)], AfterRestore::Held, settings()).await;
+        let told = worker.writer.confirm_restore(Confirm::Seen).await.unwrap();
+        let restored = worker.store.restored().unwrap().unwrap();
+        assert_eq!(matches!(told, Confirmed::Undecided(_)), is_held, "{told:?}");
+        assert_eq!(matches!(told, Confirmed::Done(_)), !is_held, "{told:?}");
+        assert_eq!((restored.confirmed.is_some(), restored.holds_to().is_some()), (!is_held, is_held));
     }
 }
 

@@ -37,6 +37,8 @@ impl Recovery {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::Timestamp;
     use crate::store::sled::backup::Shelf;
@@ -49,7 +51,8 @@ mod tests {
         let shelf = Shelf::new(room.path().join("backups"), 2);
         let dir = room.path().join("store");
         let fresh = Identity::from_bytes([7; 16]);
-        let recovery = Recovery { shelf: shelf.clone(), auto: true, holds: false, now, fresh };
+        let recovery =
+            Recovery { shelf: shelf.clone(), auto: true, holds: false, now, fresh, patience: Duration::ZERO };
         let gone = format!("{HAS_GONE_BACK}then");
         assert!(
             recovery

@@ -8,6 +8,12 @@
 //! Of when a store is that has gone back nobody knows: its marker says only when it held more. So what is missing is said to
 //! begin when the backup was made, which the store is later than; who refills from there on refills too much and misses
 //! nothing.
+//!
+//! Who was erased since then is erased again, and who came anew after that too. Whether the store is from before an erasing or
+//! from after it can't be told: a note beside the backups holds the instant of a wall clock, a task the stamps of those who
+//! sent its events and how its reminders stand, and neither says after which commit the erasing ended; comparing two clocks
+//! would now and then keep what was to be erased, which nobody would notice. Erased once too often is what a refill from the
+//! same instant brings back as it is needed anyway, but for what never came through a topic.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -70,16 +76,15 @@ impl Place {
 /// The origin of a store that is kept though it has `gone` back and holds all that was there at `finished`.
 fn origin(gone: &GoneBack, finished: Timestamp, before: Option<&Restored>, recovery: &Recovery) -> Restored {
     let unseen = before.filter(|before| before.confirmed.is_none());
+    let backup = unseen.map_or(ITSELF, |before| before.backup.as_str());
+    let restored = Restored::new(recovery.now, finished, backup).seen(Some(gone.at));
     let restored = Restored {
-        at: recovery.now,
-        from: finished.min(gone.at).min(recovery.now),
-        backup: unseen.map_or(ITSELF.to_owned(), |before| before.backup.clone()),
+        from: restored.from.min(gone.at),
         aside: unseen.and_then(|before| before.aside.clone()),
         reason: Some(gone.why.clone()),
         overdue: if recovery.holds { AfterRestore::Held } else { AfterRestore::Fires },
-        let_go: None,
         erases: true,
-        confirmed: None,
+        ..restored
     };
     restored.after(before)
 }

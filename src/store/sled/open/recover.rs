@@ -10,6 +10,8 @@
 //! so that what is missing may yet be found in it; not with every byte that it had, since the engine writes as it opens and
 //! most damage shows only then. Without a good backup it stays where it is.
 
+use std::time::Duration;
+
 use super::around::DAMAGED;
 use super::restore::{Origin, RestoreError};
 use super::swap::{Note, Stage};
@@ -32,6 +34,8 @@ pub struct Recovery {
     pub now: Timestamp,
     /// The number of a store that has none yet, drawn at random.
     pub fresh: Identity,
+    /// How long to wait for a store that another process holds.
+    pub patience: Duration,
 }
 
 impl SledStore {
@@ -49,7 +53,7 @@ impl SledStore {
         let io = |error: std::io::Error| unreachable(&place.dir, &error.to_string());
         place.is_beside_others()?;
         place.create_parents().map_err(io)?;
-        let lock = place.hold()?;
+        let lock = place.hold_patiently(recovery.patience, std::thread::park_timeout)?;
         let again = || lock.try_clone().map_err(io);
         place.tell_damaged();
         place.tell_mounted();

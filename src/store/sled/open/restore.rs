@@ -157,6 +157,12 @@ impl Place {
         }
     }
 
+    /// The latest that the clock is known to have shown to the store that stands there. A marker that can't be read says
+    /// nothing: more goes out a second time then.
+    fn clock_seen(&self) -> Option<Timestamp> {
+        self.marker().ok().flatten()?.witness.map(|witness| witness.at())
+    }
+
     fn write_coming(
         &self,
         lock: &File,
@@ -196,7 +202,7 @@ impl Place {
         let store = SledStore::readable(Box::new(disk)).map_err(unread)?;
         is_of(&store, &contents).map_err(of_file)?;
         if let Some(origin) = origin {
-            let restored = origin.restored(from, &contents);
+            let restored = origin.restored(from, &contents).seen(self.clock_seen());
             let before = store.restored().map_err(unread)?;
             let mut batch = Batch::default();
             batch.push(Op::PutRestored(Box::new(restored.after(before.as_ref()))));
@@ -217,17 +223,13 @@ impl Origin {
 
     /// That of a store that holds what `contents` says is in the file `from`.
     pub(in crate::store::sled) fn restored(self, from: &Path, contents: &Contents) -> Restored {
+        let name = from.file_name().unwrap_or_default().to_string_lossy();
         Restored {
-            at: self.now,
-            // A backup made while the clock was ahead must not make the missing hours begin after they ended.
-            from: contents.finished.min(self.now),
-            backup: from.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             aside: self.aside,
             reason: self.reason,
             overdue: if self.holds { AfterRestore::Held } else { AfterRestore::Fires },
-            let_go: None,
             erases: true,
-            confirmed: None,
+            ..Restored::new(self.now, contents.finished, name)
         }
     }
 }

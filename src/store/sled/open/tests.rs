@@ -12,6 +12,7 @@ mod unfinished;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::swap::{Note, Stage};
 use super::*;
@@ -80,7 +81,14 @@ fn backed_up() -> Stage1 {
 
 impl Stage1 {
     fn recovery(&self) -> Recovery {
-        Recovery { shelf: self.shelf.clone(), auto: true, holds: false, now: at(NOW), fresh: FRESH }
+        Recovery {
+            shelf: self.shelf.clone(),
+            auto: true,
+            holds: false,
+            now: at(NOW),
+            fresh: FRESH,
+            patience: Duration::ZERO,
+        }
     }
 
     fn open(&self) -> Result<SledStore, OpenError> {

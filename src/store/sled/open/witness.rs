@@ -54,6 +54,11 @@ impl Witness {
         }
     }
 
+    /// When the store held that.
+    pub(super) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// That a store with these counters has gone back, if it has.
     pub(super) fn accuses(&self, meta: &Meta) -> Option<GoneBack> {
         let is = Self::of(meta, self.at);

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use crate::domain::{ReminderId, TaskId, Timestamp};
 use crate::store::StoreError;
 use crate::store::sled::disk::{Bytes, Disk, Visit, Writes};
 use crate::store::sled::memory::MemoryDisk;
+use crate::store::sled::{SledStore, keys};
 
 /// One step of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,4 +215,28 @@ impl Disk for TornDisk {
 /// Where `needle` begins in `hay`.
 pub(in crate::store::sled) fn places_of(needle: &[u8], hay: &[u8]) -> Vec<usize> {
     hay.windows(needle.len()).enumerate().filter(|(_, here)| *here == needle).map(|(at, _)| at).collect()
+}
+
+impl SledStore {
+    /// A copy in memory in which what lies from one key up to another can't be read.
+    pub(in crate::store::sled) fn torn(&self, from: Vec<u8>, to: Vec<u8>) -> Self {
+        let whole = MemoryDisk::of(&self.disk).unwrap();
+        Self::on(Box::new(TornDisk { whole, from, to })).unwrap()
+    }
+
+    /// The same of the records of the tasks from one up to another.
+    pub(crate) fn torn_tasks(&self, from: &TaskId, to: &TaskId) -> Self {
+        self.torn(keys::record(from), keys::record(to))
+    }
+
+    /// The same of the places of pending reminders from one instant up to another.
+    pub(crate) fn torn_pending(&self, from: Timestamp, to: Timestamp) -> Self {
+        let place = |at| keys::index(keys::PENDING, &(at, ReminderId::from_bytes([0; 16])));
+        self.torn(place(from), place(to))
+    }
+
+    /// The same of entries of the outbox from one up to another.
+    pub(crate) fn torn_outbox(&self, from: u64, to: u64) -> Self {
+        self.torn(keys::numbered(keys::OUTBOX, from), keys::numbered(keys::OUTBOX, to))
+    }
 }

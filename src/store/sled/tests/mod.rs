@@ -12,3 +12,4 @@ mod limits;
 mod preferences;
 mod strategies;
 mod verify;
+mod walk;

@@ -161,7 +161,28 @@ fn a_backup_made_while_the_clock_was_ahead_is_restored_last_and_ends_no_later_th
     stage.break_db();
     let restored = stage.open().unwrap().restored().unwrap().unwrap();
     assert_eq!((restored.at, restored.from, &restored.backup), (at(NOW), at(NOW), &ahead.name));
+    assert_eq!(restored.in_doubt_to, at(FUTURE), "what was due by then may have gone out");
     assert_eq!(restored.erased_from(), Timestamp::MIN, "nobody knows since when");
+}
+
+#[test]
+fn what_a_marker_has_seen_of_a_clock_that_was_ahead_is_in_doubt_whatever_takes_the_place_of_the_store() {
+    const AHEAD: i64 = NOW + 60_000;
+    for is_fuller in [false, true] {
+        let stage = backed_up();
+        attempts(&stage, 3_000).close();
+        let earlier = files(&stage.path);
+        let store = attempts(&stage, 3_100);
+        store.take_down(at(AHEAD)).unwrap();
+        store.close();
+        put_back(&stage, &earlier);
+        if !is_fuller {
+            stage.break_db();
+        }
+        let restored = stage.open().unwrap().restored().unwrap().unwrap();
+        assert_eq!((restored.backup == ITSELF, stage.aside().exists()), (is_fuller, !is_fuller));
+        assert_eq!((restored.at, restored.from, restored.in_doubt_to), (at(NOW), at(BACKUP), at(AHEAD)));
+    }
 }
 
 #[test]
