@@ -10,8 +10,8 @@
 //!
 //! Only the next one is planned: where its moment lies before the instant of one that goes out by itself, in the last
 //! minute before quiet hours, that moment has passed when it comes to be, and it waits for their end. Accepted: what
-//! waits for the end of quiet hours with a digest within them is followed at once by what that digest would have listed:
-//! once, in the night in which it comes to be, and passing over either would lose it.
+//! waits for the end of quiet hours with a digest within or at the end of them is followed at once by what that digest
+//! lists: once, in the night in which it comes to be, and passing over either would lose it.
 
 use super::actions::Actions;
 use super::cancelled::is_off_alone;
