@@ -72,6 +72,9 @@ pub(super) struct Oracle<'s> {
     /// When an attempt was settled that did not succeed, by the true time, while clock, process and tasks stay as they are.
     pub(super) failed_at: BTreeMap<ReminderId, i64>,
     confirmed: BTreeSet<ReminderId>,
+    /// Attempts of which nothing has been heard, and those of them from before a user was erased: their task may be anew.
+    under_way: BTreeSet<ReminderId>,
+    from_before_erasing: BTreeSet<ReminderId>,
     /// Those that were said not to fire: their task, and its changes by then.
     called_off: BTreeMap<ReminderId, (usize, u32)>,
     /// What the broker will have.
@@ -112,6 +115,8 @@ impl<'s> Oracle<'s> {
             in_doubt: BTreeMap::new(),
             failed_at: BTreeMap::new(),
             confirmed: BTreeSet::new(),
+            under_way: BTreeSet::new(),
+            from_before_erasing: BTreeSet::new(),
             called_off: BTreeMap::new(),
             on_its_way: BTreeMap::new(),
             broker: BTreeSet::new(),
@@ -221,7 +226,9 @@ impl<'s> Oracle<'s> {
             if *attempt != Attempt::Confirmed {
                 self.failed_at.insert(*id, now);
             }
+            self.under_way.remove(id);
             match attempt {
+                Attempt::Confirmed if self.from_before_erasing.remove(id) => {}
                 Attempt::Confirmed => {
                     self.confirmed.insert(*id);
                 }
@@ -292,6 +299,7 @@ impl<'s> Oracle<'s> {
         self.attempts.insert(id, Attempted { bytes: event.to_vec(), tasks });
         for member in members {
             *self.in_doubt.entry(member.id).or_default() += 1;
+            self.under_way.insert(member.id);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ impl Oracle<'_> {
             self.erased_once.insert(task);
         }
         self.confirmed.clear();
+        self.from_before_erasing.append(&mut self.under_way);
         self.called_off.clear();
     }
 
