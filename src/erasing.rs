@@ -112,9 +112,9 @@ pub async fn erase_into(writer: &Writer, user: &str, report: &mut Report) -> Res
 
 /// An accepted event is theirs where its task is, or where a key made for it names them.
 async fn erase_outbox(writer: &Writer, user: &str, report: &mut Report) -> Result<(), EraseError> {
-    let mut walk: Option<Box<Walk>> = None;
+    let mut walk = None;
     loop {
-        let page = writer.read(move |view| outbox_page(view.store, walk.as_deref())).await??;
+        let page = writer.read(move |view| outbox_page(view.store, walk.as_ref())).await??;
         let tasks = page.found.iter().filter_map(|entry| entry.task.clone()).collect();
         let owned = owned(writer, tasks, user).await?;
         let name = user.to_owned();
@@ -140,9 +140,9 @@ async fn erase_outbox(writer: &Writer, user: &str, report: &mut Report) -> Resul
 
 /// A quarantined event is theirs where it mentions them anywhere, or speaks of a task of theirs.
 async fn erase_quarantined(writer: &Writer, user: &str, report: &mut Report) -> Result<(), EraseError> {
-    let mut walk: Option<Box<Walk>> = None;
+    let mut walk = None;
     loop {
-        let page = writer.read(move |view| quarantine_page(view.store, walk.as_deref())).await??;
+        let page = writer.read(move |view| quarantine_page(view.store, walk.as_ref())).await??;
         let unreadable = page.found.iter().filter(|entry| entry.is_unreadable).count();
         report.unreadable += page.unreadable + unreadable as u64;
         report.left_out.extend(page.left_out);
@@ -210,10 +210,9 @@ fn page(
     body: impl Fn(u64) -> Result<Vec<u8>, StoreError>,
 ) -> Result<Page, StoreError> {
     let mut bytes = 0;
-    let mut page =
-        Page { found: Vec::new(), unreadable: 0, left_out: None, next: walk.cloned().map(Box::new) };
+    let mut page = Page { found: Vec::new(), unreadable: 0, left_out: None, next: walk.cloned() };
     while page.found.len() < STEP_MAX && bytes < PAGE_BYTES {
-        let step = next(page.next.as_deref())?;
+        let step = next(page.next.as_ref())?;
         for number in step.found {
             let (task, body) = (known(task(number))?, known(body(number))?);
             let is_unreadable = task.is_none() || body.is_none();
@@ -280,8 +279,6 @@ async fn off_thread<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static
 mod tests {
     use std::sync::Arc;
 
-    use tokio::task::JoinSet;
-
     use super::*;
     use crate::clock::TokioClock;
     use crate::domain::tests::{T0, created, due, minute, offsets, task};
@@ -292,13 +289,11 @@ mod tests {
     use crate::writer::{CommitLoop, Content, Delivery};
 
     /// A commit loop on `store`, at minute 0.
-    fn run(store: &Arc<SledStore>) -> (Writer, JoinSet<Result<(), StoreError>>) {
+    fn run(store: &Arc<SledStore>) -> (Writer, tokio::task::JoinHandle<Result<(), StoreError>>) {
         let clock = Arc::new(TokioClock::starting_at(minute(0)));
         let store: Arc<dyn Store> = Arc::<SledStore>::clone(store);
         let (writer, commits) = CommitLoop::open(store, settings(), clock).unwrap();
-        let mut running = JoinSet::new();
-        running.spawn(commits.run(|| ()));
-        (writer, running)
+        (writer, tokio::spawn(commits.run(|| ())))
     }
 
     /// What a worker has taken in: ten tasks with a reminder each, of which the sixth is bob's and all others ann's, and
@@ -319,7 +314,7 @@ mod tests {
             writer.accept(entry(&format!("other {number}")), body).await.unwrap();
         }
         drop(writer);
-        running.join_all().await.remove(0).unwrap();
+        running.await.unwrap().unwrap();
         store
     }
 
@@ -353,7 +348,7 @@ mod tests {
             }
             assert!(store.record(&task("5")).unwrap().is_some(), "bob's stays");
             drop(writer);
-            running.join_all().await.remove(0).unwrap();
+            running.await.unwrap().unwrap();
         }
     }
 

@@ -74,5 +74,5 @@ pub struct Stretch<K> {
     /// At the end of the walk: what it could not see, if anything.
     pub left_out: Option<String>,
     /// Where to go on; `None` at the end.
-    pub next: Option<Box<Walk>>,
+    pub next: Option<Walk>,
 }

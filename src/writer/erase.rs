@@ -32,7 +32,7 @@ pub enum ErasePart {
         /// Whose.
         user: String,
         /// Where the step before has ended.
-        after: Option<Box<Walk>>,
+        after: Option<Walk>,
     },
     /// These entries of the outbox.
     Outbox(Vec<u64>),
@@ -57,7 +57,7 @@ pub struct Erased {
     /// At the end: which tasks could not be seen, if any.
     pub left_out: Option<String>,
     /// Where to go on; `None` at the end.
-    pub next: Option<Box<Walk>>,
+    pub next: Option<Walk>,
 }
 
 impl Erased {
@@ -80,7 +80,7 @@ impl Group<'_> {
     pub(super) fn erase(&mut self, part: ErasePart) -> Result<Erased, StoreError> {
         let mut erased = Erased::default();
         match part {
-            ErasePart::Tasks { user, after } => self.erase_tasks(&user, after.as_deref(), &mut erased)?,
+            ErasePart::Tasks { user, after } => self.erase_tasks(&user, after.as_ref(), &mut erased)?,
             ErasePart::Outbox(numbers) => {
                 for number in numbers {
                     let gone = self.erase_outbox(number);

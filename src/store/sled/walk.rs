@@ -26,9 +26,9 @@ impl SledStore {
                 None => unreadable += 1,
             }
             if is_back {
-                to = key.to_vec();
+                to = key.to_vec()
             } else {
-                from = keys::above(key);
+                from = keys::above(key)
             }
             seen += 1;
             Ok(seen < limit)
@@ -41,11 +41,9 @@ impl SledStore {
         };
         drop(whole);
         let (left_out, next) = match (read, unread) {
-            (Ok(()), before) if seen == limit => (None, Some(Box::new(Walk { from, to, unread: before }))),
+            (Ok(()), before) if seen == limit => (None, Some(Walk { from, to, unread: before })),
             (Ok(()), None) => (None, None),
-            (Err(StoreError::Corrupt(why)), None) => {
-                (None, Some(Box::new(Walk { from, to, unread: Some(why) })))
-            }
+            (Err(StoreError::Corrupt(why)), None) => (None, Some(Walk { from, to, unread: Some(why) })),
             // From the back as well: what lies between can't be read.
             (Ok(()) | Err(StoreError::Corrupt(_)), Some(why)) => (Some(between(&from, &to, &why)), None),
             (Err(error), _) => return Err(error),

@@ -36,9 +36,9 @@ fn a_walk_sees_once_all_that_lies_around_what_cannot_be_read_and_tells_where_tha
                 store.torn(keys::record(&task(torn.start)), keys::record(&task(torn.end)))
             };
             let (mut seen, mut steps, mut left_out) = (Vec::new(), 0, None);
-            let mut walk: Option<Box<crate::store::Walk>> = None;
+            let mut walk = None;
             loop {
-                let step = store.tasks_around(walk.as_deref(), limit).unwrap();
+                let step = store.tasks_around(walk.as_ref(), limit).unwrap();
                 assert!(step.found.len() <= limit && step.unreadable == 0);
                 seen.extend(step.found);
                 (left_out, walk, steps) = (left_out.or(step.left_out), step.next, steps + 1);
