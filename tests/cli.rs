@@ -399,7 +399,6 @@ fn an_import_that_breaks_off_says_how_far_it_came() {
 fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
     let answer = json!({
         "tasks": 2, "reminders_cancelled": 3, "in_flight": 1, "preferences": 1, "quarantined": 0, "outbox": 4, "unreadable": 0,
-        "left_out": [], "advice": null,
     })
     .to_string();
     let (requests, output) = asked(&[(200, &answer)], |address| {
@@ -408,25 +407,6 @@ fn erasing_a_user_asks_the_worker_and_says_what_may_still_go_out() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert!(requests[0].starts_with("DELETE /api/v1/users/a%2Fb HTTP/1.1\r\n"), "{}", requests[0]);
     assert!(out(&output).contains("in flight            1, which may still go out\n"), "{}", out(&output));
-}
-
-#[test]
-fn an_erasing_that_could_not_read_all_says_what_and_what_to_do_and_ends_with_1() {
-    let answer = json!({
-        "tasks": 2, "reminders_cancelled": 3, "in_flight": 0, "preferences": 1, "quarantined": 0, "outbox": 4, "unreadable": 1,
-        "left_out": ["tasks after tasks a, before tasks b: torn"], "advice": "restore a backup",
-    })
-    .to_string();
-    for json in [false, true] {
-        let (_, output) = asked(&[(200, &answer)], |address| {
-            let port = address.port().to_string();
-            let mut args = vec!["users", "erase", "ann", "--ops-port", &port];
-            args.extend(json.then_some("--json"));
-            run(&args)
-        });
-        assert_eq!((output.status.code(), err(&output)), (Some(1), "error: restore a backup\n"));
-        assert!(out(&output).contains("tasks after tasks a, before tasks b: torn"), "{}", out(&output));
-    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::AppError;
 use crate::backups::Backups;
-use crate::erasing::{EraseError, Report, erase_user};
+use crate::erasing::{EraseError, erase_user};
 use crate::gauges;
 use crate::health::Health;
 use crate::store::sled::{BackupError, Erased, Erasing};
@@ -39,17 +39,7 @@ pub(super) async fn before_all(
             }
         };
         for Erased { user, unfinished } in due {
-            let Report { tasks, advice, left_out, unreadable, .. } =
-                erase_user(writer, &user).await.map_err(failed)?;
-            if let Some(advice) = advice {
-                tracing::error!(
-                    ?left_out,
-                    unreadable,
-                    advice,
-                    "not all could be read when a user was erased"
-                );
-                health.warning("erasing", Some(format!("a user was erased, and {advice}")));
-            }
+            let tasks = erase_user(writer, &user).await.map_err(failed)?.tasks;
             if unfinished {
                 backups.note_erasing(&user, Erasing::Ended).await.map_err(unnoted)?;
                 tracing::warn!(tasks, "the erasing of a user was cut off and is finished");

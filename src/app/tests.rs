@@ -147,35 +147,6 @@ async fn an_erasing_that_was_cut_off_is_finished_by_the_next_start_and_no_later_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_erasing_that_cant_read_all_does_not_keep_the_worker_down_and_has_ended() {
-    use crate::domain::tests::task;
-    let room = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(room.path().to_owned(), 1);
-    let mut parts = Parts::new();
-    let running = parts.start(config()).await.unwrap();
-    let mut event = due_in("t", 60_000);
-    event.statements.push(crate::domain::Statement::User(Some("ann".into())));
-    let content = Content::Event(Box::new(event), Bytes::new());
-    let delivery = Delivery { at: parts.clock.now(), topic: "task-events".into(), content };
-    assert_eq!(running.writer.deliver(vec![delivery]).await[0], Verdict::Success);
-    parts.shutdown.stop();
-    running.wait().await.unwrap();
-    // The front of all tasks, at which a start looks first.
-    let store = parts.store.torn_tasks(&task("a"), &task("b"));
-    parts = Parts { store, ..Parts::new() };
-    shelf.note_erasing("ann", parts.clock.now(), Erasing::Begins).unwrap();
-    let stop = parts.shutdown.soft().clone();
-    let store = Arc::new(in_memory().unwrap());
-    let backups = Backups::new(store, shelf.clone(), Duration::ZERO, parts.clock.clone(), stop);
-    let started = parts.start_with(config(), Some(backups)).await;
-    assert!(started.is_ok(), "{:?}", started.err());
-    assert_eq!(parts.store.record(&task("t")).unwrap(), None);
-    assert_eq!(shelf.to_erase(None).unwrap(), []);
-    let of_before = shelf.to_erase(Some(parts.clock.now())).unwrap();
-    assert_eq!(of_before.len(), 1, "a restore of a backup from before erases again");
-}
-
-#[tokio::test(start_paused = true)]
 async fn notes_that_cant_be_read_keep_down_a_restored_worker_alone() {
     for restored in [false, true] {
         let room = tempfile::tempdir().unwrap();

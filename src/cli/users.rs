@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::options::ConfigOptions;
 use super::terminal::harmless;
-use super::{Context, Exit, Failure, backup, http, ops, print};
+use super::{Context, Exit, Failure, backup, http, ops};
 use crate::erasing::{Report, erase_into};
 use crate::secret::user_token;
 use crate::store::sled::Erasing;
@@ -108,22 +108,16 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<String, Failure
             ops::with_writer(&config, context, erase).await?
         }
     };
-    let text = if json { format!("{:#}\n", json!(report)) } else { shown(&id, &report) };
-    match report.advice {
-        None => Ok(text),
-        // Who erases by a script must see that it is not done.
-        Some(advice) => {
-            print(&text)?;
-            Err(Failure::failed(harmless(&advice)))
-        }
-    }
+    Ok(if json { format!("{:#}\n", json!(report)) } else { shown(&id, &report) })
 }
 
 fn shown(id: &str, report: &Report) -> String {
-    let Report {
-        tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable, ..
-    } = report;
-    if report.is_untouched() && report.advice.is_none() {
+    let Report { tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable } =
+        *report;
+    if [tasks, reminders_cancelled, in_flight, preferences, quarantined, outbox, unreadable]
+        .iter()
+        .all(|n| *n == 0)
+    {
         return format!("nothing is kept of a user {}: nobody of that id was found\n", harmless(id));
     }
     let mut text = format!(
@@ -131,16 +125,13 @@ fn shown(id: &str, report: &Report) -> String {
          quarantined events   {quarantined}\n  unpublished events   {outbox}\n",
         harmless(id)
     );
-    if *in_flight > 0 {
+    if in_flight > 0 {
         text.push_str(&format!("  in flight            {in_flight}, which may still go out\n"));
     }
-    if *unreadable > 0 {
+    if unreadable > 0 {
         text.push_str(&format!(
             "  unreadable           {unreadable}, which may be this user's; see the log\n"
         ));
-    }
-    for left_out in &report.left_out {
-        text.push_str(&format!("  not seen             {}\n", harmless(left_out)));
     }
     text
 }

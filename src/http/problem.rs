@@ -67,9 +67,10 @@ impl From<NotCommitted> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) | StoreError::Unsynced(_) | StoreError::Gone { .. } => {
-                Self::later(error.to_string())
-            }
+            StoreError::Unavailable(_)
+            | StoreError::Unsynced(_)
+            | StoreError::Gone { .. }
+            | StoreError::Torn(_) => Self::later(error.to_string()),
             StoreError::Corrupt(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }

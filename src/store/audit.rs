@@ -167,10 +167,6 @@ impl Recount {
                 let page = store.settled(seen.after().copied(), AUDIT_STEP)?;
                 *count += length(page.len());
                 *seen = Seen::through(page.last().map(|entry| entry.key), page.len());
-                // Both indexes are read, and what was compared is not touched by it.
-                if *seen == Seen::All {
-                    self.unreadable += store.damage().len() as u64;
-                }
             }
             Part::Quarantine(seen, held) if *seen != Seen::All => {
                 let page = store.quarantined(seen.after().copied(), AUDIT_STEP)?;

@@ -12,7 +12,6 @@ mod ledger;
 mod meta;
 mod restored;
 pub mod sled;
-mod walk;
 
 use crate::domain::{Preferences, Record, ReminderId, TaskId, Timestamp};
 
@@ -20,7 +19,6 @@ pub use batch::{Batch, Op};
 pub use ledger::Ledger;
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
 pub use restored::{AfterRestore, Restored};
-pub use walk::{Around, Stretch, Walk};
 
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);
@@ -97,7 +95,7 @@ pub struct DiskSpace {
 ///
 /// One commit loop writes; reads see every committed batch whole. Lists are in key order and return keys
 /// strictly greater than `after`, at most `limit` of them.
-pub trait Store: Around + Send + Sync + 'static {
+pub trait Store: Send + Sync + 'static {
     /// Commits `batch`: all of it or nothing, on the disk when this returns.
     ///
     /// # Errors
@@ -183,9 +181,9 @@ pub trait Store: Around + Send + Sync + 'static {
     /// [`StoreError`]
     fn outbox_body(&self, number: u64) -> Result<Vec<u8>, StoreError>;
 
-    /// What of it was found to be unreadable though nothing is missing, in words; empty where nothing is.
-    fn damage(&self) -> Vec<String> {
-        Vec::new()
+    /// That a part of it can't be read ([`StoreError::Torn`]), once anybody has come upon it: the process must end.
+    fn torn(&self) -> Option<StoreError> {
+        None
     }
 
     /// How much room there is where it lies; `None` where that means nothing.
@@ -221,6 +219,12 @@ pub enum StoreError {
         /// How that shows.
         how: &'static str,
     },
+    /// A part of its files can't be read. Nothing more is written, and the process must end: the next start makes it anew.
+    #[error(
+        "a part of the store's files can't be read ({0}); the process ends, and the next start makes the store anew of what can \
+         be read, with the rest as it was in the newest good backup (docs/recovery.md)"
+    )]
+    Torn(String),
     /// A value cannot be read.
     #[error(
         "the store holds a value that cannot be read ({0}); `reminder-worker store verify` tells what else, and \

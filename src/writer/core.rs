@@ -76,9 +76,7 @@ impl Core {
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let mut meta = store.meta()?;
-        let first = store.tasks_around(None, 1)?;
-        // What can't be read is something, and keeps no worker from starting.
-        let empty = first.found.is_empty() && first.unreadable == 0 && first.next.is_none();
+        let empty = store.tasks(None, 1)?.is_empty();
         let restored = store.restored()?;
         drop_pause_of_backup(&mut meta, restored.as_ref());
         let mut policy = put_in_force(&mut meta, &settings.policy, now, empty);

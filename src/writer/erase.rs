@@ -5,10 +5,6 @@
 //! bodies are not read here; it names the entries, whose numbers are never used twice, and the loop takes those that
 //! are still there. Erasing does not move the horizon: what comes later about the user creates anew.
 //!
-//! What can't be read is passed over and told, and so is what a removal would have to write beside it: a commit that comes
-//! upon that fails for ever, and nothing else is committed meanwhile. Accepted: where the engine must merge a page with one
-//! that it can't read the commit fails all the same.
-//!
 //! Races it accepts: an attempt under way goes on, of a reminder or an outbox entry, and what it sends can't be called
 //! back; its result finds nothing to settle. A reminder that was published comes back as a receipt of a task that is
 //! not known, so receipts of what was planned for until now raise no alarm ([`super::foreign`]).
@@ -17,7 +13,7 @@ use super::STEP_MAX;
 use super::group::Group;
 use super::outbox::shrink;
 use crate::domain::{TaskId, erase};
-use crate::store::{Batch, Op, OutboxEntry, Quarantined, StoreError, Stretch, Walk};
+use crate::store::{Op, OutboxEntry, Quarantined, StoreError};
 
 /// What a quarantined event is said to be once it is erased: its place stays, so that places have no gaps.
 pub const ERASED: &str = "erased";
@@ -27,12 +23,12 @@ const ERASED_REASON: &str = "it named a user who has been erased; nothing of it 
 /// A part of what is to be erased.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ErasePart {
-    /// The next [`STEP_MAX`] tasks of the walk, as far as they are the user's.
+    /// The next [`STEP_MAX`] tasks after this one, as far as they are the user's.
     Tasks {
         /// Whose.
         user: String,
         /// Where the step before has ended.
-        after: Option<Walk>,
+        after: Option<TaskId>,
     },
     /// These entries of the outbox.
     Outbox(Vec<u64>),
@@ -51,28 +47,10 @@ pub struct Erased {
     pub in_flight: u64,
     /// The user's preferences: one, or none.
     pub preferences: u64,
-    /// Records that can't be read, so that nobody knows whose they are; and what is the user's and stays, since what is kept
-    /// beside it can't be read.
+    /// Records that can't be read, so that nobody knows whose they are.
     pub unreadable: u64,
-    /// At the end: which tasks could not be seen, if any.
-    pub left_out: Option<String>,
-    /// Where to go on; `None` at the end.
-    pub next: Option<Walk>,
-}
-
-impl Erased {
-    /// Counts what is gone, or can't be read.
-    fn count(&mut self, gone: Result<bool, StoreError>) -> Result<(), StoreError> {
-        match gone {
-            Ok(is_gone) => self.gone += u64::from(is_gone),
-            Err(StoreError::Corrupt(why)) => {
-                tracing::error!(why, "what is to be erased, or is kept beside it, can't be read; it stays");
-                self.unreadable += 1;
-            }
-            Err(other) => return Err(other),
-        }
-        Ok(())
-    }
+    /// The task to go on after; `None` at the end.
+    pub next: Option<TaskId>,
 }
 
 impl Group<'_> {
@@ -83,14 +61,12 @@ impl Group<'_> {
             ErasePart::Tasks { user, after } => self.erase_tasks(&user, after.as_ref(), &mut erased)?,
             ErasePart::Outbox(numbers) => {
                 for number in numbers {
-                    let gone = self.erase_outbox(number);
-                    erased.count(gone)?;
+                    erased.gone += u64::from(self.erase_outbox(number)?);
                 }
             }
             ErasePart::Quarantined(numbers) => {
                 for number in numbers {
-                    let gone = self.erase_quarantined(number);
-                    erased.count(gone)?;
+                    erased.gone += u64::from(self.erase_quarantined(number)?);
                 }
             }
         }
@@ -100,49 +76,38 @@ impl Group<'_> {
     fn erase_tasks(
         &mut self,
         user: &str,
-        after: Option<&Walk>,
+        after: Option<&TaskId>,
         erased: &mut Erased,
     ) -> Result<(), StoreError> {
-        let Stretch { found, unreadable, left_out, next } = self.core.store.tasks_around(after, STEP_MAX)?;
-        if let Some(left_out) = &left_out {
-            tracing::error!(left_out, "tasks can't be read; it is not known whose they are");
-        }
-        erased.unreadable += unreadable;
-        (erased.left_out, erased.next) = (left_out, next);
+        let page = self.core.store.tasks(after, STEP_MAX)?;
+        erased.next = page.last().filter(|_| page.len() == STEP_MAX).cloned();
         if erased.next.is_none() {
-            match self.erase_preferences(user) {
-                Ok(is_gone) => erased.preferences = u64::from(is_gone),
-                kept => erased.count(kept)?,
-            }
+            erased.preferences = u64::from(self.erase_preferences(user)?);
         }
-        for task in found {
-            let gone = self.erase_task(user, &task, erased);
-            erased.count(gone)?;
+        for task in page {
+            let mut reminders = match self.record(&task) {
+                Ok(Some(record)) if record.task.user() == Some(user) => record.reminders.clone(),
+                Ok(_) => continue,
+                Err(StoreError::Corrupt(why)) => {
+                    tracing::error!(%task, why, "the record of a task can't be read; it is not known whose it is");
+                    erased.unreadable += 1;
+                    continue;
+                }
+                Err(other) => return Err(other),
+            };
+            let ended = {
+                let expiry = self.core.policy.expiry();
+                erase::end_all(&task, &mut reminders, expiry, self.now, &|id| self.is_in_flight(id))
+            };
+            // Counted as a change first: what is removed stays counted where it was.
+            self.change(&task, |record| record.reminders = reminders)?;
+            self.remove(&task)?;
+            erased.gone += 1;
+            erased.reminders_cancelled += ended.cancelled as u64;
+            erased.in_flight += ended.in_flight as u64;
+            self.effects.forgot_planned = true;
         }
         Ok(())
-    }
-
-    /// Removes a task, if it is the user's; whether it was.
-    fn erase_task(&mut self, user: &str, task: &TaskId, erased: &mut Erased) -> Result<bool, StoreError> {
-        let record = match self.record(task)? {
-            Some(record) if record.task.user() == Some(user) => record.clone(),
-            _ => return Ok(false),
-        };
-        let mut removal = Batch::default();
-        removal.replace(task, Some(&record), None);
-        self.core.store.reaches(&removal)?;
-        let mut reminders = record.reminders;
-        let ended = {
-            let expiry = self.core.policy.expiry();
-            erase::end_all(task, &mut reminders, expiry, self.now, &|id| self.is_in_flight(id))
-        };
-        // Counted as a change first: what is removed stays counted where it was.
-        self.change(task, |record| record.reminders = reminders)?;
-        self.remove(task)?;
-        erased.reminders_cancelled += ended.cancelled as u64;
-        erased.in_flight += ended.in_flight as u64;
-        self.effects.forgot_planned = true;
-        Ok(true)
     }
 
     /// Removes what is kept of the user beside tasks, in one commit with the last of them; whether there was anything.
@@ -158,9 +123,7 @@ impl Group<'_> {
             },
         };
         if is_kept {
-            let removal = Op::RemovePreferences(user.to_owned());
-            self.is_in_reach(removal.clone())?;
-            self.batch.push(removal);
+            self.batch.push(Op::RemovePreferences(user.to_owned()));
             self.meta.users = self.meta.users.saturating_sub(1);
             self.users.insert(user.to_owned(), None);
         }
@@ -170,7 +133,6 @@ impl Group<'_> {
     /// Removes an entry, if it is still there; a result of its attempt then finds none.
     fn erase_outbox(&mut self, number: u64) -> Result<bool, StoreError> {
         let Some(entry) = self.outbox_entry(number)? else { return Ok(false) };
-        self.is_in_reach(Op::RemoveOutbox(number))?;
         shrink(&mut self.meta.outbox, &entry);
         if entry.dead {
             shrink(&mut self.meta.outbox_dead, &entry);
@@ -194,13 +156,15 @@ impl Group<'_> {
                 _ => {}
             }
         }
-        self.core.store.outbox_at(number)
+        let next = self.core.store.outbox(number.checked_sub(1), 1)?;
+        Ok(next.into_iter().find(|(at, _)| *at == number).map(|(_, entry)| entry))
     }
 
     /// Empties a quarantined event, if it is still there and not empty yet.
     fn erase_quarantined(&mut self, number: u64) -> Result<bool, StoreError> {
         let oldest = self.meta.next_quarantined - self.meta.quarantine.entries;
-        let Some(kept) = self.core.store.quarantined_at(number)?.filter(|_| number >= oldest) else {
+        let next = self.core.store.quarantined(number.checked_sub(1), 1)?;
+        let Some((_, kept)) = next.into_iter().find(|(at, _)| *at == number && *at >= oldest) else {
             return Ok(false);
         };
         let staged =
@@ -209,19 +173,10 @@ impl Group<'_> {
             return Ok(false);
         }
         let bytes = self.quarantined_bytes(number)?;
+        self.meta.quarantine.bytes = self.meta.quarantine.bytes.saturating_sub(bytes);
         let Quarantined { at, topic, .. } = kept;
         let emptied = Quarantined { at, topic, code: ERASED.into(), reason: ERASED_REASON.into(), length: 0 };
-        let emptying = Op::PutQuarantined(number, emptied, Vec::new());
-        self.is_in_reach(emptying.clone())?;
-        self.meta.quarantine.bytes = self.meta.quarantine.bytes.saturating_sub(bytes);
-        self.batch.push(emptying);
+        self.batch.push(Op::PutQuarantined(number, emptied, Vec::new()));
         Ok(true)
-    }
-
-    /// That a commit of `op` comes upon nothing that can't be read.
-    fn is_in_reach(&self, op: Op) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        batch.push(op);
-        self.core.store.reaches(&batch)
     }
 }

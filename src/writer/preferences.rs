@@ -87,7 +87,7 @@ impl Group<'_> {
     /// Looks at the next [`STEP_MAX`] tasks of the pass and plans anew those whose users have preferences.
     pub(super) fn wishes_step(&mut self) -> Result<(), StoreError> {
         let Some(pass) = self.meta.wishes_pass.clone() else { return Ok(()) };
-        let page = self.core.store.tasks_behind(pass.after.as_ref(), STEP_MAX)?;
+        let page = self.core.store.tasks(pass.after.as_ref(), STEP_MAX)?;
         let last = page.last().cloned();
         self.meta.wishes_pass = match (page.len() < STEP_MAX, pass.again) {
             (false, again) => Some(WishesPass { after: last, again }),

@@ -27,7 +27,7 @@ impl Core {
 impl Group<'_> {
     /// Looks at the next [`STEP_MAX`] tasks; true while more are left in this round.
     pub(super) fn purge_step(&mut self) -> Result<bool, StoreError> {
-        let page = self.core.store.tasks_behind(self.core.purged_to.as_ref(), STEP_MAX)?;
+        let page = self.core.store.tasks(self.core.purged_to.as_ref(), STEP_MAX)?;
         let more = page.len() == STEP_MAX;
         self.effects.purged_to = Some(page.last().filter(|_| more).cloned());
         for task in page {

@@ -15,7 +15,7 @@ impl Group<'_> {
     /// Plans the next [`STEP_MAX`] tasks that were planned under an older policy.
     pub(super) fn replan_step(&mut self) -> Result<(), StoreError> {
         let Some(after) = self.meta.replanning_after.clone() else { return Ok(()) };
-        let page = self.core.store.tasks_behind(after.as_ref(), STEP_MAX)?;
+        let page = self.core.store.tasks(after.as_ref(), STEP_MAX)?;
         let last = page.last().cloned();
         self.meta.replanning_after = if page.len() < STEP_MAX { None } else { Some(last) };
         for task in page {

@@ -85,7 +85,8 @@ impl CommitLoop {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Writer, Self), StoreError> {
-        let core = Core::open(store, settings, clock.now())?;
+        let core = Core::open(Arc::clone(&store), settings, clock.now())
+            .map_err(|error| store.torn().unwrap_or(error))?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
         let usable = watch::Sender::new(true);
         let writer = Writer {
@@ -171,6 +172,7 @@ impl CommitLoop {
         let turn = blocking(&self.core, move |core| take_turn(core, commands, &now, long_ago));
         let turned = match turn.await? {
             Turn::Done(turned) => turned,
+            Turn::Unread(error @ StoreError::Torn(_), ..) => return Err(error),
             Turn::Unread(error, answers, commands) => {
                 tracing::error!(%error, "the store can't be read; what waited is told to come again");
                 self.clock.wait(RETRY_EVERY).await;
@@ -199,7 +201,9 @@ impl CommitLoop {
         loop {
             let waited = self.clock.monotonic().saturating_sub(since);
             let is_saved = matches!(error, StoreError::Gone { .. });
-            if matches!(error, StoreError::Unsynced(_)) || (waited >= STUCK_MAX && !is_saved) {
+            if matches!(error, StoreError::Unsynced(_) | StoreError::Torn(_))
+                || (waited >= STUCK_MAX && !is_saved)
+            {
                 return Err(error);
             }
             if waited >= RETRY_AFTER && self.stopping.is_cancelled() {
@@ -255,6 +259,9 @@ async fn next(held: &mut VecDeque<Command>, commands: &mut mpsc::Receiver<Comman
 
 pub(super) fn take_turn(core: &mut Core, commands: Vec<Command>, now: &Reading, long_ago: bool) -> Turn {
     core.watch_clock(now);
+    if let Some(torn) = core.store.torn() {
+        return Turn::Unread(torn, Vec::new(), commands);
+    }
     let commands = core.space.admit(core.store.as_ref(), commands, now.monotonic);
     match core.fold(commands, now.wall, long_ago) {
         Ok((folded, answers)) => conclude(core, Box::new(folded), answers).map_or_else(

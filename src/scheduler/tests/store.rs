@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{
-    Around, Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
-    Stretch, Walk,
+    Batch, Claim, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store, StoreError,
 };
 
 /// See the module.
@@ -19,17 +18,11 @@ pub(crate) struct FaultyStore {
 
 impl FaultyStore {
     pub(crate) fn new() -> Arc<Self> {
-        Self::of(in_memory().unwrap())
-    }
-
-    /// A copy in which the records of the tasks from one up to another can't be read.
-    pub(crate) fn torn_tasks(&self, from: &TaskId, to: &TaskId) -> Arc<Self> {
-        Self::of(self.inner.torn_tasks(from, to))
-    }
-
-    fn of(inner: SledStore) -> Arc<Self> {
-        let (unreadable, uncommitted) = (AtomicI64::new(0), AtomicI64::new(0));
-        Arc::new(Self { inner, unreadable, uncommitted })
+        Arc::new(Self {
+            inner: in_memory().unwrap(),
+            unreadable: AtomicI64::new(0),
+            uncommitted: AtomicI64::new(0),
+        })
     }
 
     /// The next `count` reads of a record fail.
@@ -52,36 +45,6 @@ fn fail_one(left: &AtomicI64) -> Result<(), StoreError> {
     match left.fetch_sub(1, Ordering::SeqCst) {
         ..=0 => Ok(()),
         _ => Err(StoreError::Unavailable("as told".into())),
-    }
-}
-
-impl Around for FaultyStore {
-    fn tasks_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<TaskId>, StoreError> {
-        self.inner.tasks_around(walk, limit)
-    }
-
-    fn tasks_behind(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
-        self.inner.tasks_behind(after, limit)
-    }
-
-    fn quarantined_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
-        self.inner.quarantined_around(walk, limit)
-    }
-
-    fn outbox_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
-        self.inner.outbox_around(walk, limit)
-    }
-
-    fn quarantined_at(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
-        self.inner.quarantined_at(number)
-    }
-
-    fn outbox_at(&self, number: u64) -> Result<Option<OutboxEntry>, StoreError> {
-        self.inner.outbox_at(number)
-    }
-
-    fn reaches(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.inner.reaches(batch)
     }
 }
 

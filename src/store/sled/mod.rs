@@ -9,7 +9,6 @@
 
 mod backup;
 mod codes;
-mod derived;
 mod disk;
 mod engine;
 mod faulty;
@@ -26,41 +25,44 @@ mod open;
 mod origin;
 mod panics;
 mod parts;
+mod pieces;
 mod preferences;
 mod records;
 mod told;
 mod values;
 mod verify;
-mod walk;
+mod watched;
 mod wire;
+mod writes;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use derived::Derived;
 use disk::{Bytes, Disk, Writes};
 pub use faulty::{DiskFault, FaultyDisk};
 pub use identity::Identity;
 use open::{Place, Witness};
 use parts::{Parts, Value};
+use watched::Watched;
 use wire::Malformed;
+use writes::writes_of;
 
 pub use backup::{BackupError, Beside, Contents, Erased, Erasing, FileError, Head, Kept, Shelf, check_file};
 pub use open::{Compacted, Copied, Origin, Recovery, RestoreError, START_PATIENCE, size};
 pub use verify::{FINDINGS_MAX, Findings, Space};
 
 use super::{
-    Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Quarantined, Restored, Store,
+    Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store,
     StoreError,
 };
 use crate::domain::{Preferences, Record, TaskId};
 
 /// A store whose entries are keys and values on a disk.
 pub struct SledStore {
-    disk: Derived,
+    disk: Watched,
     /// Which store it is, once it has been given a number.
     identity: Option<Identity>,
     /// Held for writing while a batch is applied, so that a read of several keys sees all of it or nothing.
@@ -69,8 +71,9 @@ pub struct SledStore {
     syncs: AtomicU64,
     /// Where it lies, if it lies anywhere.
     place: Option<Place>,
-    /// What was last taken down in its marker.
+    /// What was last taken down in its marker, and whether it was that it is torn.
     witness: Mutex<Option<Witness>>,
+    told_torn: AtomicBool,
 }
 
 #[derive(Default)]
@@ -105,7 +108,7 @@ pub fn in_memory() -> Result<SledStore, StoreError> {
 
 impl SledStore {
     fn on(disk: Box<dyn Disk>) -> Result<Self, StoreError> {
-        let disk = Derived::over(disk);
+        let disk = Watched::over(disk);
         let committing = Committing { parts: Parts::of(&disk)?, ..Committing::default() };
         Ok(Self {
             identity: identity::of(&disk)?,
@@ -115,6 +118,7 @@ impl SledStore {
             syncs: AtomicU64::new(0),
             place: None,
             witness: Mutex::default(),
+            told_torn: AtomicBool::new(false),
         })
     }
 
@@ -215,66 +219,6 @@ impl SledStore {
     }
 }
 
-/// What `batch` writes, in the order of its keys.
-fn writes_of(batch: &Batch, disk: &dyn Disk, parts: &mut Parts) -> Result<Writes, StoreError> {
-    let mut writes = Writes::new();
-    let out = &mut writes;
-    for op in batch.ops() {
-        match op {
-            Op::PutMeta(meta) => {
-                parts.put(disk, out, keys::single(keys::META), &values::encode_meta(meta))?;
-            }
-            Op::PutRestored(restored) => {
-                parts.put(disk, out, keys::single(keys::RESTORED), &origin::encode(restored))?;
-            }
-            Op::PutRecord(task, record) => {
-                parts.put(disk, out, keys::record(task), &records::encode(record))?;
-            }
-            Op::RemoveRecord(task) => parts.remove(disk, out, keys::record(task))?,
-            Op::PutPreferences(user, preferences) => {
-                parts.put(disk, out, keys::user(user), &preferences::encode(preferences))?;
-            }
-            Op::RemovePreferences(user) => parts.remove(disk, out, keys::user(user))?,
-            Op::PutPending(key, task) => {
-                parts.put(disk, out, keys::index(keys::PENDING, key), &values::encode_task(task))?;
-            }
-            Op::RemovePending(key) => parts.remove(disk, out, keys::index(keys::PENDING, key))?,
-            Op::PutSettled(key, task) => {
-                parts.put(disk, out, keys::index(keys::SETTLED, key), &values::encode_task(task))?;
-            }
-            Op::RemoveSettled(key) => parts.remove(disk, out, keys::index(keys::SETTLED, key))?,
-            Op::PutClaim(claim) => {
-                let key = keys::numbered(keys::CLAIM, claim.number);
-                parts.put(disk, out, key, &values::encode_claim(claim))?;
-            }
-            Op::RemoveClaim(number) => parts.remove(disk, out, keys::numbered(keys::CLAIM, *number))?,
-            Op::PutQuarantined(number, event, body) => {
-                let key = keys::numbered(keys::QUARANTINED, *number);
-                parts.put(disk, out, key, &values::encode_quarantined(event))?;
-                parts.put(disk, out, keys::numbered(keys::QUARANTINED_BODY, *number), body)?;
-            }
-            Op::RemoveQuarantined(number) => {
-                parts.remove(disk, out, keys::numbered(keys::QUARANTINED, *number))?;
-                parts.remove(disk, out, keys::numbered(keys::QUARANTINED_BODY, *number))?;
-            }
-            Op::PutOutbox(number, entry, body) => {
-                let key = keys::numbered(keys::OUTBOX, *number);
-                parts.put(disk, out, key, &values::encode_outbox(entry))?;
-                parts.put(disk, out, keys::numbered(keys::OUTBOX_BODY, *number), body)?;
-            }
-            Op::UpdateOutbox(number, entry) => {
-                let key = keys::numbered(keys::OUTBOX, *number);
-                parts.put(disk, out, key, &values::encode_outbox(entry))?;
-            }
-            Op::RemoveOutbox(number) => {
-                parts.remove(disk, out, keys::numbered(keys::OUTBOX, *number))?;
-                parts.remove(disk, out, keys::numbered(keys::OUTBOX_BODY, *number))?;
-            }
-        }
-    }
-    Ok(writes)
-}
-
 const BAD_KEY: Malformed = Malformed("its key cannot be read");
 
 fn corrupt(what: &str, why: Malformed) -> StoreError {
@@ -283,6 +227,9 @@ fn corrupt(what: &str, why: Malformed) -> StoreError {
 
 impl Store for SledStore {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        if let Some(torn) = self.torn() {
+            return Err(torn);
+        }
         let mut committing = self.committing();
         committing.is_in_place()?;
         if let Some(reason) = &committing.unsynced {
@@ -386,8 +333,10 @@ impl Store for SledStore {
         self.body(&keys::numbered(keys::OUTBOX_BODY, number))
     }
 
-    fn damage(&self) -> Vec<String> {
-        self.disk.left_out().iter().map(ToString::to_string).collect()
+    fn torn(&self) -> Option<StoreError> {
+        let why = self.disk.torn()?;
+        self.take_down_torn(why);
+        Some(StoreError::Torn(why.to_owned()))
     }
 
     fn disk_space(&self) -> std::io::Result<Option<DiskSpace>> {

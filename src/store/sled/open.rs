@@ -38,6 +38,7 @@ mod foresight;
 mod fuller;
 mod gone;
 mod lock;
+mod mend;
 mod owner;
 mod print;
 mod reading;
@@ -282,7 +283,7 @@ impl Place {
 
     /// Marks that the store `identity` stands there, of which nothing more is known yet.
     fn mark(&self, identity: Option<Identity>) -> io::Result<()> {
-        self.write_marker(&Marker { identity, witness: None })
+        self.write_marker(&Marker { identity, ..Marker::default() })
     }
 
     /// That `store` is the one of which its marker tells.

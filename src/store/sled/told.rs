@@ -12,18 +12,6 @@ pub(super) struct LeftOut {
     pub(super) why: String,
 }
 
-impl LeftOut {
-    /// Whether `key` lies in it.
-    pub(super) fn has(&self, key: &[u8]) -> bool {
-        *self.from <= *key && *key < *self.to
-    }
-
-    /// Whether all of `other` lies in it.
-    pub(super) fn contains(&self, other: &Self) -> bool {
-        self.from <= other.from && other.to <= self.to
-    }
-}
-
 impl std::fmt::Display for LeftOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { from, to, why } = self;

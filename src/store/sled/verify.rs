@@ -87,12 +87,6 @@ impl SledStore {
             }
         }
         drop(whole);
-        for left_out in self.disk.left_out() {
-            findings.add(format!(
-                "{left_out}. What belongs there is derived from the tasks: nothing of it is missing, and `store compact` \
-                 writes it anew"
-            ));
-        }
         unread.iter().for_each(|left_out| findings.add(left_out.to_string()));
         // Counters that can't be read have been told.
         if let Ok(meta) = self.meta() {

@@ -33,21 +33,6 @@ async fn another_policy_plans_every_task_anew_between_other_commands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn planning_anew_and_purging_pass_over_what_cannot_be_read_and_others_go_on() {
-    let worker = Worker::start().await;
-    worker.tell_all((0..9).map(|n| by_default(&n.to_string())).collect()).await;
-    let (store, clock) = worker.crash().await;
-    let torn = store.torn_tasks(&task("3"), &task("5"));
-    let worker = open(&torn, &clock, other_offsets(5)).run();
-    while worker.meta().await.replanning_after.is_some() {
-        worker.clock.sleep(Duration::from_millis(1)).await;
-    }
-    assert!([0, 1, 2, 5, 6, 7, 8].iter().all(|n| waiting(&worker, &n.to_string()) == [minute(595)]));
-    assert!(!worker.writer.purge().await.unwrap(), "the pass is over");
-    assert_eq!(worker.tell(by_default("new")).await, Verdict::Success);
-}
-
-#[tokio::test(start_paused = true)]
 async fn planning_anew_survives_a_restart_and_finishes() {
     let worker = Worker::start().await;
     let many = STEP_MAX + 10;

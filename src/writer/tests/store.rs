@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use crate::domain::{Preferences, Record, TaskId};
 use crate::store::sled::{SledStore, in_memory};
 use crate::store::{
-    Around, Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store,
-    StoreError, Stretch, Walk,
+    Batch, Claim, DiskSpace, IndexEntry, IndexKey, Meta, OutboxEntry, Quarantined, Restored, Store,
+    StoreError,
 };
 
 /// See the module.
@@ -39,11 +39,6 @@ pub(super) struct TestStore {
 impl TestStore {
     pub(super) fn new() -> Arc<Self> {
         Self::on(in_memory().unwrap())
-    }
-
-    /// A copy in which the records of the tasks from one up to another can't be read.
-    pub(super) fn torn_tasks(&self, from: &TaskId, to: &TaskId) -> Arc<Self> {
-        Self::on(self.inner.torn_tasks(from, to))
     }
 
     fn on(inner: SledStore) -> Arc<Self> {
@@ -129,36 +124,6 @@ impl TestStore {
             return Err(StoreError::Corrupt("as told".into()));
         }
         Ok(())
-    }
-}
-
-impl Around for TestStore {
-    fn tasks_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<TaskId>, StoreError> {
-        self.inner.tasks_around(walk, limit)
-    }
-
-    fn tasks_behind(&self, after: Option<&TaskId>, limit: usize) -> Result<Vec<TaskId>, StoreError> {
-        self.inner.tasks_behind(after, limit)
-    }
-
-    fn quarantined_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
-        self.inner.quarantined_around(walk, limit)
-    }
-
-    fn outbox_around(&self, walk: Option<&Walk>, limit: usize) -> Result<Stretch<u64>, StoreError> {
-        self.inner.outbox_around(walk, limit)
-    }
-
-    fn quarantined_at(&self, number: u64) -> Result<Option<Quarantined>, StoreError> {
-        self.inner.quarantined_at(number)
-    }
-
-    fn outbox_at(&self, number: u64) -> Result<Option<OutboxEntry>, StoreError> {
-        self.inner.outbox_at(number)
-    }
-
-    fn reaches(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.inner.reaches(batch)
     }
 }
 

@@ -217,7 +217,9 @@ class Run:
             try:
                 await asyncio.wait_for(child.wait(), max(0.1, end - time.monotonic()))
             except TimeoutError:
-                child.kill()
+                # It may end at this very moment.
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
                 await child.wait()
 
     async def _reader(self) -> None:

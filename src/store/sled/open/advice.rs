@@ -76,6 +76,7 @@ pub(super) fn of_text(path: &Path, reason: &str) -> OpenError {
 pub(super) fn of_store(path: &Path, error: StoreError) -> OpenError {
     match error {
         StoreError::Corrupt(reason) if !panics::is_one(&reason) => damaged(path, &reason),
+        StoreError::Torn(reason) => damaged(path, &reason),
         StoreError::Corrupt(reason) | StoreError::Unsynced(reason) => of_text(path, &reason),
         StoreError::Unavailable(reason) => unreachable(path, &reason),
         error @ StoreError::Gone { .. } => unreachable(path, &error.to_string()),

@@ -61,7 +61,10 @@ impl SledStore {
             Some(reason) => reason,
             None => {
                 place.is_not_elsewhere(recovery)?;
-                match Self::open_judged(&place, again()?, cache_mb, Some(recovery.fresh)) {
+                match place
+                    .mend(&lock, cache_mb, recovery)
+                    .and_then(|()| Self::open_judged(&place, again()?, cache_mb, Some(recovery.fresh)))
+                {
                     Ok((store, None)) => return Ok(store),
                     Ok((store, Some(gone))) if recovery.auto => {
                         match place.keep_fuller(store, &gone, recovery)? {

@@ -3,6 +3,7 @@ mod files;
 mod flips;
 mod gone;
 mod imports;
+mod mend;
 #[cfg(unix)]
 mod owner;
 mod stale;

@@ -6,10 +6,13 @@
 //!
 //! A marker that was removed or replaced beside an open store is written anew.
 //!
+//! Where a part of an open store turns out to be unreadable the marker says so, and the next start makes it anew ([`super::mend`]).
+//!
 //! It also says which store it is. Each line has a checksum: one that is cut off or changed says nothing, and accuses nobody.
 
 use std::io;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +93,10 @@ impl SledStore {
     pub fn take_down(&self, now: Timestamp) -> Result<(), StoreError> {
         let Some(place) = &self.place else { return Ok(()) };
         self.is_in_place(place)?;
+        // That has been taken down, and must stay.
+        if self.torn().is_some() {
+            return Ok(());
+        }
         let witness = {
             // Between two commits, all that can be seen is durable.
             let committing = self.committing();
@@ -100,7 +107,7 @@ impl SledStore {
         };
         let mut last = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
         let stands = |marker: Marker| place.marker().is_ok_and(|found| found == Some(marker));
-        let marker = |witness| Marker { identity: self.identity(), witness: Some(witness) };
+        let marker = |witness| Marker { identity: self.identity(), witness: Some(witness), torn: None };
         if last.is_some_and(|last| last.counts_as(&witness) && stands(marker(last))) {
             return Ok(());
         }
@@ -110,15 +117,42 @@ impl SledStore {
         *last = Some(witness);
         Ok(())
     }
+
+    /// Takes down in the marker, if the store lies anywhere, that it is to be made anew: once.
+    pub(in crate::store::sled) fn take_down_torn(&self, why: &str) {
+        let Some(place) = self.place.as_ref().filter(|_| !self.told_torn.swap(true, Ordering::Relaxed))
+        else {
+            return;
+        };
+        tracing::error!(
+            why,
+            "a part of the store's files can't be read: nothing more is written, and the next start makes it anew"
+        );
+        let marked = place.marker().and_then(|found| {
+            place.write_marker(&Marker { torn: Some(why.to_owned()), ..found.unwrap_or_default() })
+        });
+        if let Err(error) = marked {
+            tracing::error!(%error, "that can't be taken down beside it: the next start will come upon it again");
+        }
+    }
 }
 
 /// What a marker says.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Marker {
     /// Of which store it is.
     pub(super) identity: Option<Identity>,
     /// What that held.
     pub(super) witness: Option<Witness>,
+    /// What of it could not be read, so that it is to be made anew.
+    pub(super) torn: Option<String>,
+}
+
+/// The line of a marker that says so.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TornLine {
+    torn: String,
 }
 
 impl Place {
@@ -137,7 +171,8 @@ impl Place {
         let mut text = format!("{MARKER}\n");
         let identity = marker.identity.map(|identity| serde_json::to_string(&identity)).transpose()?;
         let witness = marker.witness.map(|witness| serde_json::to_string(&witness)).transpose()?;
-        for json in identity.into_iter().chain(witness) {
+        let torn = marker.torn.clone().map(|torn| serde_json::to_string(&TornLine { torn })).transpose()?;
+        for json in identity.into_iter().chain(witness).chain(torn) {
             text.push_str(&format!("{json} {:08x}\n", crc32fast::hash(json.as_bytes())));
         }
         replace(&self.marker, text.as_bytes())?;
@@ -154,6 +189,8 @@ fn read(text: &str) -> Marker {
             marker.identity = Some(identity);
         } else if let Ok(witness) = serde_json::from_str(json) {
             marker.witness = Some(witness);
+        } else if let Ok(TornLine { torn }) = serde_json::from_str(json) {
+            marker.torn = Some(torn);
         }
     }
     marker

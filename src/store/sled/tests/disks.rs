@@ -2,11 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::domain::{ReminderId, TaskId, Timestamp};
 use crate::store::StoreError;
 use crate::store::sled::disk::{Bytes, Disk, Visit, Writes};
 use crate::store::sled::memory::MemoryDisk;
-use crate::store::sled::{SledStore, keys};
 
 /// One step of a commit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,32 +141,32 @@ impl Disk for TestDisk {
     }
 }
 
-/// A map of which the entries from one key up to another can't be read, as when a page of the engine's is damaged: who
-/// comes upon them from either side gets what lies before them, and then an error.
+/// A map in which there are tears, from one key up to another: what lies there can't be read, as when a page of the engine's
+/// is damaged. Who comes upon one from either side gets what lies before it, and then an error.
 pub(in crate::store::sled) struct TornDisk {
     pub(in crate::store::sled) whole: MemoryDisk,
-    pub(in crate::store::sled) from: Vec<u8>,
-    pub(in crate::store::sled) to: Vec<u8>,
+    pub(in crate::store::sled) tears: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl TornDisk {
-    /// Shows by `show` what of a walk lies in front of the tear, where it comes upon it, and all of it where it does not.
+    /// Shows by `show` what of a walk lies in front of a tear, or all of it where there is none.
     fn up_to_the_tear(
-        &self,
-        (from, to): (&[u8], &[u8]),
         in_front: (&[u8], &[u8]),
+        is_torn: bool,
         visit: &mut Visit<'_>,
         show: impl Fn(&[u8], &[u8], &mut Visit<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        if *to <= *self.from || *self.to <= *from {
-            return show(from, to, visit);
-        }
         let mut goes_on = true;
         show(in_front.0, in_front.1, &mut |key, value| {
             goes_on = visit(key, value)?;
             Ok(goes_on)
         })?;
-        if goes_on { Err(StoreError::Corrupt("the page is torn".into())) } else { Ok(()) }
+        if goes_on && is_torn { Err(StoreError::Corrupt("the page is torn".into())) } else { Ok(()) }
+    }
+
+    /// The tears between `from` and `to`.
+    fn met(&self, from: &[u8], to: &[u8]) -> impl Iterator<Item = &(Vec<u8>, Vec<u8>)> {
+        self.tears.iter().filter(move |(begins, ends)| *to > **begins && **ends > *from)
     }
 }
 
@@ -184,22 +182,17 @@ impl Disk for TornDisk {
 
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let show = |from: &[u8], to: &[u8], visit: &mut Visit<'_>| self.whole.range(from, to, visit);
-        self.up_to_the_tear((from, to), (from, &self.from), visit, show)
+        let tear = self.met(from, to).map(|(begins, _)| begins.as_slice()).min();
+        Self::up_to_the_tear((from, tear.unwrap_or(to)), tear.is_some(), visit, show)
     }
 
     fn range_back(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let show = |from: &[u8], to: &[u8], visit: &mut Visit<'_>| self.whole.range_back(from, to, visit);
-        self.up_to_the_tear((from, to), (&self.to, to), visit, show)
+        let tear = self.met(from, to).map(|(_, ends)| ends.as_slice()).max();
+        Self::up_to_the_tear((tear.unwrap_or(from), to), tear.is_some(), visit, show)
     }
 
-    /// A page has to be read to be written. What comes before it in a batch is visible then.
     fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
-        let is_in = |key: &[u8]| *self.from <= *key && *key < *self.to;
-        let before = writes.iter().take_while(|(key, _)| !is_in(key));
-        self.whole.apply(&before.map(|(key, value)| (key.clone(), value.clone())).collect())?;
-        if writes.keys().any(|key| is_in(key)) {
-            return Err(StoreError::Corrupt("the page is torn".into()));
-        }
         self.whole.apply(writes)
     }
 
@@ -215,28 +208,4 @@ impl Disk for TornDisk {
 /// Where `needle` begins in `hay`.
 pub(in crate::store::sled) fn places_of(needle: &[u8], hay: &[u8]) -> Vec<usize> {
     hay.windows(needle.len()).enumerate().filter(|(_, here)| *here == needle).map(|(at, _)| at).collect()
-}
-
-impl SledStore {
-    /// A copy in memory in which what lies from one key up to another can't be read.
-    pub(in crate::store::sled) fn torn(&self, from: Vec<u8>, to: Vec<u8>) -> Self {
-        let whole = MemoryDisk::of(&self.disk).unwrap();
-        Self::on(Box::new(TornDisk { whole, from, to })).unwrap()
-    }
-
-    /// The same of the records of the tasks from one up to another.
-    pub(crate) fn torn_tasks(&self, from: &TaskId, to: &TaskId) -> Self {
-        self.torn(keys::record(from), keys::record(to))
-    }
-
-    /// The same of the places of pending reminders from one instant up to another.
-    pub(crate) fn torn_pending(&self, from: Timestamp, to: Timestamp) -> Self {
-        let place = |at| keys::index(keys::PENDING, &(at, ReminderId::from_bytes([0; 16])));
-        self.torn(place(from), place(to))
-    }
-
-    /// The same of entries of the outbox from one up to another.
-    pub(crate) fn torn_outbox(&self, from: u64, to: u64) -> Self {
-        self.torn(keys::numbered(keys::OUTBOX, from), keys::numbered(keys::OUTBOX, to))
-    }
 }

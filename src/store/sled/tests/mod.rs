@@ -2,14 +2,13 @@
 
 mod causes;
 mod codec;
-mod derived;
 pub(super) mod disks;
 mod faults;
 mod formats;
 mod golden;
 mod ledger;
 mod limits;
+mod pieces;
 mod preferences;
 mod strategies;
 mod verify;
-mod walk;

@@ -14,7 +14,8 @@ fn a_store_of_which_a_part_cannot_be_read_is_not_backed_up_by_half_and_what_is_k
         let key = |number: usize| [b"r", format!("task {number:05}").as_bytes()].concat();
         let disk = MemoryDisk::of(&whole.disk).unwrap();
         let from = key(number);
-        let torn = SledStore::on(Box::new(TornDisk { whole: disk, from, to: key(number + 5) })).unwrap();
+        let torn =
+            SledStore::on(Box::new(TornDisk { whole: disk, tears: vec![(from, key(number + 5))] })).unwrap();
         let error = shelf.make(&torn, &|| at(2), &|| false).unwrap_err();
         assert!(matches!(error, BackupError::Torn { .. }), "{error}");
         assert!(error.to_string().contains(is_told), "{error}");

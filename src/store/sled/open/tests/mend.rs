@@ -1,0 +1,143 @@
+//! A store of which pages are damaged, on the real engine: found by a reader, made anew by the next start.
+
+use super::*;
+use crate::domain::ReminderId;
+use crate::store::StoreError;
+use crate::store::audit::audit;
+use crate::store::sled::tests::disks::places_of;
+
+const MANY: usize = 6_000;
+
+/// Flips a byte wherever `needle` stands in the store's file.
+fn damage(stage: &Stage1, needle: &[u8]) {
+    let mut file = fs::read(stage.path.join("db")).unwrap();
+    let places = places_of(needle, &file);
+    assert!(!places.is_empty());
+    for place in places {
+        file[place] ^= 0x55;
+    }
+    fs::write(stage.path.join("db"), file).unwrap();
+}
+
+/// The same of a record in the middle.
+fn damage_a_record(stage: &Stage1, whole: &SledStore) {
+    let record = whole.record(&task(MANY / 2 + 1)).unwrap().unwrap();
+    damage(stage, &crate::store::sled::records::encode(&record));
+}
+
+/// A store of [`MANY`] tasks on many pages; backed up, unless it is to have none, before some were changed.
+fn many(with_backup: bool) -> (Stage1, SledStore) {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("store");
+    let shelf = Shelf::new(room.path().join("store.backups"), 5);
+    let store = SledStore::open(&path, CACHE_MB).unwrap();
+    fill(&store, MANY);
+    if with_backup {
+        shelf.make(&store, &|| at(BACKUP), &|| false).unwrap();
+    }
+    let mut batch = Batch::default();
+    for number in [10, MANY / 2, MANY - 10] {
+        let before = store.record(&task(number)).unwrap();
+        let reminders = vec![Reminder::pending(None, Rule::Offset(0), at(NOW * 2))];
+        batch.replace(
+            &task(number),
+            before.as_ref(),
+            Some(Box::new(Record { reminders, ..Record::default() })),
+        );
+    }
+    store.commit(&batch).unwrap();
+    // More than a segment: in the newest one the engine finds damage by itself as it opens.
+    for number in 1..400 {
+        let mut batch = Batch::default();
+        let event =
+            Quarantined { at: at(1), topic: "t".into(), code: "c".into(), reason: "r".into(), length: 1 };
+        batch.push(Op::PutQuarantined(number, event, vec![7; 32_000]));
+        store.commit(&batch).unwrap();
+    }
+    let mut batch = Batch::default();
+    let meta = store.meta().unwrap();
+    batch.push(Op::PutMeta(Box::new(Meta {
+        quarantine: Usage { entries: 400, bytes: 100_000 + 399 * 32_000 },
+        next_quarantined: 400,
+        ..meta
+    })));
+    store.commit(&batch).unwrap();
+    store.take_down(at(NOW - 1)).unwrap();
+    let whole = store.to_memory().unwrap();
+    store.close();
+    // Opened once more it keeps a snapshot, and reads a page only when it is asked for.
+    SledStore::open(&path, CACHE_MB).unwrap().close();
+    (Stage1 { room, path, shelf }, whole)
+}
+
+/// Comes upon what is damaged as a worker does: by reading everything, in any order.
+fn comes_upon_it(stage: &Stage1) {
+    let store = stage.open().unwrap();
+    let _ = (store.pending(None, usize::MAX), store.tasks(None, usize::MAX));
+    assert!(matches!(store.torn(), Some(StoreError::Torn(_))), "{:?}", store.restored());
+    let mut batch = Batch::default();
+    batch.push(Op::RemoveRecord(task(1)));
+    assert!(matches!(store.commit(&batch), Err(StoreError::Torn(_))));
+    // The minute's marker does not forget it.
+    store.take_down(at(NOW)).unwrap();
+    store.close();
+}
+
+#[test]
+fn a_damaged_index_page_is_made_anew_and_nothing_is_missing() {
+    let (stage, whole) = many(false);
+    damage(&stage, &ReminderId::of(&task(MANY / 3), None, Rule::Offset(0)).as_bytes()[..]);
+    comes_upon_it(&stage);
+    let store = stage.open().unwrap();
+    assert_eq!(store.pending(None, usize::MAX).unwrap(), whole.pending(None, usize::MAX).unwrap());
+    assert_eq!(store.verify().unwrap().count, 0);
+    assert_eq!(audit(&store).unwrap().mismatches, vec![]);
+    assert_eq!(store.restored().unwrap(), None, "nothing is missing");
+    assert!(stage.aside().exists());
+    store.close();
+    stage.open().unwrap();
+    let asides = fs::read_dir(stage.room.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".damaged-"));
+    assert_eq!(asides.count(), 1, "once");
+}
+
+#[test]
+fn a_damaged_page_of_tasks_is_as_in_the_backup_and_all_others_are_as_they_were() {
+    for with_backup in [true, false] {
+        let (stage, whole) = many(with_backup);
+        damage_a_record(&stage, &whole);
+        comes_upon_it(&stage);
+        let store = stage.open().unwrap();
+        let restored = store.restored().unwrap().unwrap();
+        assert_eq!(restored.from, if with_backup { at(BACKUP) } else { Timestamp::MIN });
+        let (mut as_before, mut missing) = (0, 0);
+        for number in 0..MANY {
+            let of = |store: &SledStore| store.record(&task(number)).unwrap();
+            match of(&store) {
+                None => missing += 1,
+                found if found == of(&whole) => {}
+                Some(_) => as_before += 1,
+            }
+        }
+        assert_eq!(missing > 0, !with_backup, "{missing}");
+        assert!(missing < MANY / 4 && as_before <= 1, "{missing} {as_before}");
+        assert_eq!(store.verify().unwrap().count, 0);
+        assert_eq!(audit(&store).unwrap().mismatches, vec![]);
+        // What was made anew is a store as any other.
+        let mut batch = Batch::default();
+        batch.push(Op::RemoveRecord(task(1)));
+        store.commit(&batch).unwrap();
+    }
+}
+
+#[test]
+fn without_auto_it_is_left_to_a_person() {
+    let (stage, whole) = many(true);
+    damage_a_record(&stage, &whole);
+    comes_upon_it(&stage);
+    let recovery = Recovery { auto: false, ..stage.recovery() };
+    let told = SledStore::open_or_restore(&stage.path, CACHE_MB, &recovery).err().unwrap();
+    assert!(told.to_string().contains("restore.auto"), "{told}");
+    assert!(!stage.aside().exists());
+}
