@@ -89,19 +89,21 @@ impl SledStore {
     /// Takes down in the marker, if the store lies anywhere, what is durable at `now`; nothing where that has not changed.
     ///
     /// # Errors
-    /// [`StoreError::Gone`]: the store was taken away, and nothing was written. [`StoreError::Unavailable`]: the marker can't be written. Nothing depends on it but what a later start can tell.
+    /// [`StoreError::Gone`]: the store was taken away; taken down all the same, since an older copy of it may stand there
+    /// now. [`StoreError::Unavailable`]: the marker can't be written. Nothing depends on it but what a later start can
+    /// tell.
     pub fn take_down(&self, now: Timestamp) -> Result<(), StoreError> {
         let Some(place) = &self.place else { return Ok(()) };
-        self.is_in_place(place)?;
+        let in_place = self.is_in_place(place);
         // That has been taken down, and must stay.
         if self.torn().is_some() {
-            return Ok(());
+            return in_place;
         }
         let witness = {
             // Between two commits, all that can be seen is durable.
             let committing = self.committing();
             if committing.failed.is_some() || committing.unsynced.is_some() {
-                return Ok(());
+                return in_place;
             }
             Witness::of(&self.meta()?, now)
         };
@@ -109,13 +111,15 @@ impl SledStore {
         let stands = |marker: Marker| place.marker().is_ok_and(|found| found == Some(marker));
         let marker = |witness| Marker { identity: self.identity(), witness: Some(witness), torn: None };
         if last.is_some_and(|last| last.counts_as(&witness) && stands(marker(last))) {
-            return Ok(());
+            return in_place;
         }
-        place
+        let written = place
             .write_marker(&marker(witness))
-            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", place.marker.display())))?;
-        *last = Some(witness);
-        Ok(())
+            .map_err(|error| StoreError::Unavailable(format!("{}: {error}", place.marker.display())));
+        if written.is_ok() {
+            *last = Some(witness);
+        }
+        in_place.and(written)
     }
 
     /// Takes down in the marker, if the store lies anywhere, that it is to be made anew: once.

@@ -28,9 +28,9 @@ fn a_store_that_was_taken_away_is_told_and_nothing_is_written_in_its_place() {
     let store = stage.open().unwrap();
     let moved = stage.path.with_file_name("moved");
     fs::rename(&stage.path, &moved).unwrap();
-    let before = stage.files();
     let told = store.take_down(at(NOW)).unwrap_err().to_string();
     assert!(told.contains("is not there any more"), "{told}");
+    let before = stage.files();
     fs::create_dir(&stage.path).unwrap();
     fs::write(stage.path.join("db"), "another").unwrap();
     store.close();
@@ -69,4 +69,30 @@ fn a_store_reached_by_a_link_or_put_back_before_anybody_looked_was_not_taken_awa
     fs::rename(&moved, &stage.path).unwrap();
     store.take_down(at(NOW)).unwrap();
     fill(&store, TASKS);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_older_copy_in_the_place_of_an_open_store_does_not_go_on_as_if_nothing_was_missing() {
+    let stage = backed_up();
+    let older = stage.path.with_file_name("older");
+    let copy = |from: &Path, to: &Path| {
+        fs::create_dir(to).unwrap();
+        for file in ["conf", "db"] {
+            fs::copy(from.join(file), to.join(file)).unwrap();
+        }
+    };
+    copy(&stage.path, &older);
+    let store = stage.open().unwrap();
+    let mut meta = store.meta().unwrap();
+    meta.next_claim += 1;
+    let mut batch = Batch::default();
+    batch.push(Op::PutMeta(Box::new(meta)));
+    store.commit(&batch).unwrap();
+    fs::rename(&stage.path, stage.path.with_file_name("moved")).unwrap();
+    copy(&older, &stage.path);
+    assert!(matches!(store.take_down(at(NOW - 2)), Err(StoreError::Gone { .. })));
+    let last = stage.shelf.make(&store, &|| at(NOW - 1), &|| false).unwrap();
+    store.close();
+    assert_eq!(stage.open().unwrap().restored().unwrap().unwrap().backup, last.name);
 }
