@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::domain::Timestamp;
 use crate::health::Health;
 use crate::store::StoreError;
-use crate::store::sled::{BackupError, Erasing, Kept, Shelf, SledStore};
+use crate::store::sled::{BackupError, Erasing, Identity, Kept, Shelf, SledStore};
 use crate::telemetry;
 
 /// How long after its start a worker makes its first backup, if none is young enough: a start has enough to do, and one
@@ -28,6 +28,12 @@ const FIRST_AFTER: Duration = Duration::from_secs(60);
 const AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
 /// How long the last backup waits for one that is being made.
 const BUSY_AGAIN: Duration = Duration::from_secs(1);
+/// How often the last backup is tried where what keeps it from being made may pass. Nothing else will hold what it would,
+/// but the commit loop shows no life meanwhile, and what drains is cut off in the end: with [`SAVE_AGAIN`] between them
+/// they end well before `health.heartbeat_limit` and `shutdown.grace` as shipped.
+const SAVE_TRIES: u32 = 5;
+/// How long the last backup waits before it is tried again.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// How long it sleeps at most: the clock may step.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -105,6 +111,12 @@ impl Backups {
     #[must_use]
     pub fn store_dir(&self) -> Option<&Path> {
         self.store.dir()
+    }
+
+    /// The number of the store, if it has one.
+    #[must_use]
+    pub fn store_number(&self) -> Option<Identity> {
+        self.store.identity()
     }
 
     /// How often one is made; zero for never by itself.
@@ -185,7 +197,9 @@ impl Backups {
                     () = self.stop.cancelled() => {}
                     () = self.clock.sleep(due.since(now).min(SLEEP_MAX)) => {}
                 }
-                // Also when it stops.
+                if self.stop.is_cancelled() {
+                    break;
+                }
                 if let Err(gone) = self.take_down().await {
                     return Err(self.save(gone).await);
                 }
@@ -213,7 +227,11 @@ impl Backups {
                 }
             }
         }
-        Ok(())
+        // Whatever the stop broke off: nobody looks after this.
+        match self.take_down().await {
+            Ok(()) => Ok(()),
+            Err(gone) => Err(self.save(gone).await),
+        }
     }
 
     /// Takes down in the store's marker what it holds; fails where it was taken away.
@@ -229,10 +247,13 @@ impl Backups {
         }
     }
 
-    /// Makes the last backup, of a store that was taken away, though the worker may be stopping.
+    /// Makes the last backup, of a store that was taken away: though the worker may be stopping, and of the last byte that
+    /// is free, since no store is left for which any would be kept.
     async fn save(&self, gone: StoreError) -> TakenAway {
         tracing::error!(error = %gone, "the store was taken away; a last backup is made of what it held");
-        let unstopped = Self { stop: CancellationToken::new(), ..self.clone() };
+        let stop = CancellationToken::new();
+        let unstopped = Self { stop, shelf: self.shelf.clone().leaving(0), ..self.clone() };
+        let mut tries = 1;
         loop {
             match unstopped.make().await {
                 Ok(Made { kept, .. }) => {
@@ -240,6 +261,11 @@ impl Backups {
                     return TakenAway::Saved { gone, store, kept };
                 }
                 Err(BackupError::Busy) => self.clock.wait(BUSY_AGAIN).await,
+                Err(error) if may_pass(&error) && tries < SAVE_TRIES => {
+                    tracing::error!(%error, tries, "the last backup could not be made; it is tried again");
+                    tries += 1;
+                    self.clock.wait(SAVE_AGAIN).await;
+                }
                 Err(error) => return TakenAway::Lost { gone, error },
             }
         }
@@ -268,6 +294,19 @@ impl BegunErasing {
     /// [`BackupError`]: the next start does it again.
     pub async fn settle(self, how: Erasing) -> Result<(), BackupError> {
         self.backups.note_erasing(&self.user, how).await
+    }
+}
+
+/// Whether the same backup may succeed a moment later.
+fn may_pass(error: &BackupError) -> bool {
+    match error {
+        BackupError::Busy
+        | BackupError::Behind
+        | BackupError::Short { .. }
+        | BackupError::Io { .. }
+        | BackupError::Unread { .. } => true,
+        BackupError::Store(error) => matches!(error, StoreError::Unavailable(_)),
+        BackupError::Stopped | BackupError::Torn { .. } => false,
     }
 }
 

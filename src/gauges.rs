@@ -21,6 +21,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// ends, shorter than a probe's patience. A disk that hangs fails nothing; it only never answers.
 pub const SILENT_MAX: Duration = Duration::from_secs(5);
 
+/// What is said where the commit loop refused to be looked at: it could not read what somebody asked for beside it.
+const REFUSED: &str = "the store cannot be read; see the log";
+
 /// How long another worker is warned of once it was seen: it shows itself only when it reminds.
 pub const FOREIGN_FOR: Duration = Duration::from_secs(60 * 60);
 
@@ -65,13 +68,20 @@ pub async fn run(
             let now = clock.now();
             let looked = writer.read(move |view| look(view, now));
             tokio::select! {
-                looked = looked => if let Ok(looked) = looked {
-                    answered = clock.monotonic();
-                    if let Ok(look) = looked {
-                        show(&look, now, &health);
-                        health.warning("clock", look.set_back.and_then(|back| clock_back(back, answered)));
+                looked = looked => {
+                    if looked.is_ok() {
+                        answered = clock.monotonic();
                     }
-                },
+                    let looked = looked.map_err(|_| REFUSED.to_owned());
+                    match looked.and_then(|look| look.map_err(|error| error.to_string())) {
+                        Ok(look) => {
+                            health.store_unread(None);
+                            show(&look, now, &health);
+                            health.warning("clock", look.set_back.and_then(|back| clock_back(back, answered)));
+                        }
+                        Err(why) => health.store_unread(Some(why)),
+                    }
+                }
                 () = stop.cancelled() => {}
                 () = clock.wait(EVERY) => continue,
             }

@@ -52,6 +52,8 @@ struct Inner {
     /// The monotonic instant of each loop's last sign of life, by the loop's name.
     hearts: Mutex<BTreeMap<&'static str, Arc<AtomicU64>>>,
     store_usable: AtomicBool,
+    /// Why what is told of the store is as old as it is.
+    store_unread: Mutex<Option<String>>,
     subscribed: AtomicBool,
     /// The sidecar asked for the subscriptions with a wrong token or none, and was told nothing.
     subscribe_refused: AtomicBool,
@@ -127,6 +129,7 @@ impl Health {
                 draining,
                 hearts: Mutex::default(),
                 store_usable: AtomicBool::new(true),
+                store_unread: Mutex::default(),
                 subscribed: AtomicBool::new(false),
                 subscribe_refused: AtomicBool::new(false),
                 delivery_refused_at: AtomicU64::new(u64::MAX),
@@ -155,6 +158,12 @@ impl Health {
     /// Whether the store can commit.
     pub fn store_usable(&self, usable: bool) {
         self.inner.store_usable.store(usable, Ordering::Relaxed);
+    }
+
+    /// Why the store could not be read when it was last looked at, if it could not: what is overdue and most warnings are
+    /// told as they were before.
+    pub fn store_unread(&self, why: Option<String>) {
+        put(&self.inner.store_unread, why);
     }
 
     /// The sidecar has asked for the subscriptions, in this life of the worker or an earlier one.
@@ -271,7 +280,8 @@ impl Health {
         checks.extend(BTreeMap::from([
             (
                 "store",
-                wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log"),
+                wrong(!inner.store_usable.load(Ordering::Relaxed), "the store cannot commit; see the log")
+                    .or_else(|| get(&inner.store_unread)),
             ),
             ("space", get(&inner.space)),
             ("sidecar", get(&inner.sidecar_fault)),

@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::dapr::{Outgoing, Publish, PublishOutcome, outbox_event};
 use crate::domain::Backoff;
-use crate::writer::{NotCommitted, OutboxItem, OutboxResult, Writer};
+use crate::writer::{NotTaken, OutboxItem, OutboxResult, Writer};
 
 /// Most entries taken at once: with bodies of up to 900 KiB they are held in memory until they are settled.
 pub const TAKE_MAX: usize = 64;
 /// How often the outbox is looked at when nothing is said to be new: entries that failed wait for their next
 /// attempts.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The wait after the store could not commit.
+/// The wait after the store could not commit, or what is to go out could not be read.
 const COMMIT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The loop that sends what the outbox holds.
@@ -38,13 +38,15 @@ pub struct OutboxSender {
     // State.
     /// Takes in a row of which nothing went out.
     misses: u32,
+    /// Takes in a row that could not read what is to go out: that is logged when it begins and ends.
+    unread: u64,
 }
 
 impl OutboxSender {
     /// A sender that has not begun; `backoff` is how it waits while nothing goes out.
     #[must_use]
     pub fn new(writer: Writer, publisher: Arc<dyn Publish>, clock: Arc<dyn Clock>, backoff: Backoff) -> Self {
-        Self { writer, publisher, clock, backoff, misses: 0 }
+        Self { writer, publisher, clock, backoff, misses: 0, unread: 0 }
     }
 
     /// Runs until `stop`. `turned` is called at every turn.
@@ -54,7 +56,9 @@ impl OutboxSender {
             turned();
             // Marked as seen before the take: what comes after it ends the sleep below.
             waiting.mark_unchanged();
-            let wait = match self.writer.take_outbox(TAKE_MAX).await {
+            let taken = self.writer.take_outbox(TAKE_MAX).await;
+            self.note_unread(taken.as_ref().err());
+            let wait = match taken {
                 Ok(items) if items.is_empty() => {
                     tokio::select! {
                         () = stop.cancelled() => {}
@@ -64,9 +68,28 @@ impl OutboxSender {
                     continue;
                 }
                 Ok(items) => self.send(items, &stop, &turned).await,
-                Err(NotCommitted) => COMMIT_AGAIN,
+                Err(_) => COMMIT_AGAIN,
             };
             self.hold_back(wait, &stop, &turned).await;
+        }
+    }
+
+    /// Tells when takes begin to fail and when they succeed again. That the store can't commit is told by who commits.
+    fn note_unread(&mut self, error: Option<&NotTaken>) {
+        match error {
+            Some(NotTaken::NotCommitted(_)) => {}
+            Some(error @ NotTaken::Unread(_)) => {
+                if self.unread == 0 {
+                    tracing::error!(%error, "no event of the outbox goes out; it is tried on and on");
+                }
+                self.unread = self.unread.saturating_add(1);
+            }
+            None => {
+                let failed = std::mem::take(&mut self.unread);
+                if failed > 0 {
+                    tracing::info!(failed, "the outbox can be read again");
+                }
+            }
         }
     }
 

@@ -9,6 +9,9 @@
 //! failed ones wait at their own next-attempt times; one that is tried alone and fails again, or is refused for good,
 //! says nothing of the broker and holds up nobody.
 //!
+//! Where what is due can't be read, every claim fails, until somebody has restored the store. That holds up everything, so
+//! it is told like an outage, and logged when it begins and ends.
+//!
 //! A publish that panics leaves its claim open, and only a new life takes that back. So the panic goes on from here
 //! and ends the worker, rather than leave reminders in flight for ever.
 
@@ -22,14 +25,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::Backoff;
 use crate::tick::{Sent, Tick};
-use crate::writer::{ClaimedBatch, NotCommitted, Writer};
+use crate::writer::{ClaimedBatch, NotTaken, Writer};
 
 /// The longest sleep: what a clock step or a suspend can make a reminder late by.
 pub const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// The longest wait between two probes. A probe is one request: more rarely would save nothing, and what is due
 /// beside a reminder that always fails may have to wait so long.
 pub const PROBE_MAX: Duration = Duration::from_secs(1);
-/// The wait after the store could not commit a claim.
+/// The wait after a claim that failed.
 const CLAIM_AGAIN: Duration = Duration::from_millis(100);
 
 /// How many go out at once.
@@ -65,6 +68,8 @@ pub struct Scheduler {
     misses: u32,
     /// While nothing goes out: not before this instant of the monotonic clock.
     probe_at: Duration,
+    /// Claims in a row that could not read what is due.
+    unread: u64,
     // What others look at.
     held_up: watch::Sender<Option<String>>,
 }
@@ -81,6 +86,7 @@ impl Scheduler {
             in_flight: JoinSet::new(),
             misses: 0,
             probe_at: Duration::ZERO,
+            unread: 0,
             held_up: watch::Sender::new(None),
         }
     }
@@ -101,9 +107,14 @@ impl Scheduler {
             let now = self.clock.now();
             if earliest <= now && self.may_begin() {
                 match self.writer.claim(self.pace.batch_max).await {
-                    Ok(Some(batch)) => self.begin(batch),
-                    Ok(None) => {}
-                    Err(NotCommitted) => self.clock.wait(CLAIM_AGAIN).await,
+                    Ok(batch) => {
+                        self.can_read();
+                        batch.into_iter().for_each(|batch| self.begin(batch));
+                    }
+                    Err(error) => {
+                        self.note_unread(&error);
+                        self.clock.wait(CLAIM_AGAIN).await;
+                    }
                 }
                 continue;
             }
@@ -126,6 +137,28 @@ impl Scheduler {
         match self.misses {
             0 => self.in_flight.len() < self.pace.in_flight_max,
             _ => self.in_flight.is_empty() && self.clock.monotonic() >= self.probe_at,
+        }
+    }
+
+    /// A claim has failed. That the store can't commit is told by who commits.
+    fn note_unread(&mut self, error: &NotTaken) {
+        if matches!(error, NotTaken::NotCommitted(_)) {
+            return;
+        }
+        if self.unread == 0 {
+            tracing::error!(%error, "no reminder goes out; it is tried on and on");
+        }
+        self.unread = self.unread.saturating_add(1);
+        // Each time: what was under way when it began may have ended well since.
+        self.held_up.send_replace(Some(error.to_string()));
+    }
+
+    /// A claim has succeeded.
+    fn can_read(&mut self) {
+        let failed = std::mem::take(&mut self.unread);
+        if failed > 0 {
+            tracing::info!(failed, "what is due can be read again");
+            self.held_up.send_replace(None);
         }
     }
 

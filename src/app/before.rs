@@ -5,6 +5,7 @@ use crate::backups::Backups;
 use crate::erasing::{EraseError, erase_user};
 use crate::gauges;
 use crate::health::Health;
+use crate::store::StoreError;
 use crate::store::sled::{BackupError, Erased, Erasing};
 use crate::writer::{Confirm, Writer};
 
@@ -38,18 +39,54 @@ pub(super) async fn before_all(
                 Vec::new()
             }
         };
-        for Erased { user, unfinished } in due {
-            let tasks = erase_user(writer, &user).await.map_err(failed)?.tasks;
-            if unfinished {
-                backups.note_erasing(&user, Erasing::Ended).await.map_err(unnoted)?;
-                tracing::warn!(tasks, "the erasing of a user was cut off and is finished");
-            } else {
-                tracing::warn!(tasks, "a user who was erased after the backup was made is erased again");
-            }
+        for erased in due {
+            erase_again(writer, backups, health, erased, from.is_some()).await?;
         }
     }
     if from.is_some() {
         writer.confirm_restore(Confirm::ErasedAgain).await.map_err(|error| failed(error.into()))?;
     }
     Ok(())
+}
+
+/// Erases one user. Where the store was restored their data is certainly back, and no worker may show it. Else a part of it
+/// may be there, as it was before the start: where only damage keeps it from going, which no start mends, the worker goes
+/// on with a warning, and every later start tries again.
+async fn erase_again(
+    writer: &Writer,
+    backups: &Backups,
+    health: &Health,
+    Erased { user, unfinished }: Erased,
+    is_restored: bool,
+) -> Result<(), AppError> {
+    let tasks = match erase_user(writer, &user).await {
+        Ok(report) => report.tasks,
+        Err(error) if !is_restored && is_damage(&error) => {
+            tracing::error!(%error, "the erasing of a user was cut off and can't be finished; a later start tries again");
+            health.warning("erasing", Some(format!("{UNFINISHED}: {error}")));
+            return Ok(());
+        }
+        Err(error) => return Err(AppError::Erasing(error.to_string())),
+    };
+    if unfinished {
+        let noted = backups.note_erasing(&user, Erasing::Ended).await;
+        noted.map_err(|error| AppError::Erasing(error.to_string()))?;
+        tracing::warn!(tasks, "the erasing of a user was cut off and is finished");
+    } else {
+        tracing::warn!(tasks, "a user who was erased after the backup was made is erased again");
+    }
+    Ok(())
+}
+
+/// What readiness says of it.
+const UNFINISHED: &str = "the erasing of a user was cut off and can't be finished, so a part of what is theirs may be kept; \
+    `reminder-worker store verify` tells what can't be read, and a later start tries again";
+
+/// Whether the store holds what can't be read or refused the command for that: a store that can't commit at all ends the
+/// worker by itself.
+fn is_damage(error: &EraseError) -> bool {
+    match error {
+        EraseError::NotCommitted(_) => true,
+        EraseError::Unread(error) => matches!(error, StoreError::Corrupt(_)),
+    }
 }

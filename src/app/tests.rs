@@ -170,6 +170,55 @@ async fn notes_that_cant_be_read_keep_down_a_restored_worker_alone() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_erasing_that_cant_be_finished_is_warned_of_and_tried_again_and_keeps_down_a_restored_worker_alone()
+ {
+    use crate::store::Store as _;
+    for restored in [false, true] {
+        let room = tempfile::tempdir().unwrap();
+        let shelf = Shelf::new(room.path().to_owned(), 1);
+        let parts = Parts::new();
+        let running = parts.start(config()).await.unwrap();
+        let mut event = due_in("t", 60_000);
+        event.statements.push(crate::domain::Statement::User(Some("ann".into())));
+        let content = Content::Event(Box::new(event), Bytes::new());
+        let delivery = Delivery { at: parts.clock.now(), topic: "task-events".into(), content };
+        assert_eq!(running.writer.deliver(vec![delivery]).await[0], Verdict::Success);
+        parts.shutdown.stop();
+        running.wait().await.unwrap();
+        shelf.note_erasing("ann", parts.clock.now(), Erasing::Begins).unwrap();
+        if restored {
+            let mut batch = crate::store::Batch::default();
+            let origin = crate::store::Restored::new(minute(0), minute(-60), "b");
+            let origin = crate::store::Restored { erases: true, ..origin };
+            batch.push(crate::store::Op::PutRestored(Box::new(origin)));
+            parts.store.commit(&batch).unwrap();
+        }
+        let clock: Arc<dyn Clock> = parts.clock.clone();
+        let (writer, commits) =
+            CommitLoop::open(parts.store.clone(), settings(&config()), Arc::clone(&clock)).unwrap();
+        let mut running = tokio::task::JoinSet::new();
+        running.spawn(commits.run(|| ()));
+        let stop = CancellationToken::new();
+        let health = Health::new(Arc::clone(&clock), config().health, stop.clone());
+        let store = Arc::new(in_memory().unwrap());
+        let backups = Backups::new(store, shelf.clone(), Duration::ZERO, clock, stop);
+        // The commit loop refuses the erasing.
+        parts.store.fail_reads(1);
+        let began = before_all(&writer, Some(&backups), &health).await;
+        assert_eq!(parts.store.reads_to_fail(), 0);
+        assert_eq!(matches!(began, Err(AppError::Erasing(_))), restored);
+        assert_eq!(began.is_ok(), !restored, "{:?}", began.err());
+        let warning = health.ready().warnings.get("erasing").cloned();
+        assert_eq!(warning.is_some_and(|told| told.contains("a later start tries again")), !restored);
+        assert!(shelf.to_erase(None).unwrap().iter().any(|erased| erased.user == "ann"), "the note stays");
+        assert!(parts.store.record(&crate::domain::tests::task("t")).unwrap().is_some());
+        before_all(&writer, Some(&backups), &health).await.unwrap();
+        assert!(parts.store.record(&crate::domain::tests::task("t")).unwrap().is_none(), "the next does it");
+        assert_eq!(shelf.to_erase(None).unwrap(), []);
+    }
+}
+
 #[test]
 fn the_policy_is_what_the_configuration_says() {
     let mut config = Config::default();

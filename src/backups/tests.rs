@@ -179,3 +179,108 @@ async fn a_store_taken_away_of_which_no_backup_can_be_made_says_so_and_a_stoppin
         }
     }
 }
+
+/// A worker whose store was taken away before it looks for the first time; nothing is where its backups are to be.
+#[cfg(unix)]
+fn taken_away(stage: &Stage) -> Backups {
+    let dir = stage.room.path().join("store");
+    let store = Arc::new(SledStore::open(&dir, 16).unwrap());
+    std::fs::remove_dir_all(&dir).unwrap();
+    Backups { store, ..stage.backups(Duration::ZERO) }
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn the_last_backup_leaves_no_reserve() {
+    let stage = Stage::new();
+    let backups = taken_away(&stage);
+    let shelf = backups.shelf.clone().leaving(u64::MAX);
+    let backups = Backups { shelf, ..backups };
+    assert!(matches!(backups.make().await, Err(BackupError::Short { .. })), "any other leaves it");
+    let ended = backups.run(stage.health.clone()).await;
+    assert!(matches!(ended, Err(TakenAway::Saved { .. })), "{ended:?}");
+    assert_eq!(stage.kept(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn the_last_backup_is_tried_again_while_what_hinders_it_may_pass_and_then_given_up() {
+    for is_in_time in [true, false] {
+        let stage = Stage::new();
+        let backups = taken_away(&stage);
+        let blocked = stage.room.path().join("backups");
+        std::fs::write(&blocked, "a file").unwrap();
+        let began = stage.clock.now();
+        let mends = async {
+            // Between the last try but one and the last, or when that is over.
+            let tries = if is_in_time { SAVE_TRIES - 1 } else { SAVE_TRIES };
+            stage.clock.sleep(SLEEP_MAX + SAVE_AGAIN * tries - SAVE_AGAIN / 2).await;
+            std::fs::remove_file(&blocked).unwrap();
+        };
+        let ends = async { (backups.run(stage.health.clone()).await, stage.clock.now().since(began)) };
+        let ((ended, took), ()) = tokio::join!(ends, mends);
+        assert_eq!(took.as_secs(), (SLEEP_MAX + SAVE_AGAIN * (SAVE_TRIES - 1)).as_secs());
+        match ended {
+            Err(TakenAway::Saved { .. }) => assert!(is_in_time),
+            Err(TakenAway::Lost { error: BackupError::Io { .. }, .. }) => assert!(!is_in_time),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_no_later_try_could_read_is_not_tried_again() {
+    let torn = BackupError::Torn { after: "x".into(), why: "y".into() };
+    for (error, again) in [
+        (torn, false),
+        (BackupError::Stopped, false),
+        (StoreError::Corrupt("x".into()).into(), false),
+        (StoreError::Unavailable("x".into()).into(), true),
+        (BackupError::Behind, true),
+    ] {
+        assert_eq!(may_pass(&error), again, "{error}");
+    }
+}
+
+/// A clock which is read off the test's thread only by a backup that begins: at that moment the store's directory goes
+/// and the worker is told to stop.
+#[cfg(unix)]
+struct StopsABackup {
+    clock: Arc<TokioClock>,
+    test: std::thread::ThreadId,
+    stop: CancellationToken,
+    dir: PathBuf,
+}
+
+#[cfg(unix)]
+impl Clock for StopsABackup {
+    fn now(&self) -> Timestamp {
+        if std::thread::current().id() != self.test && !self.stop.is_cancelled() {
+            std::fs::remove_dir_all(&self.dir).unwrap();
+            self.stop.cancel();
+        }
+        self.clock.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> crate::clock::Sleep<'_> {
+        self.clock.sleep(duration)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_breaks_off_a_backup_ends_with_a_look_whether_the_store_is_still_there() {
+    let stage = Stage::new();
+    let dir = stage.room.path().join("store");
+    let store = Arc::new(SledStore::open(&dir, 16).unwrap());
+    let (test, stop) = (std::thread::current().id(), stage.stop.clone());
+    let clock = Arc::new(StopsABackup { clock: stage.clock.clone(), test, stop, dir });
+    let backups = Backups { store, clock, ..stage.backups(HOUR) };
+    let ended = backups.run(stage.health.clone()).await;
+    assert!(stage.stop.is_cancelled());
+    assert!(matches!(ended, Err(TakenAway::Saved { .. })), "{ended:?}");
+}

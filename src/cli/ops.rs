@@ -47,12 +47,11 @@ pub(super) struct OtherStore(String);
 pub(super) async fn other_store(loaded: &Loaded) -> Result<Option<OtherStore>, Failure> {
     #[derive(serde::Deserialize)]
     struct Told {
-        // Releases before told none.
-        store: Option<std::path::PathBuf>,
+        path: Option<std::path::PathBuf>,
     }
     let config = &loaded.config;
     let Some(source) = loaded.named("store.path") else { return Ok(None) };
-    let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "backups"])?;
+    let url = http::url(config.ops.address(), "ops.port", &["api", "v1", "store"])?;
     let base = format!("http://{}", config.ops.address());
     let answer = match http::ask(with_token(config, http::client()?.get(url))).await {
         Ok(answer) => answer,
@@ -60,8 +59,8 @@ pub(super) async fn other_store(loaded: &Loaded) -> Result<Option<OtherStore>, F
         Err(Silence::Broken(reason)) => return Err(Failure::failed(format!("{base}: {reason}"))),
     };
     let told = match answer.status {
-        200 => serde_json::from_str::<Told>(&answer.body).ok().and_then(|told| told.store),
-        // Who may not ask this is told so, if it matters, by the real question; and releases before knew no backups.
+        200 => serde_json::from_str::<Told>(&answer.body).ok().and_then(|told| told.path),
+        // Who may not ask this is told so, if it matters, by the real question; and releases before did not tell it.
         401 | 403 | 404 => None,
         status => {
             let told = http::complaint(&answer);

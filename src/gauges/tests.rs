@@ -125,6 +125,23 @@ async fn a_store_that_cannot_commit_is_told_by_the_next_look_though_a_read_waits
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_fails_fails_the_check_of_the_store_with_its_reason_until_one_succeeds() {
+    let worker = Worker::still().await;
+    worker.tell(due_in("t", 60_000)).await;
+    let (_running, health) = start(&worker);
+    worker.sleep(500 * MILLI).await;
+    assert!(health.ready().is_ok());
+    worker.store.damage_lists(i64::MAX);
+    worker.sleep(EVERY).await;
+    assert!(worker.writer.is_usable(), "it commits");
+    let report = health.ready();
+    assert!(!report.is_ok() && report.checks["store"].contains("cannot be read (as told)"), "{report:?}");
+    worker.store.damage_lists(0);
+    worker.sleep(EVERY).await;
+    assert!(health.ready().is_ok(), "{:?}", health.ready());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_ends_the_gauges_at_once() {
     let worker = Worker::still().await;
     let (mut running, _health) = start(&worker);

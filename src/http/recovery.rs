@@ -21,10 +21,28 @@ const CONFIRM_MAX_BYTES: usize = 1024;
 /// The paths of backups and restores.
 pub(super) fn recovery_routes(api: Api) -> Router {
     Router::new()
+        .route("/api/v1/store", get(which))
         .route("/api/v1/backups", get(list).post(make))
         .route("/api/v1/restore", get(show))
         .route("/api/v1/restore/confirm", post(confirm))
         .with_state(api)
+}
+
+#[derive(Serialize)]
+struct StoreShown {
+    /// Its directory; null where it lies in none.
+    path: Option<String>,
+    /// Null where it has none.
+    number: Option<String>,
+}
+
+/// `GET /api/v1/store`: which it is. Nothing is read for it, so that whoever asks first is told also where a disk, the
+/// commit loop or the directory of the backups fails.
+async fn which(State(api): State<Api>) -> Json<StoreShown> {
+    let backups = api.backups.as_ref();
+    let path = backups.and_then(Backups::store_dir).map(|dir| dir.display().to_string());
+    let number = backups.and_then(Backups::store_number).map(|number| number.to_string());
+    Json(StoreShown { path, number })
 }
 
 #[derive(Serialize)]

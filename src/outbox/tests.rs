@@ -6,6 +6,8 @@ use super::*;
 use crate::clock::TokioClock;
 use crate::dapr::Publishing;
 use crate::domain::tests::T0;
+use crate::scheduler::tests::errors::Errors;
+use crate::scheduler::tests::store::FaultyStore;
 use crate::store::sled::in_memory;
 use crate::writer::tests::{outbox::entry, settings};
 use crate::writer::{Acceptance, CommitLoop};
@@ -50,4 +52,40 @@ async fn a_sender_whose_broker_hangs_shows_that_it_lives() {
     tokio::join!(sending, watching);
     assert!(clock.now().since(T0) >= HANGS);
     assert!(beats.load(Ordering::Relaxed) >= 79, "{beats:?} in 80 seconds");
+}
+
+/// Takes everything at once.
+struct Ready;
+
+impl Publish for Ready {
+    fn publish<'a>(&'a self, _: &'a str, batch: &'a [Outgoing]) -> Publishing<'a> {
+        Box::pin(async move { vec![PublishOutcome::Published; batch.len()] })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_that_cant_be_read_is_logged_once_and_goes_out_when_it_can_be() {
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(T0));
+    let backoff = Backoff { initial: Duration::from_millis(200), max: Duration::from_secs(5) };
+    let store = FaultyStore::new();
+    let (writer, commits) = CommitLoop::open(store.clone(), settings(), Arc::clone(&clock)).unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move { commits.run(|| ()).await.map_err(|e| e.to_string()) });
+    let stop = CancellationToken::new();
+    let sender = OutboxSender::new(writer.clone(), Arc::new(Ready), Arc::clone(&clock), backoff);
+    let errors = Errors::counted();
+    let watching = async {
+        for round in 1..=2 {
+            store.damage_lists(i64::MAX);
+            assert_eq!(writer.accept(entry("t"), b"{}".to_vec()).await, Ok(Acceptance::Kept));
+            clock.sleep(Duration::from_secs(10)).await;
+            assert_eq!(writer.read(|view| view.meta.outbox.entries).await, Ok(1));
+            store.damage_lists(0);
+            clock.sleep(Duration::from_secs(10)).await;
+            assert_eq!(writer.read(|view| view.meta.outbox.entries).await, Ok(0));
+            assert_eq!(errors.count(), round, "once each time that it begins");
+        }
+        stop.cancel();
+    };
+    tokio::join!(sender.run(stop.clone(), || ()), watching);
 }

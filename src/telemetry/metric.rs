@@ -242,6 +242,11 @@ pub fn bodies(bytes: u64) {
     gauge!(names::BODIES).set(bytes as f64);
 }
 
+/// A command was refused since what it needs of the store can't be read.
+pub fn unread() {
+    counter!(names::UNREAD).increment(1);
+}
+
 /// `count` receipts found no room.
 pub fn receipts_lost(count: usize) {
     counter!(names::RECEIPTS_LOST).increment(count as u64);

@@ -67,6 +67,7 @@ pub(super) const MISMATCH: &str = "reminder_worker_ledger_mismatch";
 pub(super) const COMMITS: &str = "reminder_worker_commits_total";
 pub(super) const COMMIT_SECONDS: &str = "reminder_worker_commit_seconds";
 pub(super) const COMMIT_COMMANDS: &str = "reminder_worker_commit_commands";
+pub(super) const UNREAD: &str = "reminder_worker_store_unread_total";
 pub(super) const SYNCS: &str = "reminder_worker_store_syncs_total";
 pub(super) const PUBLISH_ATTEMPTS: &str = "reminder_worker_publish_attempts_total";
 pub(super) const PUBLISH_SECONDS: &str = "reminder_worker_publish_seconds";
@@ -175,6 +176,11 @@ pub const METRICS: &[Metric] = &[
         &[],
         Unit::Bytes,
         "Bytes of the events accepted by the publishing API and not yet sent.",
+    ),
+    counter(
+        UNREAD,
+        &[],
+        "Commands refused since what they need of the store can't be read; those that are asked again count again.",
     ),
     gauge(WAITING, &[], Unit::Count, "Commands that wait for the commit loop."),
     gauge(BODIES, &[], Unit::Bytes, "Bytes set apart for requests' bodies that are under way."),

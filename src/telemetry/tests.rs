@@ -42,6 +42,7 @@ fn count_everything() {
     waiting(6);
     bodies(7);
     receipts_lost(8);
+    unread();
     publish_attempts(PublishResult::Ambiguous, 3);
     publish_took(Duration::from_millis(8));
     receipt();

@@ -4,8 +4,8 @@ use super::core::Core;
 use super::group::{Folded, Group};
 use super::receipts::{RECEIPTS_A_COMMIT, RECEIPTS_MAX};
 use super::{
-    Acceptance, ClaimedBatch, Command, Confirmed, Delivery, Erased, Imported, NotCommitted, Ordered,
-    OutboxItem, ReadFn, Reply, Switched,
+    Acceptance, ClaimedBatch, Command, Confirmed, Delivery, Erased, Imported, NotCommitted, NotTaken,
+    Ordered, OutboxItem, ReadFn, Reply, Switched,
 };
 use crate::domain::{Timestamp, Verdict};
 use crate::store::{AfterRestore, Op, StoreError};
@@ -14,10 +14,10 @@ use crate::telemetry;
 /// What a command is told once its group is on the disk.
 pub(super) enum Answer {
     Verdicts(Reply<Vec<Verdict>>, Vec<Verdict>),
-    Claim(Reply<Result<Option<ClaimedBatch>, NotCommitted>>, Option<ClaimedBatch>),
+    Claim(Reply<Result<Option<ClaimedBatch>, NotTaken>>, Option<ClaimedBatch>),
     Done(Reply<Result<(), NotCommitted>>),
     Accept(Reply<Result<Acceptance, NotCommitted>>, Acceptance),
-    Outbox(Reply<Result<Vec<OutboxItem>, NotCommitted>>, Vec<OutboxItem>),
+    Outbox(Reply<Result<Vec<OutboxItem>, NotTaken>>, Vec<OutboxItem>),
     Ordered(Reply<Result<Ordered, NotCommitted>>, Ordered),
     Step(Reply<Result<bool, NotCommitted>>, bool),
     Import(Reply<Result<Imported, NotCommitted>>, Imported),
@@ -48,8 +48,8 @@ impl Core {
                 // What it needed will never be read: the others must not wait for it. It staged nothing that does
                 // not hold by itself.
                 Err((StoreError::Corrupt(why), answer)) => {
-                    tracing::error!(why, "the store holds something that can't be read; restore a backup");
-                    answer.refuse();
+                    telemetry::unread();
+                    answer.refuse_unread(why);
                 }
                 Err((error, answer)) => {
                     answers.push(answer);
@@ -207,15 +207,29 @@ impl Command {
 }
 
 impl Answer {
+    /// Says that what it needs can't be read. Who asks for what comes next asks again and again for ever, and tells of it
+    /// when that begins and ends.
+    fn refuse_unread(self, why: String) {
+        // In every arm: the asker may have gone away.
+        match self {
+            Self::Claim(reply, _) => drop(reply.send(Err(NotTaken::Unread(why)))),
+            Self::Outbox(reply, _) => drop(reply.send(Err(NotTaken::Unread(why)))),
+            other => {
+                tracing::error!(why, "the store holds something that can't be read; restore a backup");
+                other.refuse();
+            }
+        }
+    }
+
     /// Says that nothing was done.
     pub(super) fn refuse(self) {
         // In every arm: the asker may have gone away.
         match self {
             Self::Verdicts(reply, verdicts) => drop(reply.send(vec![Verdict::Retry; verdicts.len()])),
-            Self::Claim(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Claim(reply, _) => drop(reply.send(Err(NotCommitted.into()))),
             Self::Done(reply) => drop(reply.send(Err(NotCommitted))),
             Self::Accept(reply, _) => drop(reply.send(Err(NotCommitted))),
-            Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted))),
+            Self::Outbox(reply, _) => drop(reply.send(Err(NotCommitted.into()))),
             Self::Ordered(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Step(reply, _) => drop(reply.send(Err(NotCommitted))),
             Self::Import(reply, _) => drop(reply.send(Err(NotCommitted))),

@@ -4,8 +4,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Acceptance, ClaimedBatch, Command, Confirm, Confirmed, Delivery, ErasePart, Erased, FreeSpace,
-    GROUP_EVENTS_MAX, ImportLine, Imported, NotCommitted, Order, Ordered, OutboxItem, OutboxResult, Receipt,
-    Settlement, Switch, Switched, View,
+    GROUP_EVENTS_MAX, ImportLine, Imported, NotCommitted, NotTaken, Order, Ordered, OutboxItem, OutboxResult,
+    Receipt, Settlement, Switch, Switched, View,
 };
 use crate::domain::{TaskId, Timestamp, Verdict};
 use crate::store::OutboxEntry;
@@ -65,8 +65,8 @@ impl Writer {
     /// Begins the attempt of the earliest reminders that are due, at most `limit`; `None` if none is.
     ///
     /// # Errors
-    /// [`NotCommitted`]
-    pub async fn claim(&self, limit: usize) -> Result<Option<ClaimedBatch>, NotCommitted> {
+    /// [`NotTaken`]
+    pub async fn claim(&self, limit: usize) -> Result<Option<ClaimedBatch>, NotTaken> {
         self.ask(|reply| Command::Claim { limit, reply }).await?
     }
 
@@ -90,8 +90,8 @@ impl Writer {
     /// Begins the attempt of outbox entries, oldest first, at most one a task and at most `limit`.
     ///
     /// # Errors
-    /// [`NotCommitted`]
-    pub async fn take_outbox(&self, limit: usize) -> Result<Vec<OutboxItem>, NotCommitted> {
+    /// [`NotTaken`]
+    pub async fn take_outbox(&self, limit: usize) -> Result<Vec<OutboxItem>, NotTaken> {
         self.ask(|reply| Command::TakeOutbox { limit, reply }).await?
     }
 

@@ -229,6 +229,20 @@ pub enum Acceptance {
 #[error("the store could not commit; try again")]
 pub struct NotCommitted;
 
+/// Why nothing was taken to be sent.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// As for any other command.
+    #[error(transparent)]
+    NotCommitted(#[from] NotCommitted),
+    /// What comes next can't be read, for as long as the store is what it is.
+    #[error(
+        "what is to go out next can't be read ({0}); `reminder-worker store verify` tells what else, and docs/recovery.md how \
+         to restore a backup"
+    )]
+    Unread(String),
+}
+
 /// What the loop needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -256,10 +270,10 @@ type ReadFn = Box<dyn FnOnce(&View<'_>) + Send>;
 /// A command to the loop.
 enum Command {
     Deliver { deliveries: Vec<Delivery>, reply: Reply<Vec<Verdict>> },
-    Claim { limit: usize, reply: Reply<Result<Option<ClaimedBatch>, NotCommitted>> },
+    Claim { limit: usize, reply: Reply<Result<Option<ClaimedBatch>, NotTaken>> },
     Settle { claim: u64, settlements: Vec<Settlement>, reply: Reply<Result<(), NotCommitted>> },
     Accept { entry: OutboxEntry, body: Vec<u8>, reply: Reply<Result<Acceptance, NotCommitted>> },
-    TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotCommitted>> },
+    TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotTaken>> },
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
     Import { lines: Vec<ImportLine>, arrived: Timestamp, reply: Reply<Result<Imported, NotCommitted>> },
     Erase { part: ErasePart, reply: Reply<Result<Erased, NotCommitted>> },

@@ -81,7 +81,7 @@ impl Rehearsal {
         let before = self.core.scanned_to;
         let (answer, wrote) = self.ask(now, |reply| Command::Claim { limit, reply })?;
         let progressed = wrote || self.core.scanned_to != before;
-        Ok(Claiming { batch: answer.map_err(unread)?, progressed })
+        Ok(Claiming { batch: answer.map_err(|error| StoreError::Corrupt(error.to_string()))?, progressed })
     }
 
     /// Ends the attempt of a claimed batch.

@@ -29,7 +29,7 @@ enum Whose {
 use Whose::{Open, Operators, Scoped};
 
 /// Every route of the ops listener, and a call of it; `{}` is a task or a user of the caller's own, or another's.
-const OPS: [(&str, &str, &str, Whose); 24] = [
+const OPS: [(&str, &str, &str, Whose); 25] = [
     ("/livez", "GET", "", Open),
     ("/readyz", "GET", "", Open),
     ("/metrics", "GET", "", Open),
@@ -50,6 +50,7 @@ const OPS: [(&str, &str, &str, Whose); 24] = [
     ("/api/v1/import", "POST", "", Operators),
     ("/api/v1/pause", "POST", "", Operators),
     ("/api/v1/resume", "POST", "", Operators),
+    ("/api/v1/store", "GET", "", Operators),
     ("/api/v1/backups", "GET", "", Operators),
     ("/api/v1/restore", "GET", "", Operators),
     ("/api/v1/restore/confirm", "POST", "{}", Operators),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::events::{FAR, created, task};
@@ -183,6 +184,25 @@ async fn a_command_that_names_another_store_than_the_running_workers_is_refused_
     let link = other.store().with_file_name("link");
     std::os::unix::fs::symlink(setup.store(), &link).unwrap();
     assert_eq!(tell(&["pause"], &link).status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_command_that_names_the_running_workers_own_store_is_carried_out_though_its_backups_cant_be_listed()
+{
+    let sidecar = Sidecar::up();
+    let setup = Setup::beside(&sidecar);
+    let worker = setup.start().await;
+    let backups = setup.store().with_file_name("store.backups");
+    std::fs::write(&backups, "a file").unwrap();
+    assert_eq!(worker.ops("/api/v1/backups").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    let told = worker.api("/api/v1/store").await;
+    assert_eq!(told["path"], setup.store().display().to_string());
+    assert_eq!(told["number"].as_str().unwrap().len(), 32, "{told}");
+    let mut command = command();
+    command.args(["pause", "--ops-port", &worker.ops.port().to_string(), "--store-path"]);
+    let output = command.arg(setup.store()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(worker.api("/api/v1/stats").await["firing"]["paused"], true);
 }
 
 /// A worker of one store, and another store without a worker: both know `task`, each another due date of it.

@@ -96,6 +96,16 @@ fn is_each_once(rules: &[Rule]) -> bool {
     rules.iter().collect::<HashSet<_>>().len() == rules.len()
 }
 
+/// Accepted: in the night in which a series comes to be, what waits for the end of quiet hours is told with what a digest at
+/// that end lists (`plan::moments`).
+fn is_digest_at_the_end_of_quiet(wish: &[Wish]) -> bool {
+    matches!(
+        wish,
+        [Wish::Quiet(Some(quiet)), Wish::Digest(Some(Digest { at, .. }))]
+            if quiet.mode() == QuietMode::Earlier && quiet.end() == *at
+    )
+}
+
 /// What was completed in the minute before is opened again.
 fn reopen(record: &mut Record, now: i64) {
     let open = Statement::Status(Some(Status::Todo));
@@ -123,13 +133,7 @@ proptest! {
         let mut now = 0;
         let mut sent = HashSet::new();
         let mut moments = HashSet::new();
-        // Accepted: in the night in which a series comes to be, what waits for the end of quiet hours is told with what a
-        // digest at that end lists (`plan::moments`).
-        let is_at_their_end = matches!(
-            wish[..],
-            [Wish::Quiet(Some(quiet)), Wish::Digest(Some(Digest { at, .. }))]
-                if quiet.mode() == QuietMode::Earlier && quiet.end() == at
-        );
+        let is_at_their_end = is_digest_at_the_end_of_quiet(&wish);
         let plan_at = |record: &mut Record, now: i64, wishes: bool| {
             decide::replan(&task("t"), record, &rules(wishes), minute(now), &|_| false);
         };

@@ -2,6 +2,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod clock;
+pub(crate) mod errors;
 mod heartbeat;
 mod outage;
 mod pace;
@@ -10,6 +11,7 @@ mod rates;
 mod stopping;
 pub(crate) mod store;
 mod timing;
+mod unread;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

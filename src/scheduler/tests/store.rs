@@ -1,4 +1,4 @@
-//! A store in memory whose records cannot be read, or which cannot commit, for a while.
+//! A store in memory of which records or lists cannot be read, or which cannot commit, for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,16 +13,14 @@ use crate::store::{
 pub(crate) struct FaultyStore {
     inner: SledStore,
     unreadable: AtomicI64,
+    unlisted: AtomicI64,
     uncommitted: AtomicI64,
 }
 
 impl FaultyStore {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            inner: in_memory().unwrap(),
-            unreadable: AtomicI64::new(0),
-            uncommitted: AtomicI64::new(0),
-        })
+        let [unreadable, unlisted, uncommitted] = [0; 3].map(AtomicI64::new);
+        Arc::new(Self { inner: in_memory().unwrap(), unreadable, unlisted, uncommitted })
     }
 
     /// The next `count` reads of a record fail.
@@ -33,6 +31,15 @@ impl FaultyStore {
     /// How many of them have not failed yet.
     pub(crate) fn reads_to_fail(&self) -> i64 {
         self.unreadable.load(Ordering::SeqCst).max(0)
+    }
+
+    /// The next `count` reads of the list of pending reminders or of the outbox find damage.
+    pub(crate) fn damage_lists(&self, count: i64) {
+        self.unlisted.store(count, Ordering::SeqCst);
+    }
+
+    fn listed(&self) -> Result<(), StoreError> {
+        fail_one(&self.unlisted).map_err(|_| StoreError::Corrupt("as told".into()))
     }
 
     /// The next `count` commits fail.
@@ -83,6 +90,7 @@ impl Store for FaultyStore {
     }
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
+        self.listed()?;
         self.inner.pending(after, limit)
     }
 
@@ -103,6 +111,7 @@ impl Store for FaultyStore {
     }
 
     fn outbox(&self, after: Option<u64>, limit: usize) -> Result<Vec<(u64, OutboxEntry)>, StoreError> {
+        self.listed()?;
         self.inner.outbox(after, limit)
     }
 

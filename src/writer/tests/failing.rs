@@ -63,7 +63,7 @@ async fn a_store_that_fails_for_too_long_ends_the_loop() {
     let after = worker.clock.now().since(started);
     assert!(after >= STUCK_MAX && after < STUCK_MAX + Duration::from_secs(1), "{after:?}");
     assert_eq!(worker.tell(due_at("t", 60)).await, Verdict::Retry);
-    assert_eq!(worker.writer.claim(1).await.unwrap_err(), NotCommitted);
+    assert_eq!(worker.writer.claim(1).await.unwrap_err(), NotCommitted.into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,5 +128,5 @@ async fn a_worker_that_stops_waits_for_a_failing_store_as_long_as_a_delivery_doe
     assert!(ended.is_ok(), "{ended:?}");
     let after = worker.clock.now().since(started);
     assert!(after >= RETRY_AFTER && after < RETRY_AFTER + Duration::from_millis(500), "{after:?}");
-    assert_eq!(worker.writer.claim(1).await.unwrap_err(), NotCommitted);
+    assert_eq!(worker.writer.claim(1).await.unwrap_err(), NotCommitted.into());
 }
