@@ -85,8 +85,9 @@ impl CommitLoop {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Writer, Self), StoreError> {
-        let core = Core::open(Arc::clone(&store), settings, clock.now())
-            .map_err(|error| store.torn().unwrap_or(error))?;
+        let watched = Arc::clone(&store);
+        let core =
+            Core::open(store, settings, clock.now()).map_err(|error| watched.torn().unwrap_or(error))?;
         let (sender, commands) = mpsc::channel(QUEUE_MAX);
         let usable = watch::Sender::new(true);
         let writer = Writer {

@@ -71,19 +71,9 @@ impl Place {
             batch.push(Op::PutRestored(Box::new(restored.after(store.restored().map_err(failed)?.as_ref()))));
             store.commit(&batch).map_err(failed)?;
         }
-        self.swap_in(
-            lock,
-            cache_mb,
-            recovery.now,
-            &store,
-            Note {
-                stage: Stage::Ready,
-                aside,
-                reason: why,
-                store: store.identity(),
-                print: Some(self.print().map_err(io)?),
-            },
-        )
+        let print = Some(self.print().map_err(io)?);
+        let note = Note { stage: Stage::Ready, aside, reason: why, store: store.identity(), print };
+        self.swap_in(lock, cache_mb, recovery.now, &store, &note)
     }
 
     /// The newest good backup that this release can take pieces of, in memory.
@@ -99,7 +89,7 @@ impl Place {
                     "an older release made this backup; nothing is taken of it"
                 ),
                 Err(error) => {
-                    tracing::error!(backup = kept.name, %error, "a backup that read well makes no store")
+                    tracing::error!(backup = kept.name, %error, "a backup that read well makes no store");
                 }
             }
         }
@@ -129,7 +119,7 @@ impl Place {
         cache_mb: u64,
         now: Timestamp,
         store: &SledStore,
-        note: Note,
+        note: &Note,
     ) -> Result<(), OpenError> {
         let failed = |error: StoreError| of_store(&self.dir, error);
         let (was, file) = (store.fingerprint().map_err(failed)?, self.beside(COMPACTING));
@@ -139,8 +129,8 @@ impl Place {
         // It has served, or never will.
         let _ = std::fs::remove_file(&file);
         made?;
-        self.write_note(&note).map_err(|error| unreachable(&self.swap, &error.to_string()))?;
-        match self.carry_out(&note)? {
+        self.write_note(note).map_err(|error| unreachable(&self.swap, &error.to_string()))?;
+        match self.carry_out(note)? {
             None => Ok(()),
             Some(_) => Err(unreachable(&self.coming, "it was made and is gone")),
         }
