@@ -40,6 +40,24 @@ impl Parts {
         Self { store: FaultyStore::new(), clock, shutdown }
     }
 
+    /// A task of ann's, by its event.
+    async fn tell_of_ann(&self, running: &Running) {
+        let mut event = due_in("t", 60_000);
+        event.statements.push(crate::domain::Statement::User(Some("ann".into())));
+        let content = Content::Event(Box::new(event), Bytes::new());
+        let delivery = Delivery { at: self.clock.now(), topic: "task-events".into(), content };
+        assert_eq!(running.writer.deliver(vec![delivery]).await[0], Verdict::Success);
+    }
+
+    /// The store says that it was restored, and that users are to be erased of it.
+    fn restore_with_users_to_erase(&self) {
+        let mut batch = crate::store::Batch::default();
+        let origin = crate::store::Restored::new(minute(0), minute(-60), "b");
+        let origin = crate::store::Restored { erases: true, ..origin };
+        batch.push(crate::store::Op::PutRestored(Box::new(origin)));
+        self.store.commit(&batch).unwrap();
+    }
+
     async fn start(&self, config: Config) -> Result<Running, AppError> {
         self.start_with(config, None).await
     }
@@ -121,11 +139,7 @@ async fn an_erasing_that_was_cut_off_is_finished_by_the_next_start_and_no_later_
         let backups = Backups::new(store, shelf.clone(), Duration::ZERO, parts.clock.clone(), stop);
         let running = parts.start_with(config(), Some(backups)).await.unwrap();
         if is_told {
-            let mut event = due_in("t", 60_000);
-            event.statements.push(crate::domain::Statement::User(Some("ann".into())));
-            let content = Content::Event(Box::new(event), Bytes::new());
-            let delivery = Delivery { at: parts.clock.now(), topic: "task-events".into(), content };
-            assert_eq!(running.writer.deliver(vec![delivery]).await[0], Verdict::Success);
+            parts.tell_of_ann(&running).await;
         }
         parts.shutdown.stop();
         running.wait().await.unwrap();
@@ -155,11 +169,7 @@ async fn notes_that_cant_be_read_keep_down_a_restored_worker_alone() {
         std::fs::create_dir(room.path().join("erased")).unwrap();
         let parts = Parts::new();
         if restored {
-            let mut batch = crate::store::Batch::default();
-            let origin = crate::store::Restored::new(minute(0), minute(-60), "b");
-            let origin = crate::store::Restored { erases: true, ..origin };
-            batch.push(crate::store::Op::PutRestored(Box::new(origin)));
-            parts.store.commit(&batch).unwrap();
+            parts.restore_with_users_to_erase();
         }
         let stop = parts.shutdown.soft().clone();
         let store = Arc::new(in_memory().unwrap());
@@ -179,20 +189,12 @@ async fn an_erasing_that_cant_be_finished_is_warned_of_and_tried_again_and_keeps
         let shelf = Shelf::new(room.path().to_owned(), 1);
         let parts = Parts::new();
         let running = parts.start(config()).await.unwrap();
-        let mut event = due_in("t", 60_000);
-        event.statements.push(crate::domain::Statement::User(Some("ann".into())));
-        let content = Content::Event(Box::new(event), Bytes::new());
-        let delivery = Delivery { at: parts.clock.now(), topic: "task-events".into(), content };
-        assert_eq!(running.writer.deliver(vec![delivery]).await[0], Verdict::Success);
+        parts.tell_of_ann(&running).await;
         parts.shutdown.stop();
         running.wait().await.unwrap();
         shelf.note_erasing("ann", parts.clock.now(), Erasing::Begins).unwrap();
         if restored {
-            let mut batch = crate::store::Batch::default();
-            let origin = crate::store::Restored::new(minute(0), minute(-60), "b");
-            let origin = crate::store::Restored { erases: true, ..origin };
-            batch.push(crate::store::Op::PutRestored(Box::new(origin)));
-            parts.store.commit(&batch).unwrap();
+            parts.restore_with_users_to_erase();
         }
         let clock: Arc<dyn Clock> = parts.clock.clone();
         let (writer, commits) =

@@ -3,7 +3,6 @@
 //! For simulations. What is applied is visible at once; flushed and synced it outlasts a power cut. Of what is not yet
 //! synced a cut leaves whole batches, the first so many of them: so the engine's log does.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -107,7 +106,7 @@ impl FaultyDisk {
     pub fn restore(&self, file: &[u8], origin: Origin) -> Result<bool, FileError> {
         let (store, contents) = SledStore::of_reader(file)?;
         let mut batch = Batch::default();
-        let restored = origin.restored(Path::new("backup"), &contents).after(store.restored()?.as_ref());
+        let restored = origin.restored("backup", contents.finished).after(store.restored()?.as_ref());
         let holds = restored.holds_to().is_some();
         batch.push(Op::PutRestored(Box::new(restored)));
         store.commit(&batch)?;

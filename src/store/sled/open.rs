@@ -103,16 +103,8 @@ impl SledStore {
         let io = |error: io::Error| unreachable(&place.dir, &error.to_string());
         let marker = place.marker().map_err(io)?;
         let marked = marker.is_some();
-        place.inspect(marked)?;
-        await_release(&place.dir);
-        if marked {
-            reading::read_all(&place.dir)?;
-        }
-        let (disk, recovered) = open_disk(&place.dir, lock, cache_mb)?;
+        let disk = place.open_engine(lock, cache_mb, marked)?;
         let of_format = |error| of_format(&place.dir, error);
-        if marked && (!recovered || format(&disk).map_err(of_format)?.is_none()) {
-            return Err(damaged(&place.dir, &format!("it opened empty, though {}", lost(&place.dir))));
-        }
         migrate(&disk, MIGRATIONS, FORMAT).map_err(of_format)?;
         let of_store = |error| of_store(&place.dir, error);
         let mut store = Self::readable(Box::new(disk)).map_err(of_store)?;
@@ -241,6 +233,23 @@ impl Place {
             force(made.parent().unwrap_or(made))?;
         }
         Ok(())
+    }
+
+    /// Opens the engine on what stands there, or begins it; where a marker says that a store does, nothing of it may be
+    /// missing and all of it must be readable, since the engine writes as it opens.
+    fn open_engine(&self, lock: File, cache_mb: u64, marked: bool) -> Result<SledDisk, OpenError> {
+        self.inspect(marked)?;
+        await_release(&self.dir);
+        if marked {
+            reading::read_all(&self.dir)?;
+        }
+        let (disk, recovered) = open_disk(&self.dir, lock, cache_mb)?;
+        let is_empty =
+            || Ok(!recovered || format(&disk).map_err(|error| of_format(&self.dir, error))?.is_none());
+        if marked && is_empty()? {
+            return Err(damaged(&self.dir, &format!("it opened empty, though {}", lost(&self.dir))));
+        }
+        Ok(disk)
     }
 
     /// Finds what sled would paper over: it creates what is missing.

@@ -77,13 +77,12 @@ impl Pieces {
         }
         let kept = index(&whole)?;
         let store = SledStore::on(Box::new(whole))?;
-        let key = keys::single(keys::META);
-        let meta = store.get(&key, "the counters", values::decode_meta)?;
+        let meta = store.get(&keys::single(keys::META), "the counters", values::decode_meta)?;
         let mut meta = meta.ok_or_else(|| StoreError::Corrupt("the counters".into()))?;
         count(&store, &mut meta, &kept)?;
-        let mut writes = Writes::new();
-        Parts::default().put(&store.disk, &mut writes, key, &values::encode_meta(&meta))?;
-        store.disk.write(&writes)?;
+        let mut batch = Batch::default();
+        batch.push(Op::PutMeta(Box::new(meta)));
+        store.commit(&batch)?;
         Ok(store)
     }
 }

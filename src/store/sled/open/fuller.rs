@@ -28,7 +28,7 @@ use crate::store::sled::disk::{Disk as _, Writes};
 use crate::store::sled::keys;
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::migrations::FORMAT;
-use crate::store::{AfterRestore, Batch, Meta, Op, OpenError, Restored, Store as _, StoreError};
+use crate::store::{Batch, Meta, Op, OpenError, Restored, Store as _, StoreError};
 
 /// What a store says of its origin that was kept in place of a backup.
 pub(super) const ITSELF: &str = "(none: the store itself, as it was before)";
@@ -77,16 +77,9 @@ impl Place {
 fn origin(gone: &GoneBack, finished: Timestamp, before: Option<&Restored>, recovery: &Recovery) -> Restored {
     let unseen = before.filter(|before| before.confirmed.is_none());
     let backup = unseen.map_or(ITSELF, |before| before.backup.as_str());
-    let restored = Restored::new(recovery.now, finished, backup).seen(Some(gone.at));
-    let restored = Restored {
-        from: restored.from.min(gone.at),
-        aside: unseen.and_then(|before| before.aside.clone()),
-        reason: Some(gone.why.clone()),
-        overdue: if recovery.holds { AfterRestore::Held } else { AfterRestore::Fires },
-        erases: true,
-        ..restored
-    };
-    restored.after(before)
+    let aside = unseen.and_then(|before| before.aside.clone());
+    let restored = recovery.origin(aside, &gone.why).restored(backup, finished).seen(Some(gone.at));
+    Restored { from: restored.from.min(gone.at), ..restored }.after(before)
 }
 
 /// Until when the file `path` holds what was committed, and its counters; `None` where an older release wrote them.

@@ -17,12 +17,12 @@ use super::fuller::ITSELF;
 use super::recover::{Recovery, next_good};
 use super::restore::RestoreError;
 use super::swap::{Note, Stage};
-use super::{Place, SledStore, await_release, damaged, open_disk};
+use super::{Place, SledStore, await_release, damaged};
 use crate::domain::Timestamp;
 use crate::store::sled::backup::{Contents, Kept, stamp, write};
 use crate::store::sled::migrations::FORMAT;
 use crate::store::sled::pieces::Pieces;
-use crate::store::{AfterRestore, Batch, Op, OpenError, Restored, Store as _, StoreError};
+use crate::store::{Batch, Op, OpenError, Store as _, StoreError};
 
 impl Place {
     /// Makes the store anew, if its marker says that a part of it can't be read.
@@ -36,10 +36,9 @@ impl Place {
         if !recovery.auto {
             return Err(damaged(&self.dir, &why));
         }
-        self.inspect(true)?;
         let recovery = &recovery.of(marker.identity);
         let backup = self.backup(recovery)?;
-        let (pieces, _lock) = self.pieces(lock, cache_mb, backup.as_ref().map(|(_, store, _)| store))?;
+        let pieces = self.pieces(lock, cache_mb, backup.as_ref().map(|(_, store, _)| store))?;
         let left_out = pieces.left_out.len();
         for left_out in &pieces.left_out {
             tracing::error!(%left_out, "a part of the store");
@@ -56,17 +55,11 @@ impl Place {
             "a part of the store could not be read, so it is made anew of what can be, with the rest as that backup has it"
         );
         if left_out > 0 {
-            let (name, finished) = backup
-                .as_ref()
-                .map_or((ITSELF, Timestamp::MIN), |(kept, _, contents)| (&kept.name, contents.finished));
+            let (name, finished) = backup.as_ref().map_or((ITSELF, Timestamp::MIN), |(kept, _, contents)| {
+                (kept.name.as_str(), contents.finished)
+            });
             let seen = marker.witness.map(|witness| witness.at());
-            let restored = Restored {
-                aside: Some(aside.clone()),
-                reason: Some(why.clone()),
-                overdue: if recovery.holds { AfterRestore::Held } else { AfterRestore::Fires },
-                erases: true,
-                ..Restored::new(recovery.now, finished, name).seen(seen)
-            };
+            let restored = recovery.origin(Some(aside.clone()), &why).restored(name, finished).seen(seen);
             let mut batch = Batch::default();
             batch.push(Op::PutRestored(Box::new(restored.after(store.restored().map_err(failed)?.as_ref()))));
             store.commit(&batch).map_err(failed)?;
@@ -97,19 +90,13 @@ impl Place {
     }
 
     /// What can be read of what stands there.
-    fn pieces(
-        &self,
-        lock: &File,
-        cache_mb: u64,
-        backup: Option<&SledStore>,
-    ) -> Result<(Pieces, File), OpenError> {
-        let again = || lock.try_clone().map_err(|error| unreachable(&self.lock, &error.to_string()));
-        await_release(&self.dir);
-        let (disk, _) = open_disk(&self.dir, again()?, cache_mb)?;
+    fn pieces(&self, lock: &File, cache_mb: u64, backup: Option<&SledStore>) -> Result<Pieces, OpenError> {
+        let lock = lock.try_clone().map_err(|error| unreachable(&self.lock, &error.to_string()))?;
+        let disk = self.open_engine(lock, cache_mb, true)?;
         let pieces = Pieces::of(&disk, backup).map_err(|error| of_store(&self.dir, error))?;
         drop(disk);
         await_release(&self.dir);
-        Ok((pieces, again()?))
+        Ok(pieces)
     }
 
     /// Puts `store` in the place of what stands there, which is set aside.

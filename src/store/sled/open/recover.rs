@@ -102,6 +102,11 @@ impl Recovery {
         Self { shelf: self.shelf.clone().of(store), ..self.clone() }
     }
 
+    /// The origin of a store that takes the place of one that is set aside as `aside`, for that `reason`.
+    pub(super) fn origin(&self, aside: Option<String>, reason: &str) -> Origin {
+        Origin { now: self.now, holds: self.holds, aside, reason: Some(reason.to_owned()) }
+    }
+
     /// The backups, in the order in which they are tried.
     pub(super) fn listed(&self) -> Result<Vec<Kept>, OpenError> {
         self.shelf.list_at(self.now).map_err(|error| self.unlisted(error))
@@ -191,12 +196,7 @@ impl Place {
                  refill from well before"
             );
         }
-        let origin = Origin {
-            now: recovery.now,
-            holds: recovery.holds,
-            aside: Some(note.aside.clone()),
-            reason: Some(note.reason.clone()),
-        };
+        let origin = recovery.origin(Some(note.aside.clone()), &note.reason);
         loop {
             match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {
                 Ok(_) => break,

@@ -202,7 +202,8 @@ impl Place {
         let store = SledStore::readable(Box::new(disk)).map_err(unread)?;
         is_of(&store, &contents).map_err(of_file)?;
         if let Some(origin) = origin {
-            let restored = origin.restored(from, &contents).seen(self.clock_seen());
+            let name = from.file_name().unwrap_or_default().to_string_lossy();
+            let restored = origin.restored(name, contents.finished).seen(self.clock_seen());
             let before = store.restored().map_err(unread)?;
             let mut batch = Batch::default();
             batch.push(Op::PutRestored(Box::new(restored.after(before.as_ref()))));
@@ -221,15 +222,14 @@ impl Origin {
         format!("{name}.damaged-{}", stamp(now))
     }
 
-    /// That of a store that holds what `contents` says is in the file `from`.
-    pub(in crate::store::sled) fn restored(self, from: &Path, contents: &Contents) -> Restored {
-        let name = from.file_name().unwrap_or_default().to_string_lossy();
+    /// That of a store that holds what was committed until `finished`, by the file of that name.
+    pub(in crate::store::sled) fn restored(self, name: impl Into<String>, finished: Timestamp) -> Restored {
         Restored {
             aside: self.aside,
             reason: self.reason,
             overdue: if self.holds { AfterRestore::Held } else { AfterRestore::Fires },
             erases: true,
-            ..Restored::new(self.now, contents.finished, name)
+            ..Restored::new(self.now, finished, name)
         }
     }
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::disks::TornDisk;
 use crate::domain::{Record, Reminder, Rule, State, Tally, TaskId, Timestamp};
 use crate::store::audit::audit;
+use crate::store::sled::disk::{Disk as _, Writes};
 use crate::store::sled::memory::MemoryDisk;
 use crate::store::sled::pieces::Pieces;
 use crate::store::sled::{SledStore, in_memory, keys};
@@ -184,7 +185,6 @@ fn once_a_page_cannot_be_read_nothing_more_is_written_and_one_bad_value_is_no_su
     assert!(matches!(store.commit(&batch()), Err(StoreError::Torn(_))));
 
     let store = in_memory().unwrap();
-    use crate::store::sled::disk::{Disk as _, Writes};
     store.disk.write(&Writes::from([(key(1), Some(vec![0, 99]))])).unwrap();
     assert!(store.record(&task(1)).is_err() && store.torn().is_none());
 }
