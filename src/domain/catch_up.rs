@@ -10,14 +10,17 @@
 //!
 //! What ends here stays ended: a plan that still calls for it would bring it back with the next change of its task. So
 //! the low-water mark of its rule is raised over it, short of any other pending reminder of the rule. Accepted: where
-//! that leaves it uncovered it may come back, and fires; in doubt the rules err towards firing.
+//! that leaves it uncovered it may come back, and fires; in doubt the rules err towards firing. Where another fires instead,
+//! it ends only as long as that one stands: one that leaves the plan and is not known to have gone out gives it back.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::decide::is_released;
 use super::event::TaskId;
 use super::expiry::Expiry;
+use super::plan::{LeftOut, Rules, left_out};
 use super::record::Record;
 use super::reminder::{Reminder, ReminderId, State};
 use super::time::Timestamp;
@@ -113,24 +116,65 @@ pub fn catch_up(
     });
     let instead = latest.map(|latest| {
         let fires = &record.reminders[latest];
-        format!("missed; {} of the rule {} fires instead", fires.id(task), fires.rule)
+        let id = fires.id(task);
+        (id, format!("missed; {id} of the rule {} fires instead", fires.rule))
     });
-    let ended: Vec<(usize, Option<String>)> = missed
-        .into_iter()
-        .filter(|at| Some(*at) != latest)
-        .map(|at| (at, instead.clone().filter(|_| is_coalesced(at))))
-        .collect();
-    for (at, instead) in &ended {
-        let (state, reason) = match instead {
-            Some(instead) => (State::Superseded, instead.clone()),
-            None => (State::Expired, REASON_SKIPPED.to_owned()),
-        };
-        record.reminders[*at].doubt(expiry);
-        record.reminders[*at].settle(state, now, Some(reason));
+    let ended: Vec<(usize, bool)> =
+        missed.into_iter().filter(|at| Some(*at) != latest).map(|at| (at, is_coalesced(at))).collect();
+    for (at, is_coalesced) in &ended {
+        let reminder = &mut record.reminders[*at];
+        reminder.doubt(expiry);
+        match instead.clone().filter(|_| *is_coalesced) {
+            Some((id, reason)) => reminder.settle_within(id, now, reason),
+            None => reminder.settle(State::Expired, now, Some(REASON_SKIPPED.to_owned())),
+        }
     }
     // When all have ended: none of them may keep the mark of its rule below another.
     for (at, _) in &ended {
         record.leave_behind(*at);
     }
     !ended.is_empty()
+}
+
+/// Gives back to the plan of `task` what ended because another was to fire instead, where that one has left the plan and
+/// nobody knows that it went out; true if there is any. One that was called off went with all that it stood for.
+pub fn give_back(task: &TaskId, record: &mut Record, rules: &Rules<'_>) -> bool {
+    let ended_for = |reminder: &Reminder| reminder.within.filter(|_| reminder.state == State::Superseded);
+    if !record.task.is_open() || record.reminders.iter().all(|reminder| ended_for(reminder).is_none()) {
+        return false;
+    }
+    let left_out = left_out(task, record, rules);
+    let is_called_off = |of: &Reminder| {
+        left_out.iter().any(|(planned, why)| {
+            *why == LeftOut::CalledOff && (planned.occurrence, planned.rule) == (of.occurrence, of.rule)
+        })
+    };
+    let gone: Vec<(ReminderId, Timestamp)> = record
+        .reminders
+        .iter()
+        .filter(|reminder| !stands(reminder) && !is_called_off(reminder))
+        .map(|reminder| (reminder.id(task), reminder.instant()))
+        .collect();
+    let mut given_back = false;
+    for at in 0..record.reminders.len() {
+        let reminder = &mut record.reminders[at];
+        let instead = ended_for(reminder).and_then(|id| gone.iter().find(|(gone, _)| *gone == id));
+        let Some((_, last)) = instead else { continue };
+        reminder.within = None;
+        let (rule, instant) = (reminder.rule, reminder.instant());
+        record.lower_low_water(rule, instant, (*last).max(instant));
+        given_back = true;
+    }
+    given_back
+}
+
+/// Whether a reminder still stands for what ended because it was to fire instead: it may fire yet, is known to have gone
+/// out, has ended for good, or another stands for it.
+fn stands(reminder: &Reminder) -> bool {
+    match reminder.state {
+        State::Pending | State::Expired => true,
+        State::Published => !reminder.maybe_out || is_released(reminder),
+        State::Cancelled => is_released(reminder),
+        State::Superseded => reminder.within.is_some(),
+    }
 }

@@ -15,6 +15,7 @@
 //! Where the plan puts it elsewhere (other wishes of its user, another priority), it moves there unless it may have
 //! gone out: then, and while an attempt is under way, it stays where it was tried, so that its repeat is the same event.
 
+use super::catch_up::give_back;
 use super::event::TaskId;
 use super::expiry::Expiry;
 use super::import::was_past;
@@ -71,15 +72,17 @@ fn replan_by(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
-    if record.task.recurrence().is_none() {
-        let planned = plan(task, record, rules);
-        return carry_out(task, record, &planned, rules, now, in_flight);
-    }
+    let comes_again = record.task.recurrence().is_some();
     for _ in 0..series::ROUNDS_MAX {
-        series::advance(task, record, rules.in_force.expiry(), now, in_flight);
-        let planned = series::without_stale(task, record, rules, now);
+        let planned = if comes_again {
+            series::advance(task, record, rules.in_force.expiry(), now, in_flight);
+            series::without_stale(task, record, rules, now)
+        } else {
+            plan(task, record, rules)
+        };
         carry_out(task, record, &planned, rules, now, in_flight);
-        if !series::pass_over(record, &planned, now) {
+        let passed_over = comes_again && series::pass_over(record, &planned, now);
+        if !give_back(task, record, rules) && !passed_over {
             break;
         }
     }
@@ -190,7 +193,7 @@ pub fn release(reminder: &mut Reminder, cause: Cause, expiry: impl Into<Expiry>,
 }
 
 /// Whether [`release`] has ended a reminder.
-fn is_released(reminder: &Reminder) -> bool {
+pub(super) fn is_released(reminder: &Reminder) -> bool {
     matches!(reminder.cause, Some(Cause::Muted | Cause::Quiet))
 }
 

@@ -127,6 +127,14 @@ impl Record {
         settled().min_by_key(|at| self.reminders[*at].fire_at)
     }
 
+    /// Plans again what `rule` makes at `of`, unless something later than `last` has raised its mark since.
+    pub(super) fn lower_low_water(&mut self, rule: Rule, of: Timestamp, last: Timestamp) {
+        let mark = self.low_water.iter_mut().find(|(r, at)| *r == rule && *at <= last);
+        if let Some((_, at)) = mark {
+            *at = of.minus(Timestamp::FINEST).min(*at);
+        }
+    }
+
     /// Plans nothing of `rule` at or below `to` any more.
     pub(super) fn raise_low_water(&mut self, rule: Rule, to: Timestamp) {
         if let Some((_, at)) = self.low_water.iter_mut().find(|(r, _)| *r == rule) {

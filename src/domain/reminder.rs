@@ -219,7 +219,8 @@ pub struct Reminder {
     pub cause: Option<Cause>,
     /// When it came back through the broker.
     pub received_at: Option<Timestamp>,
-    /// The event it goes out in together with others, once that has been tried.
+    /// The event it goes out in together with others, once that has been tried; of one that was missed and superseded, the
+    /// reminder that fires instead, as long as that stands.
     pub within: Option<ReminderId>,
     /// The number of the note in its task's history that tells why it was planned.
     pub planned_by: Option<u32>,
@@ -305,6 +306,12 @@ impl Reminder {
         self.next_attempt = None;
         self.reason = reason.map(|text| cut(text, REASON_MAX_BYTES));
         self.cause = None;
+    }
+
+    /// Ends at `now`, superseded by `instead`, for this `reason`.
+    pub(super) fn settle_within(&mut self, instead: ReminderId, now: Timestamp, reason: String) {
+        self.settle(State::Superseded, now, Some(reason));
+        self.within = Some(instead);
     }
 
     /// Ends in `state` at `now` for good, because of `cause`; what else is to be said goes before that.

@@ -93,9 +93,11 @@ impl Group<'_> {
                 // Members of a digest stay together.
                 let seed = seed(&reminder.within.unwrap_or(*id));
                 decide::end_attempt(reminder, &attempt, &backoff, seed, now);
-                // What certainly did not go out goes where its user has wished it meanwhile.
+                // What certainly did not go out goes where its user has wished it meanwhile; and what has left the plan
+                // gives back what it was to fire instead of.
                 let is_free = reminder.state == State::Pending && !reminder.maybe_out && self.meta.users > 0;
-                if is_free || record.task.recurrence().is_some() {
+                let has_left = reminder.state != State::Pending && attempt != Attempt::Confirmed;
+                if is_free || has_left || record.task.recurrence().is_some() {
                     planned_anew.push(task);
                 }
                 self.put(task, record)?;

@@ -21,7 +21,7 @@ use super::watch::SetBack;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::clock::Guard;
 use crate::domain::decide::lose_attempt;
-use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
+use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, State, TaskId, Timestamp};
 use crate::store::audit::{Mismatch, Recount};
 use crate::store::{
     Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Restored, Store, StoreError,
@@ -194,7 +194,8 @@ impl Core {
                 let Some(mut record) = group.readable(&entry.task)? else { continue };
                 if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
                     lose_attempt(reminder, now);
-                    if record.task.recurrence().is_some() {
+                    // Its series goes on, or what has left the plan gives back what it was to fire instead of.
+                    if reminder.state != State::Pending || record.task.recurrence().is_some() {
                         goes_on.insert(entry.task.clone());
                     }
                     group.put(&entry.task, record)?;
@@ -208,7 +209,7 @@ impl Core {
         for task in goes_on {
             let mut group = Group::begin(self, now);
             if let Some(mut record) = group.readable(&task)? {
-                group.plan_next(&task, &mut record)?;
+                group.replan(&task, &mut record)?;
                 group.put(&task, record)?;
             }
             let staged = group.finish();

@@ -136,7 +136,7 @@ pub fn to_last_missed(
         let instead = ReminderId::of(task, last.occurrence, rule);
         let reason = format!("missed; {instead} of the occurrence {occurrence} comes instead");
         record.reminders[at].doubt(rules.in_force.expiry());
-        record.reminders[at].settle(State::Superseded, now, Some(reason));
+        record.reminders[at].settle_within(instead, now, reason);
         changed = true;
     }
     changed

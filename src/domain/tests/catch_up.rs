@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::catch_up::{MISSED_AFTER, REASON_SKIPPED, catch_up, is_missed};
+use super::super::decide::to_last_missed;
 use super::super::expiry::{Expiry, Missing};
 use super::*;
 
@@ -149,4 +150,112 @@ fn a_mark_covers_no_other_pending_reminder_of_the_rule() {
     kept.reminders[0].attempts = 3;
     assert!(at_minute(&mut kept, CatchUp::Skip, 300));
     assert!(kept.low_water(Rule::Offset(0)) < minute(50));
+}
+
+/// A record of which offsets 30 and 10 were missed and offset 0 of minute 100 is to fire instead.
+fn coalesced() -> Record {
+    let task = merged(&[created(T0, &[due(minute(100)), offsets(&[0, 10, 30])])]);
+    let mut record = Record { task, ..Record::default() };
+    replanned(&mut record, &policy(), T0);
+    assert!(at_minute(&mut record, CatchUp::Coalesce, 300));
+    assert_eq!(pending(&record), [("offset:0".to_owned(), 100)]);
+    record
+}
+
+fn of_rule(record: &mut Record, rule: Rule) -> &mut Reminder {
+    record.reminders.iter_mut().find(|r| r.rule == rule).unwrap()
+}
+
+/// What was said before what was missed, and is heard after it: without offset 0, or that it is called off.
+fn heard_late(record: &mut Record, statement: Statement) {
+    record.task.apply(&updated(minute(1), &[statement]), minute(301));
+    replanned(record, &policy(), minute(301));
+}
+
+#[test]
+fn what_ended_for_one_that_leaves_and_did_not_go_out_for_certain_comes_back() {
+    let back = [("offset:10".to_owned(), 90), ("offset:30".to_owned(), 70)];
+    let id = coalesced().reminders.iter().find(|r| r.rule == Rule::Offset(0)).unwrap().id(&task("t"));
+    let settled = |state, cause, maybe_out| {
+        move |r: &mut Reminder| {
+            (r.state, r.settled_at, r.cause, r.maybe_out) = (state, Some(minute(300)), cause, maybe_out);
+        }
+    };
+    let off = Statement::Cancelled(Some(Target::Reminder(id)));
+    type Change<'c> = &'c dyn Fn(&mut Reminder);
+    let cases: [(&str, Change<'_>, Statement, bool); 8] = [
+        ("untried", &|_| {}, offsets(&[10, 30]), true),
+        ("failed", &|r| r.attempts = 1, offsets(&[10, 30]), true),
+        ("in doubt", &|r| (r.attempts, r.maybe_out) = (1, true), offsets(&[10, 30]), true),
+        ("out", &settled(State::Published, None, false), offsets(&[10, 30]), false),
+        ("too late", &settled(State::Expired, None, false), offsets(&[10, 30]), false),
+        ("muted", &settled(State::Cancelled, Some(Cause::Muted), false), offsets(&[10, 30]), false),
+        ("called off", &|_| {}, off, false),
+        ("still called for", &|r| r.attempts = 1, title("another"), false),
+    ];
+    for (name, change, statement, is_back) in cases {
+        let mut record = coalesced();
+        change(of_rule(&mut record, Rule::Offset(0)));
+        heard_late(&mut record, statement);
+        let others: Vec<_> = pending(&record).into_iter().filter(|(rule, _)| rule != "offset:0").collect();
+        assert_eq!(others, if is_back { &back[..] } else { &[] }, "{name}");
+        // And they are missed, as before.
+        assert_eq!(at_minute(&mut record, CatchUp::Coalesce, 302), is_back, "{name}");
+    }
+}
+
+#[test]
+fn what_ended_comes_back_when_the_attempt_that_was_under_way_has_failed() {
+    let mut record = coalesced();
+    let leaves = updated(minute(1), &[offsets(&[10, 30])]);
+    record.task.apply(&leaves, minute(301));
+    let rules = Rules { in_force: &policy(), user: None };
+    decide::replan(&task("t"), &mut record, &rules, minute(301), &|_| true);
+    assert_eq!(pending(&record), [("offset:0".to_owned(), 100)], "it may go out yet");
+    let backoff = Backoff { initial: Duration::from_secs(1), max: Duration::from_secs(60) };
+    let failed = decide::Attempt::Failed("refused".into());
+    decide::end_attempt(of_rule(&mut record, Rule::Offset(0)), &failed, &backoff, 7, minute(302));
+    replanned(&mut record, &policy(), minute(302));
+    assert_eq!(pending(&record).len(), 2);
+}
+
+#[test]
+fn through_one_that_ended_for_another_in_turn_all_come_back() {
+    let mut record = coalesced();
+    let explicit = |times: Option<Vec<Due>>| Statement::RemindAt(times);
+    let later = updated(minute(101), &[explicit(Some(vec![Due::Instant(minute(200))]))]);
+    record.task.apply(&later, minute(101));
+    replanned(&mut record, &policy(), minute(101));
+    assert_eq!(pending(&record).len(), 2, "{:?}", pending(&record));
+    assert!(at_minute(&mut record, CatchUp::Coalesce, 300));
+    assert_eq!(pending(&record).len(), 1);
+    record.task.apply(&updated(minute(102), &[explicit(None)]), minute(301));
+    heard_late(&mut record, offsets(&[10, 30]));
+    assert_eq!(pending(&record), [("offset:10".to_owned(), 90), ("offset:30".to_owned(), 70)]);
+}
+
+#[test]
+fn in_a_series_as_well_and_it_goes_on_behind_them() {
+    const DAY: i64 = 24 * 60;
+    let daily = Statement::Recurrence(Some(r#""FREQ=DAILY""#.into()));
+    let task_of = merged(&[created(T0, &[due(minute(100)), offsets(&[0, 30]), daily])]);
+    let mut record = Record { task: task_of, ..Record::default() };
+    replanned(&mut record, &policy(), T0);
+    let now = minute(DAY + 300);
+    let in_force = policy();
+    let rules = Rules { in_force: &in_force, user: None };
+    assert!(to_last_missed(&task("t"), &mut record, &rules, now, &|_| false));
+    replanned(&mut record, &in_force, now);
+    assert!(at_minute(&mut record, CatchUp::Coalesce, DAY + 300));
+    replanned(&mut record, &in_force, now);
+    let instead = pending(&record);
+    assert!(instead.contains(&("offset:0".to_owned(), DAY + 100)), "{instead:?}");
+    assert!(!instead.contains(&("offset:30".to_owned(), DAY + 70)), "{instead:?}");
+    record.task.apply(&updated(minute(1), &[offsets(&[30])]), now);
+    replanned(&mut record, &in_force, now);
+    assert_eq!(pending(&record), [("offset:30".to_owned(), DAY + 70)]);
+    let last = record.reminders.iter_mut().find(|r| r.state == State::Pending).unwrap();
+    last.settle(State::Published, now, None);
+    replanned(&mut record, &in_force, now);
+    assert_eq!(pending(&record), [("offset:30".to_owned(), 2 * DAY + 70)]);
 }

@@ -59,6 +59,13 @@ impl Pieces {
         Ok(Self { whole, left_out })
     }
 
+    /// The counters, where they are among the pieces.
+    pub(super) fn counters(&self) -> Option<Meta> {
+        let key = keys::single(keys::META);
+        let stored = self.whole.get(&key).ok()??;
+        values::decode_meta(&parts::value(&self.whole, &key, &stored).ok()?).ok()
+    }
+
     /// The store that they make, with what is left out as `backup` has it.
     ///
     /// # Errors

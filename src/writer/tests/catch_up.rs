@@ -148,3 +148,30 @@ async fn of_a_series_that_was_missed_for_days_the_last_occurrence_counts() {
         assert!(worker.record("t").reminders.len() <= 3, "what lies between was never planned");
     }
 }
+
+/// Offset 0 fires instead of the others, is under way, and leaves the plan by an update that was held up.
+async fn leaves_under_way() -> (Worker, ClaimedBatch) {
+    let worker = after_downtime(vec![thrice("t")], 90, CatchUp::Coalesce).await;
+    let batch = worker.claim(10).await;
+    assert_eq!(rules(&batch.reminders), ["offset:0"]);
+    worker.tell_all(vec![of("t", updated(minute(1), &[offsets(&[30, 10])]))]).await;
+    assert!(worker.claims_nothing().await, "it may go out yet");
+    (worker, batch)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_fires_when_the_one_instead_of_it_has_left_and_did_not_go_out() {
+    for (attempt, fires) in [(failed(), true), (ambiguous(), true), (Attempt::Confirmed, false)] {
+        let (worker, batch) = leaves_under_way().await;
+        worker.settle(&batch, attempt.clone()).await;
+        let fired = rules(&worker.claim_all().await);
+        assert_eq!(fired, if fires { &["offset:10"][..] } else { &[] }, "{attempt:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_missed_fires_when_a_crash_cut_off_the_one_instead_of_it_that_has_left() {
+    let (worker, _batch) = leaves_under_way().await;
+    let worker = worker.restart_with(choosing(CatchUp::Coalesce)).await;
+    assert_eq!(rules(&worker.claim_all().await), ["offset:10"]);
+}

@@ -5,8 +5,8 @@
 //! as a compaction does. What stood there is set aside. Where anything but the indexes was left out, whose entries are made
 //! of the tasks, the store says so of itself as after a restore: what was committed since that backup may be missing of it.
 //!
-//! Where the counters are among what can't be read and no backup has them, or the engine does not open it any more, the
-//! store is damaged as any other is ([`super::recover`]).
+//! Where the counters are among what can't be read and no backup has them, or say that the store has gone back as well, or
+//! the engine does not open it any more, the store is damaged as any other is ([`super::recover`]).
 
 use std::fs::File;
 
@@ -39,6 +39,10 @@ impl Place {
         let recovery = &recovery.of(marker.identity);
         let backup = self.backup(recovery)?;
         let pieces = self.pieces(lock, cache_mb, backup.as_ref().map(|(_, store, _)| store))?;
+        let counters = marker.witness.zip(pieces.counters());
+        if let Some(gone) = counters.and_then(|(witness, counters)| witness.accuses(&counters)) {
+            return Err(damaged(&self.dir, &gone.why));
+        }
         let left_out = pieces.left_out.len();
         for left_out in &pieces.left_out {
             tracing::error!(%left_out, "a part of the store");

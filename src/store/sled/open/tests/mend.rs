@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::ReminderId;
 use crate::store::StoreError;
 use crate::store::audit::audit;
+use crate::store::sled::open::witness::{HAS_GONE_BACK, Marker, Witness};
 use crate::store::sled::tests::disks::places_of;
 
 const MANY: usize = 6_000;
@@ -167,4 +168,20 @@ fn without_auto_it_is_left_to_a_person() {
     let told = SledStore::open_or_restore(&stage.path, CACHE_MB, &recovery).err().unwrap();
     assert!(told.to_string().contains("restore.auto"), "{told}");
     assert!(!stage.aside().exists());
+}
+
+#[test]
+fn one_that_has_gone_back_as_well_is_restored_from_its_backup() {
+    let (stage, whole) = many(true);
+    damage_records(&stage, &whole);
+    comes_upon_it(&stage);
+    let place = stage.place();
+    let marker = place.marker().unwrap().unwrap();
+    let ahead = Meta { next_claim: 7, ..whole.meta().unwrap() };
+    place.write_marker(&Marker { witness: Some(Witness::of(&ahead, at(NOW - 1))), ..marker }).unwrap();
+    let store = stage.open().unwrap();
+    let restored = store.restored().unwrap().unwrap();
+    assert!(restored.reason.as_ref().is_some_and(|why| why.contains(HAS_GONE_BACK)), "{restored:?}");
+    assert_eq!(restored.from, at(BACKUP));
+    assert_eq!(store.meta().unwrap().quarantine.entries, 1, "it is the backup, nothing of what stood there");
 }
