@@ -161,7 +161,7 @@ fn by_offset(
     let task = &record.task;
     let common = task.open_since().max(offsets.since);
     let (first, due_at) = (dates.first, dates.instant(dates.first));
-    let birth = dates.first_since.max(common);
+    let birth = dates.first_since.max(task.open_since()).max(offsets.since_for(record, first));
     if due_at > done_with {
         planned.extend(offsets.minutes.iter().map(|minutes| {
             Planned::at(Some(first), Rule::Offset(*minutes), due_at.minus(before(*minutes)), birth)
@@ -199,8 +199,23 @@ struct Offsets<'r> {
     minutes: &'r [u32],
     /// Since when they have been so.
     since: Timestamp,
+    /// The same for a due date that is new to the task.
+    since_if_new: Timestamp,
     /// Since when the configured ones count for the task, where it goes by them.
     defaults_since: Option<Timestamp>,
+}
+
+impl<'r> Offsets<'r> {
+    /// Those that somebody has said.
+    fn told(minutes: &'r [u32], since: Timestamp) -> Self {
+        Self { minutes, since, since_if_new: since, defaults_since: None }
+    }
+
+    /// Since when they count for the stated due date.
+    fn since_for(&self, record: &Record, first: Moment) -> Timestamp {
+        let is_of_first = |r: &Reminder| matches!(r.rule, Rule::Offset(_)) && r.occurrence == Some(first);
+        if record.reminders.iter().any(is_of_first) { self.since } else { self.since_if_new }
+    }
 }
 
 /// The offsets of the nearest rule: the task's own, else those of its user, else the configured default of its priority;
@@ -208,27 +223,27 @@ struct Offsets<'r> {
 fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<Offsets<'r>> {
     let task = &record.task;
     if let Some(own) = task.offsets() {
-        return Some(Offsets { minutes: own, since: task.since(Field::Offsets), defaults_since: None });
+        return Some(Offsets::told(own, task.since(Field::Offsets)));
     }
     if task.remind_at().is_some_and(|times| !times.is_empty()) {
         return None;
     }
     if let Some((wished, user)) = rules.user.and_then(|user| Some((user.offsets()?, user))) {
-        let since = user.since(WishField::Offsets);
-        return Some(Offsets { minutes: wished, since, defaults_since: None });
+        return Some(Offsets::told(wished, user.since(WishField::Offsets)));
     }
     let (policy, priority) = (&rules.in_force.policy, task.priority());
-    let defaults = defaults_since(record, rules);
     let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
-    let minutes = policy.offsets(priority);
-    Some(Offsets { minutes, since: defaults.max(told), defaults_since: Some(defaults) })
-}
-
-/// Since when the configured offsets count for a task. Of one that was never planned they always have: it has no reminder
-/// by any former ones, and may have been created, and due, while the worker was away to get these.
-fn defaults_since(record: &Record, rules: &Rules<'_>) -> Timestamp {
-    let since = *rules.in_force.since.offsets.of(record.task.priority());
-    if record.generation == 0 { Timestamp::MIN } else { since }
+    let in_force = *rules.in_force.since.offsets.of(priority);
+    // What is heard of while they are in force they count for as if they always had: it has no reminder by any former ones,
+    // and may have been said, and be past, while the worker was away to get these.
+    let defaults = if record.generation == 0 { Timestamp::MIN } else { in_force };
+    let is_planned_by_them = record.generation == rules.in_force.generation;
+    Some(Offsets {
+        minutes: policy.offsets(priority),
+        since: defaults.max(told),
+        since_if_new: if is_planned_by_them { told } else { defaults.max(told) },
+        defaults_since: Some(defaults),
+    })
 }
 
 /// What fell due by the configured offsets as they were then and has not gone out yet: other ones take none of it away.

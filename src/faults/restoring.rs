@@ -49,7 +49,7 @@ impl World<'_> {
         let holds = held_for.is_some();
         let origin = Origin { now: self.clock(), holds, aside: None, reason: None };
         // What an earlier restore holds goes on waiting, whatever is said at this one.
-        let holds = self.disk.restore(&file, origin).map_err(|error| error.to_string())?;
+        let holds = self.disk.restore(&file, origin, self.shown).map_err(|error| error.to_string())?;
         let delivered = self.oracle.restored(*seen, ended, holds.then_some(self.clock()));
         // A pause of the backup is dropped.
         self.oracle.is_paused = false;

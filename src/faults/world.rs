@@ -61,6 +61,8 @@ pub(super) struct World<'s> {
     pub(super) stall: i64,
     /// It starts with other settings the next time.
     is_configured_anew: bool,
+    /// The latest that the clock has shown before it was set, which the marker beside a store takes down.
+    pub(super) shown: Option<Timestamp>,
     /// What the next crash leaves of what was not forced, and how long the worker is away.
     pub(super) crash_to: (usize, i64),
     pub(super) oracle: Oracle<'s>,
@@ -110,6 +112,7 @@ impl<'s> World<'s> {
             claims_from: 0,
             stall: STALL_MIN,
             is_configured_anew: false,
+            shown: None,
             crash_to: (0, 0),
             oracle: Oracle::new(script),
             seen: Seen { simulations: 1, ..Seen::default() },
@@ -230,6 +233,7 @@ impl<'s> World<'s> {
             }
             What::ClockSet(ahead) => {
                 self.seen.clock_steps += 1;
+                self.shown = self.shown.max(Some(self.clock()).filter(|_| self.worker.is_some()));
                 self.ahead = ahead;
                 self.oracle.failed_at.clear();
                 self.claims_from = 0;

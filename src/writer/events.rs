@@ -109,6 +109,10 @@ impl Group<'_> {
         event: &Event,
         arrival: Arrival<'_>,
     ) -> Result<bool, StoreError> {
+        // What it says is new to the settings in force, and all that was known before it is not.
+        if record.generation != 0 && record.generation != self.core.policy.generation {
+            self.replan_anew(&event.task_id, &mut record)?;
+        }
         let before = Before::of(&record.task, &record.history);
         let applied = self.apply(&mut record, event, arrival.at);
         let refused = self.keep_what_was_refused(event, applied.outcome, arrival)?;

@@ -50,6 +50,12 @@ pub(super) struct Memory {
     pub(super) retention: Duration,
 }
 
+/// Since when a worker remembers all that it planned that has erased some of it at `at`: what was planned for that very
+/// instant may be among it.
+pub(super) fn since_forgetting(at: Timestamp) -> Timestamp {
+    at.plus(Timestamp::FINEST)
+}
+
 /// Whether a receipt of a task with this `record`, if any is kept, was never planned here.
 pub(super) fn is_foreign(receipt: &Receipt, at: Timestamp, record: Option<&Record>, memory: Memory) -> bool {
     let Some(planned_at) = receipt.planned_at else { return false };

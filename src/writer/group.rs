@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::core::Core;
-use super::foreign::ForeignReminder;
+use super::foreign::{ForeignReminder, since_forgetting};
 use super::outbox::OutboxPass;
 use crate::domain::{Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
 use crate::store::audit::Recount;
@@ -279,8 +279,7 @@ impl Core {
         self.refused.extend(refused);
         self.moved += moved;
         if forgot_planned {
-            // What was planned for this very instant may be among it.
-            self.since = folded.at.plus(std::time::Duration::from_millis(1));
+            self.since = since_forgetting(folded.at);
         }
         if outbox_grew {
             self.outbox_waiting.send_modify(|turn| *turn += 1);

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::Receipt;
-use super::foreign::{ForeignReminder, is_foreign};
+use super::foreign::{ForeignReminder, is_foreign, since_forgetting};
 use super::group::Group;
 use crate::domain::{Record, TaskId, Timestamp, decide};
 use crate::store::StoreError;
@@ -49,7 +49,11 @@ impl Group<'_> {
     }
 
     fn note_foreign(&mut self, record: Option<&Record>, receipts: &[&(Receipt, Timestamp)]) {
-        let memory = self.core.memory();
+        let mut memory = self.core.memory();
+        // Its task may be gone by this very group.
+        if self.effects.forgot_planned {
+            memory.since = since_forgetting(self.now);
+        }
         let foreign = receipts.iter().filter(|(receipt, at)| is_foreign(receipt, *at, record, memory));
         let found = foreign.map(|(receipt, at)| ForeignReminder {
             task_id: receipt.task_id.clone(),

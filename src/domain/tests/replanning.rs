@@ -279,3 +279,41 @@ fn what_fell_due_by_former_defaults_goes_out_and_what_was_never_planned_goes_by_
         "it was created while nobody was there"
     );
 }
+
+#[test]
+fn a_due_date_that_is_heard_of_under_new_defaults_is_late_and_not_past_however_long_they_have_been_in_force()
+{
+    let in_force = |offsets: Vec<u32>| {
+        let mut in_force = PolicyInForce { since: PolicySince::all(minute(70)), generation: 2, ..policy() };
+        in_force.policy.default_offsets = offsets;
+        in_force
+    };
+    // Created, or moved, while the worker was away to get them.
+    for minutes in [vec![5], vec![5, 15]] {
+        let rules = in_force(minutes.clone());
+        let moved = updated(minute(20), &[due(minute(65))]);
+        let late: Vec<_> =
+            minutes.iter().rev().map(|m| (format!("offset:{m}"), 65 - i64::from(*m))).collect();
+        for known_before in [true, false] {
+            let mut record = Record { task: merged(&[created(T0, &[due(minute(60))])]), ..Record::default() };
+            if known_before {
+                replanned(&mut record, &policy(), T0);
+            }
+            replanned(&mut record, &rules, minute(70));
+            record.task.apply(&moved, minute(71));
+            replanned(&mut record, &rules, minute(71));
+            let mut pending = pending(&record);
+            pending.sort();
+            let mut late = late.clone();
+            late.sort();
+            assert_eq!(pending, late, "{known_before}");
+        }
+    }
+    // What was known before is not late by offsets that come to be when they are past.
+    let mut record = Record { task: merged(&[created(T0, &[due(minute(100))])]), ..Record::default() };
+    replanned(&mut record, &PolicyInForce { policy: in_force(vec![]).policy, ..policy() }, T0);
+    for at in [70, 71] {
+        replanned(&mut record, &in_force(vec![60]), minute(at));
+        assert_eq!(pending(&record), [("offset:0".to_owned(), 100)], "{at}");
+    }
+}

@@ -103,10 +103,11 @@ impl FaultyDisk {
     ///
     /// # Errors
     /// [`FileError`]
-    pub fn restore(&self, file: &[u8], origin: Origin) -> Result<bool, FileError> {
+    pub fn restore(&self, file: &[u8], origin: Origin, seen: Option<Timestamp>) -> Result<bool, FileError> {
         let (store, contents) = SledStore::of_reader(file)?;
         let mut batch = Batch::default();
-        let restored = origin.restored("backup", contents.finished).after(store.restored()?.as_ref());
+        let restored =
+            origin.restored("backup", contents.finished).seen(seen).after(store.restored()?.as_ref());
         let holds = restored.holds_to().is_some();
         batch.push(Op::PutRestored(Box::new(restored)));
         store.commit(&batch)?;

@@ -1,5 +1,6 @@
 //! Erasing a user.
 
+use super::super::receipts::RECEIPTS_MAX;
 use super::outbox::entry;
 use super::*;
 use crate::store::Usage;
@@ -125,13 +126,13 @@ async fn a_reminder_of_an_erased_task_that_comes_back_is_no_other_workers() {
     worker.tell(by("ann", due_at("t", 1))).await;
     worker.advance_to(1).await;
     let batch = worker.claim(10).await;
-    worker.settle(&batch, Attempt::Confirmed).await;
-    erase(&worker, "ann").await;
     let receipt = |minutes| Receipt {
         task_id: task("t"),
         id: batch.reminders[0].id,
         planned_at: Some(minute(minutes)),
     };
+    worker.settle(&batch, Attempt::Confirmed).await;
+    erase(&worker, "ann").await;
     worker.writer.received(vec![receipt(1)], worker.clock.now());
     worker.advance_to(2).await;
     worker.meta().await;
@@ -142,6 +143,20 @@ async fn a_reminder_of_an_erased_task_that_comes_back_is_no_other_workers() {
     worker.meta().await;
     worker.advance_to(5).await;
     assert_eq!(worker.writer.read(|view| view.foreign.count).await, Ok(1), "what is planned later still is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_written_in_the_group_in_which_its_task_is_erased_is_not_either() {
+    let worker = Worker::start().await;
+    worker.tell(by("ann", due_at("t", 1))).await;
+    worker.advance_to(1).await;
+    let batch = worker.claim(10).await;
+    worker.settle(&batch, Attempt::Confirmed).await;
+    let receipt = Receipt { task_id: task("t"), id: batch.reminders[0].id, planned_at: Some(minute(1)) };
+    // So many do not wait for a quiet moment.
+    worker.writer.received(vec![receipt; RECEIPTS_MAX / 2], worker.clock.now());
+    erase(&worker, "ann").await;
+    assert_eq!(worker.writer.read(|view| view.foreign.count).await, Ok(0));
 }
 
 #[tokio::test(start_paused = true)]
