@@ -139,7 +139,7 @@ fn carry_out(
                     reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
                 }
                 reminder.maybe_out =
-                    reminder.state == State::Expired && expiry.was_perhaps_planned(planned.instant(), now);
+                    reminder.state == State::Expired && expiry.is_in_doubt(planned.instant());
                 record.reminders.push(reminder);
             }
         }

@@ -39,17 +39,11 @@ impl Expiry {
         now.since(late_from).saturating_sub(excused) > self.after
     }
 
-    /// Whether what was planned for `fire_at` may have gone out in the hours of which the store knows nothing.
+    /// Whether what was planned for `fire_at` may have gone out in the hours of which the store knows nothing: also what is
+    /// planned for the first time, since it may have been planned there, however late it is heard of again.
     #[must_use]
     pub fn is_in_doubt(&self, fire_at: Timestamp) -> bool {
         self.missing.is_some_and(|missing| fire_at <= missing.at)
-    }
-
-    /// Whether what is planned for `fire_at` for the first time at `now` may have been planned, and gone out, before in
-    /// those hours: not later than anything of them can still come.
-    #[must_use]
-    pub fn was_perhaps_planned(&self, fire_at: Timestamp, now: Timestamp) -> bool {
-        self.is_in_doubt(fire_at) && self.missing.is_some_and(|missing| now.since(missing.at) <= self.after)
     }
 
     /// The earliest instant from which on a reminder may be late at `now` and not be given up.

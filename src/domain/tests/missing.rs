@@ -30,10 +30,6 @@ fn what_was_due_by_the_restore_and_nothing_else_is_in_doubt() {
     assert!(expiry.is_in_doubt(minute(100)) && expiry.is_in_doubt(minute(10)));
     assert!(!expiry.is_in_doubt(minute(100).plus(Timestamp::FINEST)));
     assert!(!policy().expiry().is_in_doubt(minute(10)));
-    let lately = minute(100).plus(restored().policy.expire_after);
-    assert!(restored().expiry().was_perhaps_planned(minute(100), lately));
-    assert!(!restored().expiry().was_perhaps_planned(minute(100), lately.plus(Timestamp::FINEST)));
-    assert!(!restored().expiry().was_perhaps_planned(minute(101), minute(102)));
 }
 
 #[test]
