@@ -96,13 +96,13 @@ fn is_each_once(rules: &[Rule]) -> bool {
     rules.iter().collect::<HashSet<_>>().len() == rules.len()
 }
 
-/// Accepted: in the night in which a series comes to be, what waits for the end of quiet hours is told with what a digest at
-/// that end lists (`plan::moments`).
+/// Accepted: in the night in which a series comes to be, what waits for the end of quiet hours, or falls due then, is told
+/// with what a digest at that end lists (`plan::moments`).
 fn is_digest_at_the_end_of_quiet(wish: &[Wish]) -> bool {
     matches!(
         wish,
         [Wish::Quiet(Some(quiet)), Wish::Digest(Some(Digest { at, .. }))]
-            if quiet.mode() == QuietMode::Earlier && quiet.end() == *at
+            if quiet.end() == *at
     )
 }
 
@@ -155,7 +155,7 @@ proptest! {
                         let moment = if is_behind { at } else { due.fire_at };
                         if decide::begin_attempt(due, in_force.policy.expire_after, at) {
                             prop_assert!(sent.insert((due.occurrence, due.rule)), "twice: {} {:?}", due.rule, due.occurrence);
-                            let waited = is_at_their_end && due.fire_at > due.instant();
+                            let waited = is_at_their_end && due.fire_at >= due.instant();
                             prop_assert!(moments.insert((due.rule, moment, waited)), "two at one moment: {} {:?}", due.rule, due.occurrence);
                             due.settle(State::Published, at, None);
                         }
