@@ -17,12 +17,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::decide::is_released;
 use super::event::TaskId;
 use super::expiry::Expiry;
-use super::plan::{LeftOut, Rules, left_out};
+use super::plan::{LeftOut, Rules, is_over, left_out};
 use super::record::Record;
-use super::reminder::{Reminder, ReminderId, State};
+use super::reminder::{Cause, Reminder, ReminderId, Rule, State};
 use super::time::Timestamp;
 
 /// How much overdue a reminder is when it counts as missed: more than a restart or a hiccup of the broker takes, and
@@ -137,44 +136,57 @@ pub fn catch_up(
 }
 
 /// Gives back to the plan of `task` what ended because another was to fire instead, where that one has left the plan and
-/// nobody knows that it went out; true if there is any. One that was called off went with all that it stood for.
+/// nobody knows that it went out; true if there is any. Where a person has called that one off, acknowledged or snoozed it,
+/// they meant all that it stood for.
 pub fn give_back(task: &TaskId, record: &mut Record, rules: &Rules<'_>) -> bool {
     let ended_for = |reminder: &Reminder| reminder.within.filter(|_| reminder.state == State::Superseded);
-    if !record.task.is_open() || record.reminders.iter().all(|reminder| ended_for(reminder).is_none()) {
+    if record.reminders.iter().all(|reminder| ended_for(reminder).is_none()) || is_over(record, rules) {
+        return false;
+    }
+    let place_of = |id: ReminderId| record.reminders.iter().position(|reminder| reminder.id(task) == id);
+    let ended: Vec<(usize, usize)> = (0..record.reminders.len())
+        .filter_map(|at| {
+            let instead = place_of(ended_for(&record.reminders[at])?)?;
+            (!stands(task, record, &record.reminders[instead])).then_some((at, instead))
+        })
+        .collect();
+    if ended.is_empty() {
         return false;
     }
     let left_out = left_out(task, record, rules);
-    let is_called_off = |of: &Reminder| {
-        left_out.iter().any(|(planned, why)| {
-            *why == LeftOut::CalledOff && (planned.occurrence, planned.rule) == (of.occurrence, of.rule)
-        })
-    };
-    let gone: Vec<(ReminderId, Timestamp)> = record
-        .reminders
-        .iter()
-        .filter(|reminder| !stands(reminder) && !is_called_off(reminder))
-        .map(|reminder| (reminder.id(task), reminder.instant()))
-        .collect();
     let mut given_back = false;
-    for at in 0..record.reminders.len() {
-        let reminder = &mut record.reminders[at];
-        let instead = ended_for(reminder).and_then(|id| gone.iter().find(|(gone, _)| *gone == id));
-        let Some((_, last)) = instead else { continue };
-        reminder.within = None;
-        let (rule, instant) = (reminder.rule, reminder.instant());
-        record.lower_low_water(rule, instant, (*last).max(instant));
-        given_back = true;
+    for (at, instead) in ended {
+        let (ended, instead) = (&record.reminders[at], &record.reminders[instead]);
+        let (rule, instant, last) = (ended.rule, ended.instant(), instead.instant().max(ended.instant()));
+        let is_answered = matches!(instead.rule, Rule::Snooze(_))
+            || left_out.iter().any(|(planned, why)| {
+                let is_it = (planned.occurrence, planned.rule) == (instead.occurrence, instead.rule);
+                is_it && matches!(why, LeftOut::CalledOff | LeftOut::Acknowledged | LeftOut::Snoozed)
+            });
+        let ended = &mut record.reminders[at];
+        (ended.within, ended.reason) = (None, None);
+        if is_answered {
+            ended.cause = Some(Cause::Answered);
+            ended.reason = Some(Cause::Answered.reason().into());
+        } else {
+            record.lower_low_water(rule, instant, last);
+            given_back = true;
+        }
     }
     given_back
 }
 
 /// Whether a reminder still stands for what ended because it was to fire instead: it may fire yet, is known to have gone
 /// out, has ended for good, or another stands for it.
-fn stands(reminder: &Reminder) -> bool {
+fn stands(task: &TaskId, record: &Record, reminder: &Reminder) -> bool {
     match reminder.state {
         State::Pending | State::Expired => true,
-        State::Published => !reminder.maybe_out || is_released(reminder),
-        State::Cancelled => is_released(reminder),
-        State::Superseded => reminder.within.is_some(),
+        State::Published => !reminder.maybe_out || reminder.cause.is_some(),
+        State::Cancelled => reminder.cause.is_some(),
+        State::Superseded => {
+            // What it was tried in together with others is none of its task's.
+            let is_known = |id| record.reminders.iter().any(|reminder| reminder.id(task) == id);
+            reminder.cause.is_some() || reminder.within.is_some_and(is_known)
+        }
     }
 }

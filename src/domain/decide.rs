@@ -19,7 +19,7 @@ use super::catch_up::give_back;
 use super::event::TaskId;
 use super::expiry::Expiry;
 use super::import::was_past;
-use super::plan::{LeftOut, Planned, Rules, left_out, plan};
+use super::plan::{LeftOut, Planned, Rules, left_out, occurrence, plan};
 use super::record::Record;
 use super::reminder::{Cause, REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
@@ -60,6 +60,9 @@ pub fn replan(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
+    if ![0, rules.in_force.generation].contains(&record.generation) {
+        record.due_before = occurrence(&record.task, rules);
+    }
     replan_by(task, record, rules, now, in_flight);
     // Last: a plan asks whether there was one before.
     record.generation = rules.in_force.generation;
@@ -193,7 +196,7 @@ pub fn release(reminder: &mut Reminder, cause: Cause, expiry: impl Into<Expiry>,
 }
 
 /// Whether [`release`] has ended a reminder.
-pub(super) fn is_released(reminder: &Reminder) -> bool {
+fn is_released(reminder: &Reminder) -> bool {
     matches!(reminder.cause, Some(Cause::Muted | Cause::Quiet))
 }
 
@@ -263,6 +266,7 @@ fn leave(reminder: &mut Reminder, gone: State, now: Timestamp, in_flight: bool) 
         reminder.next_attempt = with_others;
     } else {
         reminder.settle(gone, now, None);
+        reminder.within = None;
     }
 }
 
@@ -301,7 +305,9 @@ fn call_for(
         }
         State::Published if !reminder.maybe_out => {}
         State::Published | State::Cancelled | State::Superseded | State::Expired => {
-            let is_over = was_past(reminder, planned.instant()) || is_released(reminder);
+            let is_over = was_past(reminder, planned.instant())
+                || is_released(reminder)
+                || reminder.cause == Some(Cause::Answered);
             if planned.is_born_expired() || too_late || is_over {
                 return;
             }

@@ -29,6 +29,7 @@ use super::time::Timestamp;
 
 pub use actions::{Aim, aim};
 pub use limits::{LeftOut, PLANNED_MAX};
+pub(in crate::domain) use quiet::dropped_since;
 pub use quiet::let_go;
 pub use silent::is_silent;
 
@@ -97,15 +98,25 @@ pub fn left_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> Vec<(Planned
     sorted_out(id, record, rules).1
 }
 
+/// Whether the task has ended, so that it calls for nothing: one whose series goes on after a completion has not.
+#[must_use]
+pub(super) fn is_over(record: &Record, rules: &Rules<'_>) -> bool {
+    done_with(&record.task, Dates::of(&record.task, rules).as_ref()).is_none()
+}
+
+/// Up to which due date a task is done; `None` where it is done for good.
+fn done_with(task: &Task, dates: Option<&Dates>) -> Option<Timestamp> {
+    match dates {
+        Some(dates) => dates.done_with(task),
+        None => task.is_open().then_some(Timestamp::MIN),
+    }
+}
+
 fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>, Vec<(Planned, LeftOut)>) {
     let task = &record.task;
     let (mut planned, mut left_out) = (Vec::new(), Vec::new());
     let dates = Dates::of(task, rules);
-    let done_with = match &dates {
-        Some(dates) => dates.done_with(task),
-        None => task.is_open().then_some(Timestamp::MIN),
-    };
-    let Some(done_with) = done_with else { return (planned, left_out) };
+    let Some(done_with) = done_with(task, dates.as_ref()) else { return (planned, left_out) };
     if let (Some(dates), Some(offsets)) = (&dates, offsets(record, rules)) {
         by_offset(id, record, dates, done_with, &offsets, &mut planned);
         by_former_default(record, dates, done_with, &offsets, &mut planned);
@@ -161,7 +172,7 @@ fn by_offset(
     let task = &record.task;
     let common = task.open_since().max(offsets.since);
     let (first, due_at) = (dates.first, dates.instant(dates.first));
-    let birth = dates.first_since.max(task.open_since()).max(offsets.since_for(record, first));
+    let birth = dates.first_since.max(common);
     if due_at > done_with {
         planned.extend(offsets.minutes.iter().map(|minutes| {
             Planned::at(Some(first), Rule::Offset(*minutes), due_at.minus(before(*minutes)), birth)
@@ -199,23 +210,8 @@ struct Offsets<'r> {
     minutes: &'r [u32],
     /// Since when they have been so.
     since: Timestamp,
-    /// The same for a due date that is new to the task.
-    since_if_new: Timestamp,
     /// Since when the configured ones count for the task, where it goes by them.
     defaults_since: Option<Timestamp>,
-}
-
-impl<'r> Offsets<'r> {
-    /// Those that somebody has said.
-    fn told(minutes: &'r [u32], since: Timestamp) -> Self {
-        Self { minutes, since, since_if_new: since, defaults_since: None }
-    }
-
-    /// Since when they count for the stated due date.
-    fn since_for(&self, record: &Record, first: Moment) -> Timestamp {
-        let is_of_first = |r: &Reminder| matches!(r.rule, Rule::Offset(_)) && r.occurrence == Some(first);
-        if record.reminders.iter().any(is_of_first) { self.since } else { self.since_if_new }
-    }
 }
 
 /// The offsets of the nearest rule: the task's own, else those of its user, else the configured default of its priority;
@@ -223,27 +219,23 @@ impl<'r> Offsets<'r> {
 fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<Offsets<'r>> {
     let task = &record.task;
     if let Some(own) = task.offsets() {
-        return Some(Offsets::told(own, task.since(Field::Offsets)));
+        return Some(Offsets { minutes: own, since: task.since(Field::Offsets), defaults_since: None });
     }
     if task.remind_at().is_some_and(|times| !times.is_empty()) {
         return None;
     }
     if let Some((wished, user)) = rules.user.and_then(|user| Some((user.offsets()?, user))) {
-        return Some(Offsets::told(wished, user.since(WishField::Offsets)));
+        let since = user.since(WishField::Offsets);
+        return Some(Offsets { minutes: wished, since, defaults_since: None });
     }
     let (policy, priority) = (&rules.in_force.policy, task.priority());
     let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
-    let in_force = *rules.in_force.since.offsets.of(priority);
-    // What is heard of while they are in force they count for as if they always had: it has no reminder by any former ones,
+    // A due date that is heard of while they are in force they have always been for: it has no reminder by any former ones,
     // and may have been said, and be past, while the worker was away to get these.
-    let defaults = if record.generation == 0 { Timestamp::MIN } else { in_force };
-    let is_planned_by_them = record.generation == rules.in_force.generation;
-    Some(Offsets {
-        minutes: policy.offsets(priority),
-        since: defaults.max(told),
-        since_if_new: if is_planned_by_them { told } else { defaults.max(told) },
-        defaults_since: Some(defaults),
-    })
+    let is_new = record.due_before.is_none() || record.due_before != occurrence(task, rules);
+    let defaults = if is_new { Timestamp::MIN } else { *rules.in_force.since.offsets.of(priority) };
+    let minutes = policy.offsets(priority);
+    Some(Offsets { minutes, since: defaults.max(told), defaults_since: Some(defaults) })
 }
 
 /// What fell due by the configured offsets as they were then and has not gone out yet: other ones take none of it away.

@@ -3,6 +3,7 @@
 //! Owns how many settled reminders a record keeps, and the low-water marks that make forgetting safe: at or
 //! below a rule's mark nothing is planned again. Knows no encoding.
 
+use super::due::Moment;
 use super::event::Event;
 use super::history::History;
 use super::reminder::{Reminder, Rule, State};
@@ -25,6 +26,8 @@ pub struct Record {
     pub task: Task,
     /// The policy it was last planned under; 0 means never.
     pub generation: u32,
+    /// The due date that it had when that policy came into force; `None` where none was known.
+    pub due_before: Option<Moment>,
     /// Its reminders, in the order in which they were first planned.
     pub reminders: Vec<Reminder>,
     /// Per rule, the instant at or below which nothing is planned any more.

@@ -172,11 +172,13 @@ pub enum Cause {
     Quiet,
     /// It was past when it was imported.
     PastAtImport,
+    /// It was missed, and a person has answered the one that was to fire instead.
+    Answered,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 3] = [Self::Muted, Self::Quiet, Self::PastAtImport];
+    pub const ALL: [Self; 4] = [Self::Muted, Self::Quiet, Self::PastAtImport, Self::Answered];
 
     /// The reason for a person.
     #[must_use]
@@ -185,6 +187,9 @@ impl Cause {
             Self::Muted => "muted by its user",
             Self::Quiet => "in its user's quiet hours, which drop reminders",
             Self::PastAtImport => "it was past when it was imported",
+            Self::Answered => {
+                "missed; the one that was to fire instead was called off, acknowledged or snoozed"
+            }
         }
     }
 }

@@ -167,9 +167,10 @@ impl ReminderShown {
     pub(super) fn of(task_id: &TaskId, reminder: &Reminder) -> Self {
         let id = reminder.id(task_id).to_string();
         let published_at = reminder.settled_at.filter(|_| reminder.state == ReminderState::Published);
+        let goes_out_in = reminder.within.filter(|_| reminder.state != ReminderState::Superseded);
         Self {
             // What it goes out under: with others, their digest's.
-            event_id: reminder.within.map_or_else(|| id.clone(), |digest| digest.to_string()),
+            event_id: goes_out_in.map_or_else(|| id.clone(), |digest| digest.to_string()),
             reminder_id: id,
             occurrence: reminder.occurrence.map(|occurrence| occurrence.to_string()),
             rule: reminder.rule.to_string(),

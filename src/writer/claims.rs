@@ -114,6 +114,23 @@ impl Group<'_> {
         Ok(())
     }
 
+    /// The attempts of these reminders of a task were cut off by a crash.
+    pub(super) fn lose_attempts(&mut self, task: &TaskId, ids: &[ReminderId]) -> Result<(), StoreError> {
+        let Some(mut record) = self.readable(task)? else { return Ok(()) };
+        let mut has_left = false;
+        for id in ids {
+            if let Some(reminder) = pending(&mut record, task, id) {
+                decide::lose_attempt(reminder, self.now);
+                has_left |= reminder.state != State::Pending;
+            }
+        }
+        // Its series goes on, or what has left the plan gives back what it was to fire instead of.
+        if has_left || record.task.recurrence().is_some() {
+            self.replan(task, &mut record)?;
+        }
+        self.put(task, record)
+    }
+
     /// Begins the attempt of one reminder, unless it has left the plan or come too late, or is held back; one that
     /// comes out of the queue, from the lane it `was_in`, is not held back again.
     pub(super) fn attempt(
@@ -206,7 +223,7 @@ impl Group<'_> {
         has_wishes: bool,
     ) -> Result<bool, StoreError> {
         if record.generation != self.core.policy.generation {
-            self.replan_anew(task, record)?;
+            self.replan(task, record)?;
             return Ok(true);
         }
         if !has_wishes || self.meta.wishes_pass.is_none() {

@@ -4,12 +4,11 @@
 //! anew loses nothing. Changed only when a group has been committed; but for `pacing`, which says why.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::claims::pending;
 use super::foreign::{Foreign, Memory};
 use super::group::Group;
 use super::outbox::OutboxPass;
@@ -20,8 +19,7 @@ use super::space::Space;
 use super::watch::SetBack;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::clock::Guard;
-use crate::domain::decide::lose_attempt;
-use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, State, TaskId, Timestamp};
+use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
 use crate::store::audit::{Mismatch, Recount};
 use crate::store::{
     Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Restored, Store, StoreError,
@@ -184,33 +182,22 @@ impl Core {
     fn take_back_claims(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let claims = self.store.claims()?;
         let mut lost: HashSet<ReminderId> = claims.iter().flat_map(|c| c.reminders.iter().copied()).collect();
-        let (mut after, mut goes_on) = (None, HashSet::new());
+        let (mut after, mut tasks) = (None, BTreeMap::<TaskId, Vec<ReminderId>>::new());
         while !lost.is_empty() {
             let entries = self.store.pending(after, STEP_MAX)?;
             let Some(last) = entries.last() else { break };
             after = Some(last.key);
-            let mut group = Group::begin(self, now);
-            for entry in entries.iter().filter(|e| lost.remove(&e.key.1)) {
-                let Some(mut record) = group.readable(&entry.task)? else { continue };
-                if let Some(reminder) = pending(&mut record, &entry.task, &entry.key.1) {
-                    lose_attempt(reminder, now);
-                    // Its series goes on, or what has left the plan gives back what it was to fire instead of.
-                    if reminder.state != State::Pending || record.task.recurrence().is_some() {
-                        goes_on.insert(entry.task.clone());
-                    }
-                    group.put(&entry.task, record)?;
-                }
+            for entry in entries.iter().filter(|entry| lost.remove(&entry.key.1)) {
+                tasks.entry(entry.task.clone()).or_default().push(entry.key.1);
             }
-            let staged = group.finish();
-            self.store.commit(&staged.batch)?;
-            self.apply(staged);
         }
-        // When all that may have gone out is known to: a plan must not take one of them for never sent.
-        for task in goes_on {
+        // A task's at once: a plan must not take one of them for never sent, and what it makes of them is not to be forgotten
+        // by another crash.
+        let tasks: Vec<_> = tasks.into_iter().collect();
+        for tasks in tasks.chunks(STEP_MAX) {
             let mut group = Group::begin(self, now);
-            if let Some(mut record) = group.readable(&task)? {
-                group.replan(&task, &mut record)?;
-                group.put(&task, record)?;
+            for (task, reminders) in tasks {
+                group.lose_attempts(task, reminders)?;
             }
             let staged = group.finish();
             self.store.commit(&staged.batch)?;

@@ -109,9 +109,10 @@ impl Group<'_> {
         event: &Event,
         arrival: Arrival<'_>,
     ) -> Result<bool, StoreError> {
-        // What it says is new to the settings in force, and all that was known before it is not.
-        if record.generation != 0 && record.generation != self.core.policy.generation {
-            self.replan_anew(&event.task_id, &mut record)?;
+        let planned_anew = self.is_of_older_policy(&record);
+        if planned_anew {
+            // What it says is new to the settings in force, and all that was known before it is not.
+            self.replan(&event.task_id, &mut record)?;
         }
         let before = Before::of(&record.task, &record.history);
         let applied = self.apply(&mut record, event, arrival.at);
@@ -120,6 +121,8 @@ impl Group<'_> {
         if applied.changed || (refused && known) {
             record.note(event, arrival.at, &applied, &before);
             self.replan(&event.task_id, &mut record)?;
+            self.put(&event.task_id, record)?;
+        } else if planned_anew {
             self.put(&event.task_id, record)?;
         }
         Ok(true)

@@ -168,8 +168,21 @@ impl<'a> Group<'a> {
             })
     }
 
-    /// Brings a record's reminders into line with its plan.
+    /// Brings a record's reminders into line with its plan, and notes what that changes if it was planned under an older
+    /// policy.
     pub(super) fn replan(&mut self, task: &TaskId, record: &mut Record) -> Result<(), StoreError> {
+        if self.is_of_older_policy(record) {
+            return self.replan_anew(task, record);
+        }
+        self.plan(task, record)
+    }
+
+    /// Whether a record was last planned under an older policy.
+    pub(super) fn is_of_older_policy(&self, record: &Record) -> bool {
+        ![0, self.core.policy.generation].contains(&record.generation)
+    }
+
+    pub(super) fn plan(&mut self, task: &TaskId, record: &mut Record) -> Result<(), StoreError> {
         let user = self.preferences_of(&record.task)?;
         let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
         decide::replan(task, record, &rules, self.now, &|reminder| self.is_in_flight(reminder));

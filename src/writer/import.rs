@@ -99,6 +99,10 @@ impl Group<'_> {
         past: &mut u64,
     ) -> Result<Outcome, StoreError> {
         let mut record = self.record(&event.task_id)?.cloned().unwrap_or_default();
+        let planned_anew = self.is_of_older_policy(&record);
+        if planned_anew {
+            self.replan(&event.task_id, &mut record)?;
+        }
         let noted = Before::of(&record.task, &record.history);
         let applied = self.apply(&mut record, event, arrived);
         if applied.changed {
@@ -108,6 +112,8 @@ impl Group<'_> {
             // A record has few reminders.
             *past += keep_past(&before, &mut record, self.core.policy.expiry(), arrived) as u64;
             self.plan_next(&event.task_id, &mut record)?;
+            self.put(&event.task_id, record)?;
+        } else if planned_anew {
             self.put(&event.task_id, record)?;
         }
         Ok(applied.outcome)

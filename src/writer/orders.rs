@@ -66,8 +66,8 @@ impl Group<'_> {
         let goes_on = record.reminders.iter().any(|reminder| reminder.state == State::Pending);
         if record.task.is_open() || goes_on {
             let former = (record.reminders.clone(), record.task.due(), record.task.zone());
-            if record.generation != self.core.policy.generation {
-                self.replan_anew(task, &mut record)?;
+            if self.is_of_older_policy(&record) {
+                self.replan(task, &mut record)?;
             }
             let user = self.preferences_of(&record.task)?;
             let event = self.event(task, &record, user.as_deref(), order, id);

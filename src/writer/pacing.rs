@@ -22,7 +22,7 @@ use super::restored::{held_to, holds};
 use super::{Claimed, STEP_MAX};
 use crate::domain::catch_up::{self, is_caught_up};
 use crate::domain::{
-    Bucket, CatchUp, Rate, Record, Reminder, ReminderId, Rules, Task, TaskId, Timestamp, decide,
+    Bucket, CatchUp, Rate, Record, Reminder, ReminderId, Rules, Task, TaskId, Timestamp, decide, let_go,
 };
 use crate::store::{IndexEntry, IndexKey, StoreError};
 
@@ -270,6 +270,9 @@ impl Group<'_> {
     /// Ends what the choice in force ends of the missed reminders of `task`; true if it ended any.
     pub(super) fn catch_up(&mut self, task: &TaskId, record: &mut Record) -> Result<bool, StoreError> {
         let choice = self.core.settings.firing.catch_up;
+        if choice == CatchUp::Fire {
+            return Ok(false);
+        }
         let now = self.now;
         // What is held since a restore is not missed: it waits for a person.
         let held: Vec<ReminderId> = record
@@ -279,17 +282,25 @@ impl Group<'_> {
             .map(|reminder| reminder.id(task))
             .collect();
         let is_spared = |group: &Self, id: &ReminderId| group.is_in_flight(id) || held.contains(id);
+        let user = self.preferences_of(&record.task)?;
+        let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
         let mut changed = false;
-        if choice != CatchUp::Fire && record.task.recurrence().is_some() {
-            let user = self.preferences_of(&record.task)?;
-            let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
+        if record.task.recurrence().is_some() {
             changed = decide::to_last_missed(task, record, &rules, now, &|id| is_spared(self, id));
             if changed {
                 self.replan(task, record)?;
             }
         }
-        let in_flight = |id: &ReminderId| is_spared(self, id);
-        Ok(changed | catch_up::catch_up(task, record, choice, self.core.policy.expiry(), now, &in_flight))
+        // No other may end for what its user does not wish, which does not go out.
+        let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
+        let unwished: Vec<ReminderId> = record
+            .reminders
+            .iter()
+            .filter(|reminder| let_go(&record.task, reminder, &rules).is_some())
+            .map(|reminder| reminder.id(task))
+            .collect();
+        let is_apart = |id: &ReminderId| is_spared(self, id) || unwished.contains(id);
+        Ok(changed | catch_up::catch_up(task, record, choice, self.core.policy.expiry(), now, &is_apart))
     }
 }
 

@@ -21,7 +21,7 @@ impl Group<'_> {
         for task in page {
             let Some(mut record) = self.readable(&task)? else { continue };
             if record.generation != self.core.policy.generation {
-                self.replan_anew(&task, &mut record)?;
+                self.replan(&task, &mut record)?;
                 self.put(&task, record)?;
             }
         }
@@ -41,7 +41,7 @@ impl Group<'_> {
         let mut noted = record.history.clone();
         noted.add(Note::Replanned { at: self.now, tzdb: String::new(), moved: Vec::new() });
         let former = std::mem::replace(&mut record.history, noted);
-        self.replan(task, record)?;
+        self.plan(task, record)?;
         if before == record.reminders {
             record.history = former;
             return Ok(());

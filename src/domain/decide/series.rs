@@ -10,7 +10,7 @@ use crate::domain::due::Moment;
 use crate::domain::event::TaskId;
 use crate::domain::expiry::Expiry;
 use crate::domain::plan::dates::Dates;
-use crate::domain::plan::{Planned, Rules, occurrence, plan};
+use crate::domain::plan::{Planned, Rules, dropped_since, let_go, occurrence, plan};
 use crate::domain::record::Record;
 use crate::domain::reminder::{Reminder, ReminderId, State};
 use crate::domain::time::Timestamp;
@@ -142,10 +142,8 @@ pub fn to_last_missed(
     changed
 }
 
-/// The last that the rule of a missed reminder has missed behind it, of those that the plan lets go out by now.
-///
-/// The last one due may wait for the end of quiet hours, as all others that fall into them do, or be called off: then
-/// what is in doubt is halved, since those that wait lie behind those that do not.
+/// The last that the rule of a missed reminder has missed behind it, of those that go out by now; where quiet hours drop
+/// the last ones, the one before these hours, unless they drop what was missed as well.
 fn last_missed(
     task: &TaskId,
     record: &mut Record,
@@ -154,7 +152,35 @@ fn last_missed(
     rules: &Rules<'_>,
     now: Timestamp,
 ) -> Option<Planned> {
-    let reminder = &record.reminders[missed];
+    let is_dropped = let_go(&record.task, &record.reminders[missed], rules).is_some();
+    let mut until = now.minus(MISSED_AFTER);
+    loop {
+        let found = last_let_out(task, record, missed, dates, rules, (until, now))?;
+        let reminder = Reminder {
+            moved_from: found.moved_from,
+            ..Reminder::pending(found.occurrence, found.rule, found.fire_at)
+        };
+        match dropped_since(&record.task, &reminder, rules) {
+            Some(start) if !is_dropped && start <= until => until = start.minus(Timestamp::FINEST),
+            _ => return Some(found),
+        }
+    }
+}
+
+/// The last that the rule of a missed reminder names behind it and by `until`, of those that the plan lets go out by `now`
+/// and that are not too late.
+///
+/// The last one due may wait for the end of quiet hours, as all others that fall into them do, or be called off: then
+/// what is in doubt is halved, since those that wait lie behind those that do not.
+fn last_let_out(
+    task: &TaskId,
+    record: &mut Record,
+    missed: usize,
+    dates: &Dates,
+    rules: &Rules<'_>,
+    (until, now): (Timestamp, Timestamp),
+) -> Option<Planned> {
+    let (reminder, expiry) = (&record.reminders[missed], rules.in_force.expiry());
     let (rule, mut below) = (reminder.rule, reminder.instant());
     // How long after due the rule reminds; negative before.
     let after = below.millis().saturating_sub(dates.instant(reminder.occurrence?).millis());
@@ -165,9 +191,11 @@ fn last_missed(
         record.raise_low_water(rule, instant.minus(Timestamp::FINEST));
         let planned = plan(task, record, rules);
         record.low_water = former;
-        planned.into_iter().find(|p| p.rule == rule && !p.is_born_expired() && p.fire_at <= now)
+        planned.into_iter().find(|p| {
+            p.rule == rule && !p.is_born_expired() && p.fire_at <= now && !expiry.is_over(p.late_from(), now)
+        })
     };
-    let last = instant(dates.until(sooner(now.minus(MISSED_AFTER)))?);
+    let last = instant(dates.until(sooner(until))?);
     if last <= below {
         return None;
     }

@@ -69,11 +69,21 @@ pub fn let_go(task: &Task, reminder: &Reminder, rules: &Rules<'_>) -> Option<Cau
     if user.mute().is_some_and(|mute| mute.covers(reminder.fire_at)) {
         return Some(Cause::Muted);
     }
+    dropped_since(task, reminder, rules).map(|_| Cause::Quiet)
+}
+
+/// When the quiet hours began that drop a reminder of `task`; `None` where none do.
+pub(in crate::domain) fn dropped_since(
+    task: &Task,
+    reminder: &Reminder,
+    rules: &Rules<'_>,
+) -> Option<Timestamp> {
+    let user = rules.user?;
     let quiet = user.quiet().filter(|quiet| quiet.mode() == QuietMode::Drop)?;
-    let dropped = reminder.moved_from.is_none()
-        && is_movable(task, reminder.rule)
-        && hours_around(quiet, zone_of(user, rules), reminder.fire_at).is_some();
-    dropped.then_some(Cause::Quiet)
+    if reminder.moved_from.is_some() || !is_movable(task, reminder.rule) {
+        return None;
+    }
+    hours_around(quiet, zone_of(user, rules), reminder.fire_at).map(|(start, _)| start)
 }
 
 /// Where `user` wishes one to go out whose rule names its instant; `None` where it stays there.

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::catch_up::{CatchUp, catch_up};
 use super::*;
 
 const AT: &str = "at:2026-11-24T09:20:00.000Z";
@@ -297,5 +298,41 @@ proptest! {
         for reminder in record.reminders.iter().filter(|r| r.state == State::Pending) {
             prop_assert!(reminder.occurrence.is_none() || reminder.occurrence.map(Moment::due) == record.task.due());
         }
+    }
+}
+
+#[test]
+fn what_a_person_answers_goes_with_all_that_was_missed_before_it() {
+    let missed = |record: &mut Record, at: i64| {
+        let expire_after = policy().policy.expire_after;
+        assert!(catch_up(&task("t"), record, CatchUp::Coalesce, expire_after, minute(at), &|_| false));
+    };
+    let nagged = || {
+        let mut record = Record { task: merged(&[plain()]), ..Record::default() };
+        replanned(&mut record, &policy(), T0);
+        // In two downtimes: the first nag is to fire for the due date, the second for both.
+        missed(&mut record, 69);
+        assert_eq!(pending(&record), reminders(&[("nag:1", 65), ("nag:2", 70)]));
+        missed(&mut record, 80);
+        assert_eq!(pending(&record), reminders(&[("nag:2", 70)]));
+        record
+    };
+    let nag = Target::Reminder(ReminderId::of(&task("t"), Some(occurrence_at(60)), Rule::Nag(2)));
+    for (says, answer, left) in [
+        ("called off", updated(minute(81), &[Statement::Cancelled(Some(nag))]), &[][..]),
+        ("acknowledged", acknowledge(81), &[]),
+        ("snoozed", snooze(81, 120), &[("snooze", 120)]),
+        ("snoozed twice", snooze(81, 100), &[("snooze", 130)]),
+    ] {
+        let mut record = nagged();
+        // Nor does anything that is heard later bring it back.
+        let again =
+            if says == "snoozed twice" { snooze(82, 130) } else { updated(minute(82), &[title("a")]) };
+        for (at, event) in [(81, answer), (82, again), (83, updated(minute(83), &[title("b")]))] {
+            record.task.apply(&event, minute(at));
+            replanned(&mut record, &policy(), minute(at));
+        }
+        let kept: Vec<_> = pending(&record).into_iter().map(|(rule, at)| (short(&rule), at)).collect();
+        assert_eq!(kept, reminders(left), "{says}");
     }
 }

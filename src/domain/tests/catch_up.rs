@@ -235,6 +235,15 @@ fn through_one_that_ended_for_another_in_turn_all_come_back() {
 }
 
 #[test]
+fn one_that_was_tried_with_others_and_leaves_gives_back_what_it_was_to_fire_for() {
+    let mut record = coalesced();
+    let tried = of_rule(&mut record, Rule::Offset(0));
+    (tried.attempts, tried.within) = (1, Some(ReminderId::from_bytes([1; 16])));
+    heard_late(&mut record, offsets(&[10, 30]));
+    assert_eq!(pending(&record).len(), 2);
+}
+
+#[test]
 fn in_a_series_as_well_and_it_goes_on_behind_them() {
     const DAY: i64 = 24 * 60;
     let daily = Statement::Recurrence(Some(r#""FREQ=DAILY""#.into()));

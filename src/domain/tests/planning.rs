@@ -104,7 +104,7 @@ fn a_birth_is_the_latest_of_all_that_a_reminder_depends_on() {
 
 #[test]
 fn nothing_that_depends_on_the_configuration_is_born_before_it() {
-    let in_force = PolicyInForce { since: PolicySince::all(minute(20)), generation: 2, ..policy() };
+    let in_force = PolicyInForce { since: PolicySince::all(minute(20)), ..policy() };
     let by =
         |statements: &[Statement]| planned_of(&merged(&[created(minute(1), statements)]), &in_force)[0].birth;
     assert_eq!(by(&[due(minute(60))]), minute(20));

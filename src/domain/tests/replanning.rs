@@ -281,39 +281,43 @@ fn what_fell_due_by_former_defaults_goes_out_and_what_was_never_planned_goes_by_
 }
 
 #[test]
-fn a_due_date_that_is_heard_of_under_new_defaults_is_late_and_not_past_however_long_they_have_been_in_force()
-{
+fn a_due_date_that_is_heard_of_under_new_defaults_is_late_and_not_past_and_stays_so() {
     let in_force = |offsets: Vec<u32>| {
         let mut in_force = PolicyInForce { since: PolicySince::all(minute(70)), generation: 2, ..policy() };
         in_force.policy.default_offsets = offsets;
         in_force
     };
-    // Created, or moved, while the worker was away to get them.
-    for minutes in [vec![5], vec![5, 15]] {
-        let rules = in_force(minutes.clone());
-        let moved = updated(minute(20), &[due(minute(65))]);
-        let late: Vec<_> =
-            minutes.iter().rev().map(|m| (format!("offset:{m}"), 65 - i64::from(*m))).collect();
+    // Created, and moved, while the worker was away to get them; due before they were in force, and after it.
+    for due_at in [65, 75] {
+        let rules = in_force(vec![5, 15]);
         for known_before in [true, false] {
             let mut record = Record { task: merged(&[created(T0, &[due(minute(60))])]), ..Record::default() };
             if known_before {
                 replanned(&mut record, &policy(), T0);
             }
             replanned(&mut record, &rules, minute(70));
-            record.task.apply(&moved, minute(71));
-            replanned(&mut record, &rules, minute(71));
-            let mut pending = pending(&record);
-            pending.sort();
-            let mut late = late.clone();
-            late.sort();
-            assert_eq!(pending, late, "{known_before}");
+            for (at, heard) in
+                [(71, updated(minute(20), &[due(minute(due_at))])), (72, updated(minute(21), &[title("a")]))]
+            {
+                record.task.apply(&heard, minute(at));
+                replanned(&mut record, &rules, minute(at));
+                let late = [("offset:15".to_owned(), due_at - 15), ("offset:5".to_owned(), due_at - 5)];
+                assert_eq!(pending(&record), late, "{due_at}, {known_before}, at {at}");
+            }
         }
     }
     // What was known before is not late by offsets that come to be when they are past.
-    let mut record = Record { task: merged(&[created(T0, &[due(minute(100))])]), ..Record::default() };
-    replanned(&mut record, &PolicyInForce { policy: in_force(vec![]).policy, ..policy() }, T0);
-    for at in [70, 71] {
-        replanned(&mut record, &in_force(vec![60]), minute(at));
-        assert_eq!(pending(&record), [("offset:0".to_owned(), 100)], "{at}");
+    let explicit = |times: Option<Vec<Due>>| Statement::RemindAt(times);
+    let own = created(T0, &[due(minute(100)), explicit(Some(vec![Due::Instant(minute(200))]))]);
+    for (says, before, event) in [
+        ("no offsets", in_force(vec![]).policy, created(T0, &[due(minute(100))])),
+        ("its own times", policy().policy, own),
+    ] {
+        let mut record = Record { task: merged(&[event]), ..Record::default() };
+        replanned(&mut record, &PolicyInForce { policy: before, ..policy() }, T0);
+        replanned(&mut record, &in_force(vec![60]), minute(70));
+        record.task.apply(&updated(minute(71), &[explicit(None)]), minute(71));
+        replanned(&mut record, &in_force(vec![60]), minute(71));
+        assert_eq!(pending(&record), [("offset:0".to_owned(), 100)], "{says}");
     }
 }

@@ -25,7 +25,9 @@ enum Step {
     Retitle,
     /// It is completed and reopened.
     Reopen,
-    /// Its user takes the wish back, or wishes it again as before.
+    /// Its user takes the wish back, or wishes it again as before. Accepted: what a digest that went out stood for comes by
+    /// itself where the wish is taken back; wished again while that is late, it is of the digest's moment once more, though
+    /// it goes out now. So the moments before are forgotten.
     Wish,
 }
 
@@ -81,11 +83,23 @@ fn come_back(record: &mut Record, rules: &Rules<'_>, now: Timestamp) -> Vec<Rule
         if decide::to_last_missed(&id, record, rules, now, &|_| false) {
             decide::replan(&id, record, rules, now, &|_| false);
         }
-        catch_up(&id, record, CatchUp::Coalesce, expire_after, now, &|_| false);
+        let unwished: Vec<_> = record
+            .reminders
+            .iter()
+            .filter(|r| let_go(&record.task, r, rules).is_some())
+            .map(|r| r.id(&id))
+            .collect();
+        catch_up(&id, record, CatchUp::Coalesce, expire_after, now, &|id| unwished.contains(id));
+        let task = record.task.clone();
         let is_due = |r: &&mut Reminder| r.state == State::Pending && r.fire_at <= now;
         let Some(due) = record.reminders.iter_mut().filter(is_due).min_by_key(|r| r.fire_at) else { break };
-        late.extend((is_missed(due, now) && due.instant() <= now).then_some(due.rule));
-        due.settle(State::Published, now, None);
+        match let_go(&task, due, rules) {
+            Some(cause) => decide::release(due, cause, expire_after, now),
+            None => {
+                late.extend((is_missed(due, now) && due.instant() <= now).then_some(due.rule));
+                due.settle(State::Published, now, None);
+            }
+        }
         decide::replan(&id, record, rules, now, &|_| false);
         record.trim(now);
     }
@@ -104,6 +118,10 @@ fn is_digest_at_the_end_of_quiet(wish: &[Wish]) -> bool {
         [Wish::Quiet(Some(quiet)), Wish::Digest(Some(Digest { at, .. }))]
             if quiet.end() == *at
     )
+}
+
+fn retitle(record: &mut Record, now: i64) {
+    record.task.apply(&updated(minute(now), &[title(&now.to_string())]), minute(now));
 }
 
 /// What was completed in the minute before is opened again.
@@ -169,13 +187,9 @@ proptest! {
                     let late = come_back(&mut record, &rules(has_wishes), minute(now));
                     prop_assert!(is_each_once(&late), "late after {:?} at {}: {:?}", step, now, late);
                 }
-                Step::Retitle => {
-                    record.task.apply(&updated(minute(now), &[title(&now.to_string())]), minute(now));
-                }
+                Step::Retitle => retitle(&mut record, now),
                 Step::Wish => {
                     has_wishes = !has_wishes;
-                    // Accepted: what a digest that went out stood for comes by itself where the wish is taken back; wished
-                    // again while that is late, it is of the digest's moment once more, though it goes out now.
                     moments.clear();
                 }
                 Step::Reopen => {

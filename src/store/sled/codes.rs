@@ -37,7 +37,7 @@ coded!(Status { 1 => Todo, 2 => InProgress, 3 => Done, });
 coded!(State { 1 => Pending, 2 => Published, 3 => Cancelled, 4 => Superseded, 5 => Expired, });
 coded!(WishField { 1 => Zone, 2 => Offsets, 3 => Quiet, 4 => Mute, 5 => Digest, });
 coded!(QuietMode { 1 => Defer, 2 => Drop, 3 => Earlier, });
-coded!(Cause { 1 => Muted, 2 => Quiet, 3 => PastAtImport, });
+coded!(Cause { 1 => Muted, 2 => Quiet, 3 => PastAtImport, 4 => Answered, });
 coded!(Field {
     1 => User, 2 => Title, 3 => Priority, 4 => Status, 5 => Due, 6 => Zone, 7 => Offsets, 8 => RemindAt,
     9 => Tags, 10 => Recurrence, 11 => Nags, 12 => Snooze, 13 => Acknowledged, 14 => Cancelled,

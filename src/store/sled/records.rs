@@ -147,7 +147,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
     };
     let generation = reader.uint32()?;
     let (reminders, low_water) = reminders::read(&mut reader, base)?;
-    let mut record = Record { task, generation, reminders, low_water, history: History::default() };
+    let mut record =
+        Record { task, generation, due_before: None, reminders, low_water, history: History::default() };
     if with_extras {
         extras::read(&mut reader, &versions, &mut record)?;
     }

@@ -1,7 +1,7 @@
 //! Reminders that were missed, at the claim.
 
 use super::*;
-use crate::domain::CatchUp;
+use crate::domain::{CatchUp, Quiet, QuietMode, Wish};
 
 fn choosing(catch_up: CatchUp) -> Settings {
     Settings { firing: Firing { catch_up, ..Firing::default() }, ..settings() }
@@ -174,4 +174,27 @@ async fn what_was_missed_fires_when_a_crash_cut_off_the_one_instead_of_it_that_h
     let (worker, _batch) = leaves_under_way().await;
     let worker = worker.restart_with(choosing(CatchUp::Coalesce)).await;
     assert_eq!(rules(&worker.claim_all().await), ["offset:10"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_other_ends_for_one_that_its_user_does_not_wish() {
+    const HOUR: i64 = 60;
+    let night = Quiet::new("22:00".parse().unwrap(), "07:00".parse().unwrap(), QuietMode::Drop);
+    // Minute 0 is 09:00: due at 22:30, reminded at 21:30 as well; and each hour from 20:30 on.
+    let user = || Statement::User(Some("u".into()));
+    let once = of("t", created(T0, &[user(), due(minute(13 * HOUR + 30)), offsets(&[60, 0])]));
+    let hourly = Statement::Recurrence(Some(r#""FREQ=HOURLY""#.into()));
+    let series = of("t", created(T0, &[user(), due(minute(11 * HOUR + 30)), offsets(&[0]), hourly]));
+    for (event, fires) in [(once, 12 * HOUR + 30), (series, 12 * HOUR + 30)] {
+        let worker = Worker::start().await;
+        worker.wish("u", Wish::Quiet(night.clone().ok())).await;
+        let mut event = event;
+        event.statements.sort_by_key(Statement::field);
+        worker.tell(event).await;
+        let (store, clock) = worker.crash().await;
+        tokio::time::advance(minute(15 * HOUR).since(clock.now())).await;
+        let worker = open(&store, &clock, choosing(CatchUp::Coalesce)).run();
+        let fired: Vec<_> = worker.claim_all().await.iter().map(|c| c.reminder.fire_at).collect();
+        assert_eq!(fired, [minute(fires)]);
+    }
 }

@@ -49,6 +49,18 @@ async fn what_fell_due_in_the_missing_hours_expires_like_any_other_once_it_can_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_series_what_was_held_fires_though_its_next_occurrence_is_too_late_by_then() {
+    let daily = Statement::Recurrence(Some(r#""FREQ=DAILY""#.into()));
+    let event = of("t", created(T0, &[due(minute(500)), offsets(&[0]), daily]));
+    let worker = after_restore(vec![event], AfterRestore::Held, expiring(60)).await;
+    worker.advance_to(500 + 24 * 60 + 61).await;
+    assert!(worker.claims_nothing().await);
+    worker.writer.confirm_restore(Confirm::Fire).await.unwrap();
+    let claimed = worker.claim_all().await;
+    assert_eq!(claimed.iter().map(|c| c.reminder.fire_at).collect::<Vec<_>>(), [minute(500)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_held_waits_however_long_and_others_do_not_wait_for_it() {
     let events = vec![due_at("a", 10), due_at("on the instant", 600), due_at("c", 601)];
     let worker = after_restore(events, AfterRestore::Held, expiring(60)).await;

@@ -3,10 +3,11 @@
 //! Whoever comes upon such a part takes that down in the marker and ends ([`super::super::watched`]). The next start makes
 //! the store anew of its pieces, with what lies between them as the newest good backup has it ([`Pieces`]), and swaps it in
 //! as a compaction does. What stood there is set aside. Where anything but the indexes was left out, whose entries are made
-//! of the tasks, the store says so of itself as after a restore: what was committed since that backup may be missing of it.
+//! of the tasks, or where its counters say that it has gone back as well, the store says so of itself as after a restore:
+//! what was committed since that backup may be missing of it.
 //!
-//! Where the counters are among what can't be read and no backup has them, or say that the store has gone back as well, or
-//! the engine does not open it any more, the store is damaged as any other is ([`super::recover`]).
+//! Where the counters are among what can't be read and no backup has them, where they have gone back behind those of the
+//! backup, or where the engine does not open it any more, the store is damaged as any other is ([`super::recover`]).
 
 use std::fs::File;
 
@@ -17,6 +18,7 @@ use super::fuller::ITSELF;
 use super::recover::{Recovery, next_good};
 use super::restore::RestoreError;
 use super::swap::{Note, Stage};
+use super::witness::Witness;
 use super::{Place, SledStore, await_release, damaged};
 use crate::domain::Timestamp;
 use crate::store::sled::backup::{Contents, Kept, stamp, write};
@@ -38,16 +40,21 @@ impl Place {
         }
         let recovery = &recovery.of(marker.identity);
         let backup = self.backup(recovery)?;
+        let failed = |error| of_store(&self.dir, error);
         let pieces = self.pieces(lock, cache_mb, backup.as_ref().map(|(_, store, _)| store))?;
-        let counters = marker.witness.zip(pieces.counters());
-        if let Some(gone) = counters.and_then(|(witness, counters)| witness.accuses(&counters)) {
+        let gone = pieces.counters().and_then(|counters| {
+            let gone = marker.witness.and_then(|witness| witness.accuses(&counters))?;
+            Some((gone, counters))
+        });
+        if let (Some((gone, counters)), Some((_, store, contents))) = (&gone, &backup)
+            && Witness::of(&store.meta().map_err(failed)?, contents.finished).accuses(counters).is_some()
+        {
             return Err(damaged(&self.dir, &gone.why));
         }
         let left_out = pieces.left_out.len();
         for left_out in &pieces.left_out {
             tracing::error!(%left_out, "a part of the store");
         }
-        let failed = |error| of_store(&self.dir, error);
         let mut store = pieces.joined(backup.as_ref().map(|(_, store, _)| store)).map_err(failed)?;
         if let (None, Some(identity)) = (store.identity(), marker.identity) {
             store.give(identity).map_err(failed)?;
@@ -58,12 +65,13 @@ impl Place {
             backup = backup.as_ref().map(|(kept, ..)| kept.name.as_str()),
             "a part of the store could not be read, so it is made anew of what can be, with the rest as that backup has it"
         );
-        if left_out > 0 {
+        if left_out > 0 || gone.is_some() {
             let (name, finished) = backup.as_ref().map_or((ITSELF, Timestamp::MIN), |(kept, _, contents)| {
                 (kept.name.as_str(), contents.finished)
             });
             let seen = marker.witness.map(|witness| witness.at());
-            let restored = recovery.origin(Some(aside.clone()), &why).restored(name, finished).seen(seen);
+            let mut restored = recovery.origin(Some(aside.clone()), &why).restored(name, finished).seen(seen);
+            restored.from = gone.as_ref().map_or(restored.from, |(gone, _)| restored.from.min(gone.at));
             let mut batch = Batch::default();
             batch.push(Op::PutRestored(Box::new(restored.after(store.restored().map_err(failed)?.as_ref()))));
             store.commit(&batch).map_err(failed)?;

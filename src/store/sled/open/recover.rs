@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::around::DAMAGED;
 use super::restore::{Origin, RestoreError};
 use super::swap::{Note, Stage};
+use super::witness::HAS_GONE_BACK;
 use super::{Place, SledStore, damaged, unreachable};
 use crate::domain::Timestamp;
 use crate::store::OpenError;
@@ -157,9 +158,20 @@ impl Place {
                  store's own)"
             ),
         };
+        let as_it_is = if reason.starts_with(HAS_GONE_BACK) {
+            format!(
+                "; to go on with it as it was then remove {}: what it knew since is missing, and what fell due since fires, \
+                 perhaps once more",
+                self.marker.display()
+            )
+        } else {
+            String::new()
+        };
         damaged(
             &self.dir,
-            &format!("{reason}; and no good backup of it is in {shelf}{others}, so it was left as it is"),
+            &format!(
+                "{reason}; and no good backup of it is in {shelf}{others}, so it was left as it is{as_it_is}"
+            ),
         )
     }
 

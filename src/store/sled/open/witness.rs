@@ -108,6 +108,10 @@ impl SledStore {
             Witness::of(&self.meta()?, now)
         };
         let mut last = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
+        // Found, and taken down, since the look above.
+        if self.torn().is_some() {
+            return in_place;
+        }
         let stands = |marker: Marker| place.marker().is_ok_and(|found| found == Some(marker));
         let marker = |witness| Marker { identity: self.identity(), witness: Some(witness), torn: None };
         if last.is_some_and(|last| last.counts_as(&witness) && stands(marker(last))) {
@@ -132,6 +136,7 @@ impl SledStore {
             why,
             "a part of the store's files can't be read: nothing more is written, and the next start makes it anew"
         );
+        let _last = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
         let marked = place.marker().and_then(|found| {
             place.write_marker(&Marker { torn: Some(why.to_owned()), ..found.unwrap_or_default() })
         });

@@ -26,7 +26,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn a_cause_keeps_its_number() {
-    assert_eq!(Cause::ALL.map(Coded::code), [1, 2, 3]);
+    assert_eq!(Cause::ALL.map(Coded::code), [1, 2, 3, 4]);
     let kept = record(&[(State::Expired, "", None), (State::Cancelled, "x", Some(Cause::Quiet))]);
     let bytes = records::encode(&kept);
     assert_eq!(hex(&bytes), "0200000000028500010012008300010012017800010603010102");

@@ -103,6 +103,7 @@ fn largest_record() -> Record {
     Record {
         task,
         generation: u32::MAX,
+        due_before: Some(moment(4)),
         reminders: settled.chain(ahead).collect(),
         history: largest_history(),
         low_water: (0..LOW_WATER_MAX).map(|n| (rule(n), Timestamp::MAX)).collect(),

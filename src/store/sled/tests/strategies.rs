@@ -258,7 +258,9 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
                     (reminder.planned_by, reminder.ended_by) = (Some(0), None);
                 }
             }
-            Record { task, generation, reminders, low_water, history }
+            // So it is with most due dates when the settings change.
+            let due_before = reminders.first().and_then(|r| r.occurrence).filter(|_| generation % 3 == 0);
+            Record { task, generation, due_before, reminders, low_water, history }
         },
     )
 }

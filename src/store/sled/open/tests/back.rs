@@ -112,6 +112,10 @@ fn without_auto_or_without_a_backup_a_store_gone_back_is_left_to_a_person() {
     fs::remove_dir_all(stage.shelf.dir()).unwrap();
     let told = stage.open().err().unwrap();
     assert!(told.to_string().contains("gone back") && told.to_string().contains("no good backup"), "{told}");
+    let marker = stage.place().marker;
+    assert!(told.to_string().contains(&format!("remove {}", marker.display())), "{told}");
+    fs::remove_file(marker).unwrap();
+    assert_eq!(stage.open().unwrap().meta().unwrap().next_claim, 3_000, "it does what it says");
 }
 
 #[test]

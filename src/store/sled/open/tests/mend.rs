@@ -171,17 +171,30 @@ fn without_auto_it_is_left_to_a_person() {
 }
 
 #[test]
-fn one_that_has_gone_back_as_well_is_restored_from_its_backup() {
-    let (stage, whole) = many(true);
-    damage_records(&stage, &whole);
-    comes_upon_it(&stage);
-    let place = stage.place();
-    let marker = place.marker().unwrap().unwrap();
-    let ahead = Meta { next_claim: 7, ..whole.meta().unwrap() };
-    place.write_marker(&Marker { witness: Some(Witness::of(&ahead, at(NOW - 1))), ..marker }).unwrap();
-    let store = stage.open().unwrap();
-    let restored = store.restored().unwrap().unwrap();
-    assert!(restored.reason.as_ref().is_some_and(|why| why.contains(HAS_GONE_BACK)), "{restored:?}");
-    assert_eq!(restored.from, at(BACKUP));
-    assert_eq!(store.meta().unwrap().quarantine.entries, 1, "it is the backup, nothing of what stood there");
+fn one_that_has_gone_back_as_well_is_held_against_the_backup_and_the_later_of_the_two_goes_on() {
+    for is_fuller in [false, true] {
+        let (stage, whole) = many(true);
+        damage_records(&stage, &whole);
+        comes_upon_it(&stage);
+        let place = stage.place();
+        let marker = place.marker().unwrap().unwrap();
+        let ahead = Meta { next_claim: 7, ..whole.meta().unwrap() };
+        place.write_marker(&Marker { witness: Some(Witness::of(&ahead, at(BACKUP + 5))), ..marker }).unwrap();
+        if is_fuller {
+            let mut batch = Batch::default();
+            batch.push(Op::PutMeta(Box::new(ahead)));
+            whole.commit(&batch).unwrap();
+            stage.shelf.make(&whole, &|| at(NOW - 1), &|| false).unwrap();
+        }
+        let store = stage.open().unwrap();
+        let restored = store.restored().unwrap().unwrap();
+        let has_gone = restored.reason.as_ref().is_some_and(|why| why.contains(HAS_GONE_BACK));
+        let claims = store.meta().unwrap().next_claim;
+        if is_fuller {
+            assert_eq!((restored.from, has_gone, claims), (at(NOW - 1), true, 7), "{restored:?}");
+        } else {
+            assert_eq!((restored.from, has_gone, claims), (at(BACKUP), false, 0), "{restored:?}");
+            assert_eq!(store.meta().unwrap().quarantine.entries, 400, "its pieces");
+        }
+    }
 }
