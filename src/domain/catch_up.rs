@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::event::TaskId;
+use super::event::{Field, TaskId};
 use super::expiry::Expiry;
-use super::plan::{LeftOut, Rules, is_over, left_out};
+use super::plan::{LeftOut, Planned, Rules, is_over, left_out};
 use super::record::Record;
 use super::reminder::{Cause, Reminder, ReminderId, Rule, State};
 use super::time::Timestamp;
@@ -106,8 +106,8 @@ pub fn catch_up(
                 && !in_flight(&reminder.id(task))
         })
         .collect();
-    let is_coalesced =
-        |at: usize| choice == CatchUp::Coalesce || expiry.is_in_doubt(record.reminders[at].fire_at);
+    let is_in_doubt = |r: &Reminder| expiry.is_in_doubt(r.fire_at, r.late_from());
+    let is_coalesced = |at: usize| choice == CatchUp::Coalesce || is_in_doubt(&record.reminders[at]);
     // The last of those of one instant: the order in which they were planned is the same in every life.
     let latest = missed.iter().copied().filter(|at| is_coalesced(*at)).max_by_key(|at| {
         let reminder = &record.reminders[*at];
@@ -136,44 +136,73 @@ pub fn catch_up(
 }
 
 /// Gives back to the plan of `task` what ended because another was to fire instead, where that one has left the plan and
-/// nobody knows that it went out; true if there is any. Where a person has called that one off, acknowledged or snoozed it,
-/// they meant all that it stood for.
+/// nobody knows that it went out; true if there is any. Where a person has called that one off, acknowledged or snoozed it
+/// since, they meant all that it stood for.
 pub fn give_back(task: &TaskId, record: &mut Record, rules: &Rules<'_>) -> bool {
-    let ended_for = |reminder: &Reminder| reminder.within.filter(|_| reminder.state == State::Superseded);
     if record.reminders.iter().all(|reminder| ended_for(reminder).is_none()) || is_over(record, rules) {
         return false;
     }
-    let place_of = |id: ReminderId| record.reminders.iter().position(|reminder| reminder.id(task) == id);
-    let ended: Vec<(usize, usize)> = (0..record.reminders.len())
-        .filter_map(|at| {
-            let instead = place_of(ended_for(&record.reminders[at])?)?;
-            (!stands(task, record, &record.reminders[instead])).then_some((at, instead))
-        })
-        .collect();
-    if ended.is_empty() {
-        return false;
-    }
-    let left_out = left_out(task, record, rules);
     let mut given_back = false;
-    for (at, instead) in ended {
-        let (ended, instead) = (&record.reminders[at], &record.reminders[instead]);
-        let (rule, instant, last) = (ended.rule, ended.instant(), instead.instant().max(ended.instant()));
-        let is_answered = matches!(instead.rule, Rule::Snooze(_))
-            || left_out.iter().any(|(planned, why)| {
-                let is_it = (planned.occurrence, planned.rule) == (instead.occurrence, instead.rule);
-                is_it && matches!(why, LeftOut::CalledOff | LeftOut::Acknowledged | LeftOut::Snoozed)
-            });
-        let ended = &mut record.reminders[at];
-        (ended.within, ended.reason) = (None, None);
-        if is_answered {
-            ended.cause = Some(Cause::Answered);
-            ended.reason = Some(Cause::Answered.reason().into());
-        } else {
-            record.lower_low_water(rule, instant, last);
-            given_back = true;
+    // Through those that ended for others in turn.
+    loop {
+        let ended: Vec<(usize, usize)> = (0..record.reminders.len())
+            .filter_map(|at| {
+                let id = ended_for(&record.reminders[at])?;
+                let instead = record.reminders.iter().position(|reminder| reminder.id(task) == id)?;
+                (!stands(task, record, &record.reminders[instead])).then_some((at, instead))
+            })
+            .collect();
+        if ended.is_empty() {
+            return given_back;
+        }
+        let left_out = left_out(task, record, rules);
+        for (at, instead) in ended {
+            let (ended, instead) = (&record.reminders[at], &record.reminders[instead]);
+            let (rule, instant) = (ended.rule, ended.instant());
+            let last = instead.instant().max(instant);
+            let is_answered = answered_at(record, instead, &left_out).is_some_and(|at| at >= instant);
+            let ended = &mut record.reminders[at];
+            (ended.within, ended.reason) = (None, None);
+            if is_answered {
+                ended.cause = Some(Cause::Answered);
+                ended.reason = Some(Cause::Answered.reason().into());
+            } else {
+                record.lower_low_water(rule, instant, last);
+                given_back = true;
+            }
         }
     }
-    given_back
+}
+
+/// What a superseded reminder ended for.
+fn ended_for(reminder: &Reminder) -> Option<ReminderId> {
+    reminder.within.filter(|_| reminder.state == State::Superseded)
+}
+
+/// When a person said last what took a reminder out of the plan: that it, or what it stands for, is called off,
+/// acknowledged or snoozed. [`None`] where nobody did.
+fn answered_at(record: &Record, gone: &Reminder, left_out: &[(Planned, LeftOut)]) -> Option<Timestamp> {
+    let said = |field| record.task.cell(field).map(|cell| Timestamp::from_millis(cell.version.ms));
+    if gone.cause == Some(Cause::Answered) {
+        return Some(Timestamp::MAX);
+    }
+    let snoozed_anew = |other: &Reminder| {
+        matches!(other.rule, Rule::Snooze(_))
+            && other.state == State::Pending
+            && other.occurrence == gone.occurrence
+    };
+    if matches!(gone.rule, Rule::Snooze(_)) && record.reminders.iter().any(snoozed_anew) {
+        return said(Field::Snooze);
+    }
+    let is_it = |(planned, _): &&(Planned, LeftOut)| {
+        (planned.occurrence, planned.rule) == (gone.occurrence, gone.rule)
+    };
+    match left_out.iter().find(is_it)?.1 {
+        LeftOut::CalledOff => record.task.called_off.iter().map(|off| off.at).max(),
+        LeftOut::Acknowledged => said(Field::Acknowledged),
+        LeftOut::Snoozed => said(Field::Snooze),
+        LeftOut::SameInstant | LeftOut::TooMany => None,
+    }
 }
 
 /// Whether a reminder still stands for what ended because it was to fire instead: it may fire yet, is known to have gone
@@ -186,7 +215,7 @@ fn stands(task: &TaskId, record: &Record, reminder: &Reminder) -> bool {
         State::Superseded => {
             // What it was tried in together with others is none of its task's.
             let is_known = |id| record.reminders.iter().any(|reminder| reminder.id(task) == id);
-            reminder.cause.is_some() || reminder.within.is_some_and(is_known)
+            reminder.within.is_some_and(is_known)
         }
     }
 }

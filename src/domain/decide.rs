@@ -20,7 +20,7 @@ use super::event::TaskId;
 use super::expiry::Expiry;
 use super::import::was_past;
 use super::plan::{LeftOut, Planned, Rules, left_out, occurrence, plan};
-use super::record::Record;
+use super::record::{Defaults, Record};
 use super::reminder::{Cause, REASON_MAX_BYTES, Reminder, ReminderId, State, cut};
 use super::retry::Backoff;
 use super::time::Timestamp;
@@ -60,8 +60,11 @@ pub fn replan(
     now: Timestamp,
     in_flight: &dyn Fn(&ReminderId) -> bool,
 ) {
-    if ![0, rules.in_force.generation].contains(&record.generation) {
-        record.due_before = occurrence(&record.task, rules);
+    let since = *rules.in_force.since.offsets.of(record.task.priority());
+    if record.generation == 0 {
+        record.defaults.since = since;
+    } else if record.defaults.since != since {
+        record.defaults = Defaults { since, due: occurrence(&record.task, rules) };
     }
     replan_by(task, record, rules, now, in_flight);
     // Last: a plan asks whether there was one before.
@@ -141,8 +144,8 @@ fn carry_out(
                 } else if expiry.is_over(planned.late_from(), now) {
                     reminder.settle(State::Expired, now, Some(REASON_TOO_LATE.into()));
                 }
-                reminder.maybe_out =
-                    reminder.state == State::Expired && expiry.is_in_doubt(planned.instant());
+                reminder.maybe_out = reminder.state == State::Expired
+                    && expiry.is_in_doubt(planned.instant(), planned.late_from());
                 record.reminders.push(reminder);
             }
         }

@@ -39,11 +39,13 @@ impl Expiry {
         now.since(late_from).saturating_sub(excused) > self.after
     }
 
-    /// Whether what was planned for `fire_at` may have gone out in the hours of which the store knows nothing, also where it
-    /// is planned for the first time: it may have been planned there. What was too late already when they began was given up.
+    /// Whether what was planned for `fire_at` and is late from `late_from` on may have gone out in the hours of which the
+    /// store knows nothing, also where it is planned for the first time: it may have been planned there. What was too late
+    /// already when they began was given up.
     #[must_use]
-    pub fn is_in_doubt(&self, fire_at: Timestamp) -> bool {
-        self.missing.is_some_and(|missing| fire_at <= missing.at && missing.from.since(fire_at) <= self.after)
+    pub fn is_in_doubt(&self, fire_at: Timestamp, late_from: Timestamp) -> bool {
+        self.missing
+            .is_some_and(|missing| fire_at <= missing.at && missing.from.since(late_from) <= self.after)
     }
 
     /// The earliest instant from which on a reminder may be late at `now` and not be given up.

@@ -32,7 +32,7 @@ pub fn keep_past(
             _ => false,
         };
         if is_imported {
-            reminder.maybe_out |= expiry.is_in_doubt(reminder.instant());
+            reminder.maybe_out |= expiry.is_in_doubt(reminder.instant(), reminder.late_from());
             reminder.settle_for(State::Expired, arrived, Cause::PastAtImport, None);
             past.push(reminder.rule);
         }

@@ -46,7 +46,7 @@ pub use preferences::{
     Digest, Mute, PastWish, Preferences, PreferencesChange, Quiet, QuietMode, Said, TimeOfDay, Wish,
     WishCell, WishField,
 };
-pub use record::{LOW_WATER_MAX, Record, SETTLED_HARD_MAX, SETTLED_MAX, Tally};
+pub use record::{Defaults, LOW_WATER_MAX, Record, SETTLED_HARD_MAX, SETTLED_MAX, Tally};
 pub use reminder::{Cause, REASON_MAX_BYTES, Reminder, ReminderId, Rule, State, cut};
 pub use retry::Backoff;
 pub use series::{Next, OnComplete, Series};

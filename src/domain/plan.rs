@@ -232,7 +232,7 @@ fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<Offsets<'r>> {
     let told = if policy.minds_priority() { task.since(Field::Priority) } else { Timestamp::MIN };
     // A due date that is heard of while they are in force they have always been for: it has no reminder by any former ones,
     // and may have been said, and be past, while the worker was away to get these.
-    let is_new = record.due_before.is_none() || record.due_before != occurrence(task, rules);
+    let is_new = record.defaults.due.is_none() || record.defaults.due != occurrence(task, rules);
     let defaults = if is_new { Timestamp::MIN } else { *rules.in_force.since.offsets.of(priority) };
     let minutes = policy.offsets(priority);
     Some(Offsets { minutes, since: defaults.max(told), defaults_since: Some(defaults) })

@@ -26,14 +26,29 @@ pub struct Record {
     pub task: Task,
     /// The policy it was last planned under; 0 means never.
     pub generation: u32,
-    /// The due date that it had when that policy came into force; `None` where none was known.
-    pub due_before: Option<Moment>,
+    /// Under which default offsets, and what was known when they came.
+    pub defaults: Defaults,
     /// Its reminders, in the order in which they were first planned.
     pub reminders: Vec<Reminder>,
     /// Per rule, the instant at or below which nothing is planned any more.
     pub low_water: Vec<(Rule, Timestamp)>,
     /// How it came to be as it is.
     pub history: History,
+}
+
+/// The default offsets that a task was last planned under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Defaults {
+    /// When they came into force; [`Timestamp::MIN`] where the store has had no others.
+    pub since: Timestamp,
+    /// The due date that the task had then; `None` where none was known.
+    pub due: Option<Moment>,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { since: Timestamp::MIN, due: None }
+    }
 }
 
 impl Record {

@@ -262,7 +262,7 @@ impl Reminder {
     /// While it is planned it is no other than one that never went out: it fires, for the first time or once more.
     pub fn doubt(&mut self, expiry: Expiry) {
         // Where it stands now it may have been moved since.
-        self.maybe_out |= expiry.is_in_doubt(self.fire_at.min(self.instant()));
+        self.maybe_out |= expiry.is_in_doubt(self.fire_at.min(self.instant()), self.late_from());
     }
 
     /// Whether its time has come, where it was moved to or by its rule.

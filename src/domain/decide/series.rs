@@ -143,7 +143,7 @@ pub fn to_last_missed(
 }
 
 /// The last that the rule of a missed reminder has missed behind it, of those that go out by now; where quiet hours drop
-/// the last ones, the one before these hours, unless they drop what was missed as well.
+/// the last ones, the one before these hours. One that they drop stands for none but one that is not wished either.
 fn last_missed(
     task: &TaskId,
     record: &mut Record,
@@ -152,23 +152,26 @@ fn last_missed(
     rules: &Rules<'_>,
     now: Timestamp,
 ) -> Option<Planned> {
-    let is_dropped = let_go(&record.task, &record.reminders[missed], rules).is_some();
-    let mut until = now.minus(MISSED_AFTER);
-    loop {
-        let found = last_let_out(task, record, missed, dates, rules, (until, now))?;
+    let (mut until, mut named_by, mut dropped) = (now.minus(MISSED_AFTER), now, None);
+    let let_out = |record: &mut Record, until| last_let_out(task, record, missed, dates, rules, (until, now));
+    while let Some(found) = let_out(record, until).filter(|found| found.instant() <= named_by) {
         let reminder = Reminder {
             moved_from: found.moved_from,
             ..Reminder::pending(found.occurrence, found.rule, found.fire_at)
         };
-        match dropped_since(&record.task, &reminder, rules) {
-            Some(start) if !is_dropped && start <= until => until = start.minus(Timestamp::FINEST),
-            _ => return Some(found),
+        if let Some(start) = dropped_since(&record.task, &reminder, rules) {
+            until = start.minus(Timestamp::FINEST);
+            named_by = until;
+            dropped.get_or_insert(found);
+            continue;
         }
+        // It would only expire, and so would all before it but those that are excused, which go out by themselves.
+        return Some(found).filter(|found| !rules.in_force.expiry().is_over(found.late_from(), now));
     }
+    dropped.filter(|_| let_go(&record.task, &record.reminders[missed], rules).is_some())
 }
 
-/// The last that the rule of a missed reminder names behind it and by `until`, of those that the plan lets go out by `now`
-/// and that are not too late.
+/// The last that the rule of a missed reminder names behind it and by `until`, of those that the plan lets go out by `now`.
 ///
 /// The last one due may wait for the end of quiet hours, as all others that fall into them do, or be called off: then
 /// what is in doubt is halved, since those that wait lie behind those that do not.
@@ -180,7 +183,7 @@ fn last_let_out(
     rules: &Rules<'_>,
     (until, now): (Timestamp, Timestamp),
 ) -> Option<Planned> {
-    let (reminder, expiry) = (&record.reminders[missed], rules.in_force.expiry());
+    let reminder = &record.reminders[missed];
     let (rule, mut below) = (reminder.rule, reminder.instant());
     // How long after due the rule reminds; negative before.
     let after = below.millis().saturating_sub(dates.instant(reminder.occurrence?).millis());
@@ -191,9 +194,7 @@ fn last_let_out(
         record.raise_low_water(rule, instant.minus(Timestamp::FINEST));
         let planned = plan(task, record, rules);
         record.low_water = former;
-        planned.into_iter().find(|p| {
-            p.rule == rule && !p.is_born_expired() && p.fire_at <= now && !expiry.is_over(p.late_from(), now)
-        })
+        planned.into_iter().find(|p| p.rule == rule && !p.is_born_expired() && p.fire_at <= now)
     };
     let last = instant(dates.until(sooner(until))?);
     if last <= below {

@@ -336,3 +336,41 @@ fn what_a_person_answers_goes_with_all_that_was_missed_before_it() {
         assert_eq!(kept, reminders(left), "{says}");
     }
 }
+
+#[test]
+fn what_was_missed_comes_back_where_nobody_has_answered_the_one_instead_of_it_since() {
+    let expire_after = policy().policy.expire_after;
+    let explicit = |at| Statement::RemindAt(Some(vec![Due::Instant(minute(at))]));
+    let told = |at| created(T0, &[due(minute(60)), offsets(&[0]), nags(5, 2), explicit(at)]);
+    for (says, life, missed_at, instead, late) in [
+        // A snooze ends with its due date, an explicit time does not.
+        (
+            "moved",
+            vec![told(110), snooze(61, 120)],
+            130,
+            ("snooze", 120),
+            updated(minute(125), &[due(minute(300))]),
+        ),
+        // It was said before what was missed, and heard after it.
+        ("acknowledged before", vec![told(66)], 80, ("nag:2", 70), acknowledge(61)),
+    ] {
+        let mut record = lived(&life);
+        send_until(&mut record, minute(62));
+        assert!(catch_up(
+            &task("t"),
+            &mut record,
+            CatchUp::Coalesce,
+            expire_after,
+            minute(missed_at),
+            &|_| false
+        ));
+        let kept = |record: &Record| -> Vec<_> {
+            pending(record).into_iter().map(|(rule, at)| (short(&rule), at)).collect()
+        };
+        assert_eq!(kept(&record), reminders(&[instead]), "{says}");
+        record.task.apply(&late, minute(missed_at + 1));
+        replanned(&mut record, &policy(), minute(missed_at + 1));
+        let explicit = pending(&record).into_iter().filter(|(rule, _)| rule.starts_with("at:")).count();
+        assert_eq!(explicit, 1, "{says}: {:?}", pending(&record));
+    }
+}

@@ -190,7 +190,7 @@ fn what_ended_for_one_that_leaves_and_did_not_go_out_for_certain_comes_back() {
         ("out", &settled(State::Published, None, false), offsets(&[10, 30]), false),
         ("too late", &settled(State::Expired, None, false), offsets(&[10, 30]), false),
         ("muted", &settled(State::Cancelled, Some(Cause::Muted), false), offsets(&[10, 30]), false),
-        ("called off", &|_| {}, off, false),
+        ("called off before they were due", &|_| {}, off, true),
         ("still called for", &|r| r.attempts = 1, title("another"), false),
     ];
     for (name, change, statement, is_back) in cases {

@@ -27,11 +27,13 @@ fn never(_: &ReminderId) -> bool {
 #[test]
 fn what_was_due_by_the_restore_and_nothing_else_is_in_doubt() {
     let expiry = restored().expiry();
+    let is_in_doubt = |at| expiry.is_in_doubt(at, at);
     let oldest = minute(50).minus(restored().policy.expire_after);
-    assert!(expiry.is_in_doubt(minute(100)) && expiry.is_in_doubt(oldest));
-    assert!(!expiry.is_in_doubt(oldest.minus(Timestamp::FINEST)), "it was given up before");
-    assert!(!expiry.is_in_doubt(minute(100).plus(Timestamp::FINEST)));
-    assert!(!policy().expiry().is_in_doubt(minute(10)));
+    assert!(is_in_doubt(minute(100)) && is_in_doubt(oldest));
+    assert!(!is_in_doubt(oldest.minus(Timestamp::FINEST)), "it was given up before");
+    assert!(!is_in_doubt(minute(100).plus(Timestamp::FINEST)));
+    assert!(!policy().expiry().is_in_doubt(minute(10), minute(10)));
+    assert!(expiry.is_in_doubt(oldest.minus(Timestamp::FINEST), minute(50)), "it waited for a later moment");
 }
 
 #[test]

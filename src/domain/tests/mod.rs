@@ -131,8 +131,9 @@ pub(crate) fn planned_of(task: &Task, in_force: &PolicyInForce) -> Vec<Planned> 
 /// What a task calls for under a policy, having been planned last under the policy of `generation`.
 pub(crate) fn planned_under(task: &Task, in_force: &PolicyInForce, generation: u32) -> Vec<Planned> {
     let rules = Rules { in_force, user: None };
-    let due_before = occurrence(task, &rules).filter(|_| generation != 0);
-    let record = Record { task: task.clone(), generation, due_before, ..Record::default() };
+    let due = occurrence(task, &rules).filter(|_| generation != 0);
+    let defaults = Defaults { since: *in_force.since.offsets.of(task.priority()), due };
+    let record = Record { task: task.clone(), generation, defaults, ..Record::default() };
     plan(&TaskId::new("t").unwrap(), &record, &rules)
 }
 

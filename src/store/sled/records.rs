@@ -10,7 +10,7 @@
 
 use super::codes::Coded;
 use super::wire::{Malformed, Reader, flags, put_count, put_int, put_text, put_uint};
-use crate::domain::history::{EventId, History};
+use crate::domain::history::EventId;
 use crate::domain::task::{Cell, Origin, Past};
 use crate::domain::{
     Due, Field, Kind, Moment, Priority, Record, Statement, Status, Task, Timestamp, Version, Zone,
@@ -147,8 +147,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Record, Malformed> {
     };
     let generation = reader.uint32()?;
     let (reminders, low_water) = reminders::read(&mut reader, base)?;
-    let mut record =
-        Record { task, generation, due_before: None, reminders, low_water, history: History::default() };
+    let mut record = Record { task, generation, reminders, low_water, ..Record::default() };
     if with_extras {
         extras::read(&mut reader, &versions, &mut record)?;
     }

@@ -185,14 +185,21 @@ async fn no_other_ends_for_one_that_its_user_does_not_wish() {
     let once = of("t", created(T0, &[user(), due(minute(13 * HOUR + 30)), offsets(&[60, 0])]));
     let hourly = Statement::Recurrence(Some(r#""FREQ=HOURLY""#.into()));
     let series = of("t", created(T0, &[user(), due(minute(11 * HOUR + 30)), offsets(&[0]), hourly]));
-    for (event, fires) in [(once, 12 * HOUR + 30), (series, 12 * HOUR + 30)] {
+    // At 23:00, which is dropped, and 11:00.
+    let twice_a_day = Statement::Recurrence(Some(r#""FREQ=HOURLY;INTERVAL=12""#.into()));
+    let twice_a_day = of("t", created(T0, &[user(), due(minute(14 * HOUR)), offsets(&[0]), twice_a_day]));
+    for (event, until, fires) in [
+        (once, 15 * HOUR, 12 * HOUR + 30),
+        (series, 15 * HOUR, 12 * HOUR + 30),
+        (twice_a_day, 38 * HOUR + 30, 26 * HOUR),
+    ] {
         let worker = Worker::start().await;
         worker.wish("u", Wish::Quiet(night.clone().ok())).await;
         let mut event = event;
         event.statements.sort_by_key(Statement::field);
         worker.tell(event).await;
         let (store, clock) = worker.crash().await;
-        tokio::time::advance(minute(15 * HOUR).since(clock.now())).await;
+        tokio::time::advance(minute(until).since(clock.now())).await;
         let worker = open(&store, &clock, choosing(CatchUp::Coalesce)).run();
         let fired: Vec<_> = worker.claim_all().await.iter().map(|c| c.reminder.fire_at).collect();
         assert_eq!(fired, [minute(fires)]);

@@ -6,8 +6,8 @@
 //! of the tasks, or where its counters say that it has gone back as well, the store says so of itself as after a restore:
 //! what was committed since that backup may be missing of it.
 //!
-//! Where the counters are among what can't be read and no backup has them, where they have gone back behind those of the
-//! backup, or where the engine does not open it any more, the store is damaged as any other is ([`super::recover`]).
+//! Where the counters are among what can't be read and no backup has them, where they have gone back and no backup is older than
+//! they, or where the engine does not open it any more, the store is damaged as any other is ([`super::recover`]).
 
 use std::fs::File;
 
@@ -46,10 +46,15 @@ impl Place {
             let gone = marker.witness.and_then(|witness| witness.accuses(&counters))?;
             Some((gone, counters))
         });
-        if let (Some((gone, counters)), Some((_, store, contents))) = (&gone, &backup)
-            && Witness::of(&store.meta().map_err(failed)?, contents.finished).accuses(counters).is_some()
-        {
-            return Err(damaged(&self.dir, &gone.why));
+        let mut why = why;
+        if let Some((gone, counters)) = &gone {
+            why = format!("{why}; and {}", gone.why);
+            let is_later = |(_, store, contents): &(Kept, SledStore, Contents)| {
+                Ok(Witness::of(&store.meta()?, contents.finished).accuses(counters).is_none())
+            };
+            if !backup.as_ref().map(is_later).transpose().map_err(failed)?.unwrap_or(false) {
+                return Err(damaged(&self.dir, &why));
+            }
         }
         let left_out = pieces.left_out.len();
         for left_out in &pieces.left_out {
@@ -67,7 +72,7 @@ impl Place {
         );
         if left_out > 0 || gone.is_some() {
             let (name, finished) = backup.as_ref().map_or((ITSELF, Timestamp::MIN), |(kept, _, contents)| {
-                (kept.name.as_str(), contents.finished)
+                (if left_out > 0 { kept.name.as_str() } else { ITSELF }, contents.finished)
             });
             let seen = marker.witness.map(|witness| witness.at());
             let mut restored = recovery.origin(Some(aside.clone()), &why).restored(name, finished).seen(seen);

@@ -107,15 +107,22 @@ impl SledStore {
             }
             Witness::of(&self.meta()?, now)
         };
+        in_place.and(self.write_down(place, witness))
+    }
+
+    /// Takes down that the store at `place` holds `witness`, where that has changed.
+    pub(super) fn write_down(&self, place: &Place, witness: Witness) -> Result<(), StoreError> {
         let mut last = self.witness.lock().unwrap_or_else(PoisonError::into_inner);
-        // Found, and taken down, since the look above.
-        if self.torn().is_some() {
-            return in_place;
+        // Found since it was looked for, and perhaps taken down already.
+        if let Some(why) = self.disk.torn() {
+            drop(last);
+            self.take_down_torn(why);
+            return Ok(());
         }
         let stands = |marker: Marker| place.marker().is_ok_and(|found| found == Some(marker));
         let marker = |witness| Marker { identity: self.identity(), witness: Some(witness), torn: None };
         if last.is_some_and(|last| last.counts_as(&witness) && stands(marker(last))) {
-            return in_place;
+            return Ok(());
         }
         let written = place
             .write_marker(&marker(witness))
@@ -123,7 +130,7 @@ impl SledStore {
         if written.is_ok() {
             *last = Some(witness);
         }
-        in_place.and(written)
+        written
     }
 
     /// Takes down in the marker, if the store lies anywhere, that it is to be made anew: once.

@@ -5,7 +5,7 @@ use super::super::codes::Coded;
 use super::super::wire::{Malformed, Reader, put_bytes, put_count, put_int, put_text, put_uint};
 use super::{actions, history, moment, put_moment};
 use crate::domain::task::CalledOff;
-use crate::domain::{Cause, Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp, Version};
+use crate::domain::{Cause, Defaults, Field, Kind, Record, Reminder, ReminderId, Rule, Timestamp, Version};
 
 /// Who stated the recurrence rule.
 const RECURRENCE_PRODUCER: u8 = 1;
@@ -20,8 +20,8 @@ const CALLED_OFF: u8 = 4;
 const HISTORY: u8 = 5;
 /// By its place among the reminders, why one must not come back.
 const CAUSES: u8 = 6;
-/// The due date that it had when the policy came into force that it was last planned under.
-const DUE_BEFORE: u8 = 7;
+/// The default offsets that it was last planned under.
+const DEFAULTS: u8 = 7;
 
 /// The greatest numbers that the plain format knows.
 const PLAIN_FIELDS_MAX: u8 = 10;
@@ -51,7 +51,7 @@ fn parts(record: &Record) -> impl Iterator<Item = u8> {
         (CAUSES, any(|reminder| reminder.cause.is_some())),
         (CALLED_OFF, !record.task.called_off.is_empty()),
         (HISTORY, history::is_needed(record)),
-        (DUE_BEFORE, record.due_before.is_some()),
+        (DEFAULTS, record.defaults != Defaults::default()),
     ];
     has.into_iter().filter(|(_, has)| *has).map(|(number, _)| number)
 }
@@ -85,8 +85,10 @@ fn put_part(part: &mut Vec<u8>, number: u8, versions: &[Version], record: &Recor
             Some(())
         }),
         CALLED_OFF => put_called_off(part, &record.task.called_off),
-        DUE_BEFORE => {
-            if let Some(due) = record.due_before {
+        DEFAULTS => {
+            put_int(part, record.defaults.since.millis());
+            part.push(u8::from(record.defaults.due.is_some()));
+            if let Some(due) = record.defaults.due {
                 put_moment(part, 0, due);
             }
         }
@@ -120,7 +122,11 @@ pub(super) fn read(
             })?,
             CALLED_OFF => record.task.called_off = part.list(called_off)?,
             HISTORY => history::read(&mut part, versions, record)?,
-            DUE_BEFORE => record.due_before = Some(moment(&mut part, 0)?),
+            DEFAULTS => {
+                let since = Timestamp::from_millis(part.int()?);
+                let is_known = part.byte()? != 0;
+                record.defaults = Defaults { since, due: part.when(is_known, |part| moment(part, 0))? };
+            }
             _ => return Err(Malformed("a part of it is unknown to this release")),
         }
         part.end()?;

@@ -8,9 +8,9 @@ use crate::domain::history::{
 };
 use crate::domain::task::{CALLED_OFF_MAX, CalledOff, Cell, Origin, Outcome, PAST_MAX, Past};
 use crate::domain::{
-    ARRIVALS_MAX, CORRELATION_MAX_BYTES, Cause, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment, Nags,
-    PLANNED_MAX, Priority, REASON_MAX_BYTES, RECURRENCE_MAX_BYTES, Record, Refusal, Reminder, ReminderId,
-    Rule, SETTLED_HARD_MAX, Snooze, State, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES,
+    ARRIVALS_MAX, CORRELATION_MAX_BYTES, Cause, Defaults, Due, Field, Kind, LIST_MAX, LOW_WATER_MAX, Moment,
+    Nags, PLANNED_MAX, Priority, REASON_MAX_BYTES, RECURRENCE_MAX_BYTES, Record, Refusal, Reminder,
+    ReminderId, Rule, SETTLED_HARD_MAX, Snooze, State, Statement, Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES,
     TEXT_MAX_BYTES, Target, Task, TaskId, Timestamp, USER_ID_MAX_BYTES, Until,
 };
 use crate::store::sled::parts::VALUE_MAX;
@@ -103,7 +103,7 @@ fn largest_record() -> Record {
     Record {
         task,
         generation: u32::MAX,
-        due_before: Some(moment(4)),
+        defaults: Defaults { since: Timestamp::MAX, due: Some(moment(4)) },
         reminders: settled.chain(ahead).collect(),
         history: largest_history(),
         low_water: (0..LOW_WATER_MAX).map(|n| (rule(n), Timestamp::MAX)).collect(),

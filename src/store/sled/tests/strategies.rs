@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use crate::domain::history::{EventId, History, Move, Note, Noted};
 use crate::domain::task::{CalledOff, Cell, Origin, Outcome, Past};
 use crate::domain::{
-    Cause, Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule, Snooze,
-    State, Statement, Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
+    Cause, Defaults, Due, Field, Kind, Moment, Nags, Priority, Record, Refusal, Reminder, ReminderId, Rule,
+    Snooze, State, Statement, Status, Target, Task, TaskId, Timestamp, Until, Version, Zone,
 };
 
 pub(super) fn zone(name: &str) -> Zone {
@@ -259,8 +259,9 @@ pub(super) fn any_record() -> impl Strategy<Value = Record> {
                 }
             }
             // So it is with most due dates when the settings change.
-            let due_before = reminders.first().and_then(|r| r.occurrence).filter(|_| generation % 3 == 0);
-            Record { task, generation, due_before, reminders, low_water, history }
+            let due = reminders.first().and_then(|r| r.occurrence).filter(|_| generation % 3 == 0);
+            let since = Timestamp::from_millis(i64::from(generation % 5) - 2);
+            Record { task, generation, defaults: Defaults { since, due }, reminders, low_water, history }
         },
     )
 }

@@ -172,8 +172,8 @@ fn without_auto_it_is_left_to_a_person() {
 
 #[test]
 fn one_that_has_gone_back_as_well_is_held_against_the_backup_and_the_later_of_the_two_goes_on() {
-    for is_fuller in [false, true] {
-        let (stage, whole) = many(true);
+    for (is_fuller, with_backup) in [(false, true), (true, true), (false, false)] {
+        let (stage, whole) = many(with_backup);
         damage_records(&stage, &whole);
         comes_upon_it(&stage);
         let place = stage.place();
@@ -186,15 +186,35 @@ fn one_that_has_gone_back_as_well_is_held_against_the_backup_and_the_later_of_th
             whole.commit(&batch).unwrap();
             stage.shelf.make(&whole, &|| at(NOW - 1), &|| false).unwrap();
         }
+        if !with_backup {
+            let told = stage.open().err().unwrap().to_string();
+            assert!(told.contains("no good backup") && !told.contains("remove"), "{told}");
+            assert!(!stage.aside().exists(), "it is left to a person");
+            continue;
+        }
         let store = stage.open().unwrap();
         let restored = store.restored().unwrap().unwrap();
-        let has_gone = restored.reason.as_ref().is_some_and(|why| why.contains(HAS_GONE_BACK));
-        let claims = store.meta().unwrap().next_claim;
-        if is_fuller {
-            assert_eq!((restored.from, has_gone, claims), (at(NOW - 1), true, 7), "{restored:?}");
-        } else {
-            assert_eq!((restored.from, has_gone, claims), (at(BACKUP), false, 0), "{restored:?}");
-            assert_eq!(store.meta().unwrap().quarantine.entries, 400, "its pieces");
-        }
+        assert!(restored.reason.as_ref().is_some_and(|why| why.contains(HAS_GONE_BACK)), "{restored:?}");
+        let meta = store.meta().unwrap();
+        // The pieces, or the backup as it is.
+        let (from, claims, quarantined) = if is_fuller { (NOW - 1, 7, 400) } else { (BACKUP, 0, 400) };
+        assert_eq!(
+            (restored.from, meta.next_claim, meta.quarantine.entries),
+            (at(from), claims, quarantined),
+            "{restored:?}"
+        );
     }
+}
+
+#[test]
+fn damage_that_is_found_while_the_marker_is_written_is_not_forgotten() {
+    let (stage, whole) = many(true);
+    damage_records(&stage, &whole);
+    let store = stage.open().unwrap();
+    let _ = store.tasks(None, usize::MAX);
+    // Found, and not asked for yet.
+    assert!(store.disk.torn().is_some());
+    let place = stage.place();
+    store.write_down(&place, Witness::of(&whole.meta().unwrap(), at(NOW))).unwrap();
+    assert!(place.marker().unwrap().unwrap().torn.is_some());
 }
