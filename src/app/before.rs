@@ -50,8 +50,8 @@ pub(super) async fn before_all(
 }
 
 /// Erases one user. Where the store was restored their data is certainly back, and no worker may show it. Else a part of it
-/// may be there, as it was before the start: where only a value that can't be read keeps it from going, which no start mends, the
-/// worker goes on with a warning, and every later start tries again.
+/// may be there, as it was before the start: where only a value that can't be read keeps it from going, which no start
+/// mends, the worker goes on with a warning, and every later start tries again.
 async fn erase_again(
     writer: &Writer,
     backups: &Backups,

@@ -194,10 +194,7 @@ fn answered_at(record: &Record, gone: &Reminder, left_out: &[(Planned, LeftOut)]
     if matches!(gone.rule, Rule::Snooze(_)) && record.reminders.iter().any(snoozed_anew) {
         return said(Field::Snooze);
     }
-    let is_it = |(planned, _): &&(Planned, LeftOut)| {
-        (planned.occurrence, planned.rule) == (gone.occurrence, gone.rule)
-    };
-    match left_out.iter().find(is_it)?.1 {
+    match left_out.iter().find(|(planned, _)| planned.is(gone))?.1 {
         LeftOut::CalledOff => record.task.called_off.iter().map(|off| off.at).max(),
         LeftOut::Acknowledged => said(Field::Acknowledged),
         LeftOut::Snoozed => said(Field::Snooze),

@@ -108,12 +108,9 @@ fn carry_out(
     let by = record.history.latest();
     let (open, dated) = (record.task.is_open(), record.task.due().is_some());
     for reminder in &mut record.reminders {
-        let called_for =
-            planned.iter().any(|p| p.occurrence == reminder.occurrence && p.rule == reminder.rule);
+        let called_for = planned.iter().any(|planned| planned.is(reminder));
         if !called_for && reminder.state == State::Pending {
-            let off = called_off.iter().any(|(p, why)| {
-                *why == LeftOut::CalledOff && p.occurrence == reminder.occurrence && p.rule == reminder.rule
-            });
+            let off = called_off.iter().any(|(p, why)| *why == LeftOut::CalledOff && p.is(reminder));
             let moved = open && !off && (dated || reminder.occurrence.is_none());
             let gone = if moved { State::Superseded } else { State::Cancelled };
             // One that is leaving already goes for the reason it was given first.
@@ -123,10 +120,7 @@ fn carry_out(
         }
     }
     for planned in planned {
-        let known = record
-            .reminders
-            .iter_mut()
-            .find(|r| r.occurrence == planned.occurrence && r.rule == planned.rule);
+        let known = record.reminders.iter_mut().find(|reminder| planned.is(reminder));
         let planned = &not_gone_back(planned, known.as_deref(), now);
         match known {
             Some(reminder) => {
@@ -134,11 +128,7 @@ fn carry_out(
                 call_for(reminder, planned, by, expiry, now, &may_be_out);
             }
             None => {
-                let mut reminder = Reminder {
-                    moved_from: planned.moved_from,
-                    planned_by: by,
-                    ..Reminder::pending(planned.occurrence, planned.rule, planned.fire_at)
-                };
+                let mut reminder = Reminder { planned_by: by, ..planned.pending() };
                 if planned.is_born_expired() {
                     reminder.settle(State::Expired, now, Some(REASON_BORN_EXPIRED.into()));
                 } else if expiry.is_over(planned.late_from(), now) {
@@ -316,11 +306,10 @@ fn call_for(
             }
             // Back again. What is known of earlier attempts stays with it.
             let again = Reminder {
-                moved_from: planned.moved_from,
                 maybe_out: reminder.maybe_out,
                 attempts: reminder.attempts,
                 planned_by: by,
-                ..Reminder::pending(reminder.occurrence, reminder.rule, planned.fire_at)
+                ..planned.pending()
             };
             let is_repeat = reminder.maybe_out && !expiry.is_over(reminder.fire_at, now);
             *reminder = if is_repeat { as_it_was(reminder, again, now) } else { again };

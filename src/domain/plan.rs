@@ -63,6 +63,17 @@ impl Planned {
         Self { occurrence, rule, fire_at: instant, moved_from: None, birth }
     }
 
+    /// Whether `reminder` is what it calls for: of the same occurrence, by the same rule.
+    pub(super) fn is(&self, reminder: &Reminder) -> bool {
+        self.occurrence == reminder.occurrence && self.rule == reminder.rule
+    }
+
+    /// The reminder that it calls for.
+    pub(super) fn pending(&self) -> Reminder {
+        let moved_from = self.moved_from;
+        Reminder { moved_from, ..Reminder::pending(self.occurrence, self.rule, self.fire_at) }
+    }
+
     /// The instant that its rule names.
     #[must_use]
     pub fn instant(&self) -> Timestamp {

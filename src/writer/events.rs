@@ -109,11 +109,7 @@ impl Group<'_> {
         event: &Event,
         arrival: Arrival<'_>,
     ) -> Result<bool, StoreError> {
-        let planned_anew = self.is_of_older_policy(&record);
-        if planned_anew {
-            // What it says is new to the settings in force, and all that was known before it is not.
-            self.replan(&event.task_id, &mut record)?;
-        }
+        let planned_anew = self.replan_if_older(&event.task_id, &mut record)?;
         let before = Before::of(&record.task, &record.history);
         let applied = self.apply(&mut record, event, arrival.at);
         let refused = self.keep_what_was_refused(event, applied.outcome, arrival)?;

@@ -178,8 +178,18 @@ impl<'a> Group<'a> {
     }
 
     /// Whether a record was last planned under an older policy.
-    pub(super) fn is_of_older_policy(&self, record: &Record) -> bool {
+    fn is_of_older_policy(&self, record: &Record) -> bool {
         ![0, self.core.policy.generation].contains(&record.generation)
+    }
+
+    /// Plans a record anew that was last planned under an older policy, before anything else becomes of it: what it hears next
+    /// is new to the settings in force, and all that was known before is not. True if it was.
+    pub(super) fn replan_if_older(&mut self, task: &TaskId, record: &mut Record) -> Result<bool, StoreError> {
+        let is_older = self.is_of_older_policy(record);
+        if is_older {
+            self.replan(task, record)?;
+        }
+        Ok(is_older)
     }
 
     pub(super) fn plan(&mut self, task: &TaskId, record: &mut Record) -> Result<(), StoreError> {

@@ -99,10 +99,7 @@ impl Group<'_> {
         past: &mut u64,
     ) -> Result<Outcome, StoreError> {
         let mut record = self.record(&event.task_id)?.cloned().unwrap_or_default();
-        let planned_anew = self.is_of_older_policy(&record);
-        if planned_anew {
-            self.replan(&event.task_id, &mut record)?;
-        }
+        let planned_anew = self.replan_if_older(&event.task_id, &mut record)?;
         let noted = Before::of(&record.task, &record.history);
         let applied = self.apply(&mut record, event, arrived);
         if applied.changed {

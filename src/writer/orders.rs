@@ -66,9 +66,7 @@ impl Group<'_> {
         let goes_on = record.reminders.iter().any(|reminder| reminder.state == State::Pending);
         if record.task.is_open() || goes_on {
             let former = (record.reminders.clone(), record.task.due(), record.task.zone());
-            if self.is_of_older_policy(&record) {
-                self.replan(task, &mut record)?;
-            }
+            self.replan_if_older(task, &mut record)?;
             let user = self.preferences_of(&record.task)?;
             let event = self.event(task, &record, user.as_deref(), order, id);
             // A version ahead of the clock, where a producer's was: as far ahead as is believed.

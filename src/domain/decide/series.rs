@@ -63,9 +63,8 @@ pub(super) fn without_stale(
 ) -> Vec<Planned> {
     let planned = plan(task, record, rules);
     let expiry = rules.in_force.expiry();
-    let is_known = |record: &Record, planned: &Planned| {
-        record.reminders.iter().any(|r| r.rule == planned.rule && r.occurrence == planned.occurrence)
-    };
+    let is_known =
+        |record: &Record, planned: &Planned| record.reminders.iter().any(|reminder| planned.is(reminder));
     // The stated due date always gets its reminder, if only as an expired one.
     let first = occurrence(&record.task, rules);
     let is_stale = |record: &Record, planned: &Planned| {
@@ -98,8 +97,7 @@ pub(super) fn without_stale(
 pub(super) fn pass_over(record: &mut Record, planned: &[Planned], now: Timestamp) -> bool {
     let mut changed = false;
     for planned in planned.iter().filter(|planned| planned.rule.comes_again()) {
-        let is_it = |r: &Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
-        let Some(at) = record.reminders.iter().position(is_it) else { continue };
+        let Some(at) = record.reminders.iter().position(|reminder| planned.is(reminder)) else { continue };
         let reminder = &record.reminders[at];
         if reminder.state != State::Pending && reminder.is_past(now) {
             let before = record.low_water(planned.rule);
@@ -155,11 +153,7 @@ fn last_missed(
     let (mut until, mut named_by, mut dropped) = (now.minus(MISSED_AFTER), now, None);
     let let_out = |record: &mut Record, until| last_let_out(task, record, missed, dates, rules, (until, now));
     while let Some(found) = let_out(record, until).filter(|found| found.instant() <= named_by) {
-        let reminder = Reminder {
-            moved_from: found.moved_from,
-            ..Reminder::pending(found.occurrence, found.rule, found.fire_at)
-        };
-        if let Some(start) = dropped_since(&record.task, &reminder, rules) {
+        if let Some(start) = dropped_since(&record.task, &found.pending(), rules) {
             until = start.minus(Timestamp::FINEST);
             named_by = until;
             dropped.get_or_insert(found);

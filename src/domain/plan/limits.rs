@@ -65,8 +65,7 @@ fn another_was_it(record: &Record, planned: &Planned) -> bool {
         is_over && r.instant() == planned.instant()
     };
     let mut those = record.reminders.iter().filter(was_it).peekable();
-    let is_this = |r: &Reminder| r.rule == planned.rule && r.occurrence == planned.occurrence;
-    those.peek().is_some() && !those.any(is_this)
+    those.peek().is_some() && !those.any(|reminder| planned.is(reminder))
 }
 
 /// Keeps what is worth a reminder. Of two at one instant the first stays, if they are of one occurrence or an

@@ -120,18 +120,20 @@ async fn a_claim_in_one_group_with_an_erasing_finds_nothing_of_it() {
     assert!(worker.store.record(&task("t")).unwrap().is_none());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_reminder_of_an_erased_task_that_comes_back_is_no_other_workers() {
+/// A worker of whose task of ann's a reminder went out at minute 1; the receipt of that, as one of another instant too.
+async fn reminded() -> (Worker, impl Fn(i64) -> Receipt) {
     let worker = Worker::start().await;
     worker.tell(by("ann", due_at("t", 1))).await;
     worker.advance_to(1).await;
     let batch = worker.claim(10).await;
-    let receipt = |minutes| Receipt {
-        task_id: task("t"),
-        id: batch.reminders[0].id,
-        planned_at: Some(minute(minutes)),
-    };
     worker.settle(&batch, Attempt::Confirmed).await;
+    let id = batch.reminders[0].id;
+    (worker, move |minutes| Receipt { task_id: task("t"), id, planned_at: Some(minute(minutes)) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reminder_of_an_erased_task_that_comes_back_is_no_other_workers() {
+    let (worker, receipt) = reminded().await;
     erase(&worker, "ann").await;
     worker.writer.received(vec![receipt(1)], worker.clock.now());
     worker.advance_to(2).await;
@@ -147,14 +149,9 @@ async fn a_reminder_of_an_erased_task_that_comes_back_is_no_other_workers() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_is_written_in_the_group_in_which_its_task_is_erased_is_not_either() {
-    let worker = Worker::start().await;
-    worker.tell(by("ann", due_at("t", 1))).await;
-    worker.advance_to(1).await;
-    let batch = worker.claim(10).await;
-    worker.settle(&batch, Attempt::Confirmed).await;
-    let receipt = Receipt { task_id: task("t"), id: batch.reminders[0].id, planned_at: Some(minute(1)) };
+    let (worker, receipt) = reminded().await;
     // So many do not wait for a quiet moment.
-    worker.writer.received(vec![receipt; RECEIPTS_MAX / 2], worker.clock.now());
+    worker.writer.received(vec![receipt(1); RECEIPTS_MAX / 2], worker.clock.now());
     erase(&worker, "ann").await;
     assert_eq!(worker.writer.read(|view| view.foreign.count).await, Ok(0));
 }
