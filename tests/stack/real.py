@@ -5,6 +5,7 @@ Owns what is played there, and that a machine without daprd is never taken for o
 
 import argparse
 import asyncio
+import functools
 import sys
 import time
 from pathlib import Path
@@ -41,11 +42,12 @@ CLOSED_BARE = Scenario(
     "app port closed, no Resiliency", outages.port_closed, resiliency=False, redelivered_max=outages.BATCHES
 )
 WAITING = Scenario("20,000 waiting", broker.waiting)
+WAITING_SINGLY = Scenario("5,000 waiting", functools.partial(broker.waiting, events=broker.WAITING_SINGLY))
 
 # Two lanes a broker, one of them for the faults of the broker itself.
 LANES = {
     Kafka: [[PLAIN, SIDECAR_KILLED, WORKER_KILLED, WAITING], [PAUSED, KILLED, CLOSED]],
-    Redis: [[PLAIN, SIDECAR_KILLED, WORKER_KILLED, WAITING, CLOSED_BARE], [PAUSED, KILLED, CLOSED]],
+    Redis: [[PLAIN, SIDECAR_KILLED, WORKER_KILLED, WAITING_SINGLY, CLOSED_BARE], [PAUSED, KILLED, CLOSED]],
 }
 
 

@@ -9,6 +9,8 @@ from .outages import AHEAD_MS, spread
 PAUSED_MS = 20_000
 DEAD_SECONDS = 3
 WAITING = 20_000
+# Redis is delivered one event at a time (`k8s/dapr/redis`), each forced to the disk before the next one comes.
+WAITING_SINGLY = 5_000
 # Each reminder that falls due meanwhile may be in a publish of which the worker heard nothing, and that was taken all
 # the same; hardly one is in two, since a publish may take half as long as the broker is stopped.
 PAUSED = PAUSED_REPEATS = 400
@@ -47,9 +49,9 @@ async def killed(stage: Stage) -> None:
     await stage.ledger.complete(90)
 
 
-async def waiting(stage: Stage) -> None:
-    """20,000 events are on the topics before the worker and its sidecar first start; some fall due meanwhile."""
+async def waiting(stage: Stage, events: int = WAITING) -> None:
+    """Thousands of events are on the topics before the worker and its sidecar first start; some fall due meanwhile."""
     await stage.open()
-    await stage.publish(spread(stage, "waiting", WAITING, now_ms() + 6_000, 14_000))
+    await stage.publish(spread(stage, "waiting", events, now_ms() + 6_000, 14_000))
     await stage.begin()
     await stage.ledger.complete(90)
