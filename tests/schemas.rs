@@ -142,6 +142,7 @@ fn published(task: &Task, reminder: &Reminder) -> Value {
         generation: 1,
         since: PolicySince::all(Timestamp::from_millis(0)),
         missing: None,
+        leap: None,
     };
     let bytes =
         reminder_due(&TaskId::new("t-1").unwrap(), task, reminder, &Rules { in_force: &policy, user: None });
@@ -190,6 +191,7 @@ fn a_digest_that_the_worker_publishes_keeps_its_schema() {
         generation: 1,
         since: PolicySince::all(Timestamp::from_millis(0)),
         missing: None,
+        leap: None,
     };
     let (at, task_id, task) = (Timestamp::from_millis(0), TaskId::new("t-1").unwrap(), Task::default());
     let due = Moment::new(Due::Date(20_000), "Europe/Berlin".parse().unwrap());

@@ -87,8 +87,10 @@ fn replan_by(
             plan(task, record, rules)
         };
         carry_out(task, record, &planned, rules, now, in_flight);
-        let passed_over = comes_again && series::pass_over(record, &planned, now);
-        if !give_back(task, record, rules) && !passed_over {
+        let mut goes_on = comes_again && series::pass_over(record, &planned, now);
+        goes_on |= comes_again && series::go_on_without_held(record, rules, now);
+        goes_on |= give_back(task, record, rules);
+        if !goes_on {
             break;
         }
     }

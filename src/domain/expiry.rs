@@ -15,6 +15,26 @@ pub struct Expiry {
     pub after: Duration,
     /// What does not count, if the store was restored.
     pub missing: Option<Missing>,
+    /// What does not count, if the clock was set ahead.
+    pub leap: Option<Leap>,
+}
+
+/// The time that a clock which was set ahead has passed over: nobody could have sent anything in it, and it may be set back
+/// as it was set ahead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Leap {
+    /// What the clock showed before.
+    pub from: Timestamp,
+    /// What it showed then.
+    pub to: Timestamp,
+}
+
+impl Leap {
+    /// How much of the time from `since` on it is, until `now`.
+    #[must_use]
+    pub fn within(&self, since: Timestamp, now: Timestamp) -> Duration {
+        now.min(self.to).since(since.max(self.from))
+    }
 }
 
 /// The hours that a restored store knows nothing of.
@@ -28,6 +48,14 @@ pub struct Missing {
     pub until: Timestamp,
 }
 
+impl Missing {
+    /// Whether what was overdue then is held.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.until == Timestamp::MAX
+    }
+}
+
 impl Expiry {
     /// Whether a reminder that is late from then on is given up at `now`.
     #[must_use]
@@ -36,7 +64,8 @@ impl Expiry {
             .missing
             .filter(|missing| late_from <= missing.at)
             .map_or(Duration::ZERO, |missing| now.min(missing.until).since(late_from.max(missing.from)));
-        now.since(late_from).saturating_sub(excused) > self.after
+        let leapt = self.leap.map_or(Duration::ZERO, |leap| leap.within(late_from, now));
+        now.since(late_from).saturating_sub(excused).saturating_sub(leapt) > self.after
     }
 
     /// Whether what was planned for `fire_at` and is late from `late_from` on may have gone out in the hours of which the
@@ -53,13 +82,15 @@ impl Expiry {
     pub fn horizon(&self, now: Timestamp) -> Timestamp {
         let excused = self.missing.filter(|missing| now.since(missing.until) <= self.after);
         let excused = excused.map_or(Duration::ZERO, |missing| now.min(missing.until).since(missing.from));
-        now.minus(self.after).minus(excused)
+        let leap = self.leap.filter(|leap| now.since(leap.to) <= self.after);
+        let leapt = leap.map_or(Duration::ZERO, |leap| leap.within(leap.from, now));
+        now.minus(self.after).minus(excused).minus(leapt)
     }
 }
 
 impl From<Duration> for Expiry {
     fn from(after: Duration) -> Self {
-        Self { after, missing: None }
+        Self { after, missing: None, leap: None }
     }
 }
 
@@ -77,7 +108,7 @@ mod tests {
             at: at(restored),
             until: at(until),
         });
-        Expiry { after: Duration::from_secs(24 * 3600), missing }
+        Expiry { after: Duration::from_secs(24 * 3600), missing, leap: None }
     }
 
     #[test]
@@ -119,13 +150,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_clock_that_was_set_ahead_has_passed_over_does_not_count() {
+        // Set from 100 to 200; of each the last hour at which it is not given up.
+        let leapt = Expiry { leap: Some(Leap { from: at(100), to: at(200) }), ..expiry(None) };
+        for (late_from, last) in [(90, 214), (100, 224), (150, 224), (200, 224), (201, 225)] {
+            assert!(!leapt.is_over(at(late_from), at(last)), "{late_from}");
+            assert!(leapt.is_over(at(late_from), at(last).plus(Timestamp::FINEST)), "{late_from}");
+        }
+        assert!(leapt.is_over(at(70), at(200)), "it was too late before");
+    }
+
+    #[test]
     fn nothing_behind_the_horizon_is_in_time() {
-        for missing in [None, Some((100, 130, 130)), Some((100, 130, 150))] {
-            let expiry = expiry(missing);
+        let leap = Some(Leap { from: at(100), to: at(130) });
+        for (missing, leap) in
+            [(None, None), (Some((100, 130, 130)), None), (Some((100, 130, 150)), None), (None, leap)]
+        {
+            let expiry = Expiry { leap, ..expiry(missing) };
             for now in 90..200 {
                 let horizon = expiry.horizon(at(now));
                 assert!(expiry.is_over(horizon.minus(Timestamp::FINEST), at(now)), "{missing:?} {now}");
-                assert!(missing.is_some() || !expiry.is_over(horizon, at(now)), "{missing:?} {now}");
+                let all_count = missing.is_none() && leap.is_none();
+                assert!(!all_count || !expiry.is_over(horizon, at(now)), "{missing:?} {now}");
             }
         }
     }

@@ -36,7 +36,7 @@ pub use event::{
     Status, TAG_MAX_BYTES, TASK_ID_MAX_BYTES, TEXT_MAX_BYTES, Target, TaskId, USER_ID_MAX_BYTES, Until,
     Verdict,
 };
-pub use expiry::{Expiry, Missing};
+pub use expiry::{Expiry, Leap, Missing};
 pub use fate::{Fate, fate};
 pub use plan::{
     Aim, LeftOut, PLANNED_MAX, Planned, Rules, aim, is_silent, left_out, let_go, occurrence, plan, series_end,

@@ -20,7 +20,7 @@ use dates::{Dates, read_since, zone_of};
 
 use super::due::Moment;
 use super::event::{Field, TaskId};
-use super::policy::PolicyInForce;
+use super::policy::{PolicyInForce, PolicySince};
 use super::preferences::{Preferences, WishField};
 use super::record::Record;
 use super::reminder::{Reminder, Rule, State};
@@ -123,17 +123,39 @@ fn done_with(task: &Task, dates: Option<&Dates>) -> Option<Timestamp> {
     }
 }
 
-fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>, Vec<(Planned, LeftOut)>) {
+type SortedOut = (Vec<Planned>, Vec<(Planned, LeftOut)>);
+
+/// By the marks, and besides each reminder that waits behind them since a restore, as its rule makes it there.
+fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> SortedOut {
+    let (mut planned, mut left_out) = by_marks(id, record, rules);
+    for waiting in waiting(record, rules) {
+        let mut back = record.clone();
+        back.lower_low_water(waiting.rule, waiting.instant(), Timestamp::MAX);
+        let (again, without) = by_marks(id, &back, rules);
+        planned.extend(again.into_iter().find(|planned| planned.is(waiting)));
+        left_out.extend(without.into_iter().find(|(planned, _)| planned.is(waiting)));
+    }
+    (planned, left_out)
+}
+
+/// What was held after a restore and its series went on without, until it has gone out or been dropped.
+pub(super) fn waiting<'r>(record: &'r Record, rules: &Rules<'_>) -> impl Iterator<Item = &'r Reminder> {
+    let in_doubt_to = rules.in_force.missing.map(|missing| missing.at);
+    record.behind_mark().filter(move |reminder| in_doubt_to.is_some_and(|at| reminder.fire_at <= at))
+}
+
+fn by_marks(id: &TaskId, record: &Record, rules: &Rules<'_>) -> SortedOut {
     let task = &record.task;
     let (mut planned, mut left_out) = (Vec::new(), Vec::new());
-    let dates = Dates::of(task, rules);
+    let settings_since = settings_since(record, rules);
+    let dates = Dates::since(task, rules, settings_since);
     let Some(done_with) = done_with(task, dates.as_ref()) else { return (planned, left_out) };
     if let (Some(dates), Some(offsets)) = (&dates, offsets(record, rules)) {
         by_offset(id, record, dates, done_with, &offsets, &mut planned);
         by_former_default(record, dates, done_with, &offsets, &mut planned);
     }
     if task.is_open() {
-        by_time(task, rules, &mut planned);
+        by_time(task, rules, settings_since, &mut planned);
     }
     let actions = actions::Actions::of(id, record, dates.as_ref(), &planned);
     planned.extend(actions.snoozed.filter(|_| task.is_open()));
@@ -142,12 +164,16 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
         planned.extend(nags.into_iter().filter(|nag| actions.lets_pass(nag, dates, &mut left_out)));
     }
     limits::leave_what_went_out(record, &mut planned, &mut left_out);
-    limits::keep(&mut planned, &mut left_out);
     cancelled::leave_out(id, task, &mut planned, &mut left_out);
+    let is_told_then = |planned: &Planned| quiet::stays(planned, task, rules);
+    limits::keep(&mut planned, &mut left_out, &is_told_then);
     if let Some(dates) = &dates {
         cancelled::leave_out_later(record, dates, |rule| rule_since(record, rules, rule), &mut left_out);
     }
-    planned.retain(|planned| planned.instant() > record.low_water(planned.rule));
+    planned.retain(|planned| {
+        planned.instant() > record.low_water(planned.rule)
+            || dates.as_ref().is_some_and(|dates| is_sooner_than_told(record, dates, planned))
+    });
     if let Some(user) = rules.user {
         quiet::move_all(&mut planned, task, user, rules);
         if let Some(dates) = &dates {
@@ -163,7 +189,7 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> (Vec<Planned>,
 /// The due date of the task as an occurrence.
 #[must_use]
 pub fn occurrence(task: &Task, rules: &Rules<'_>) -> Option<Moment> {
-    task.due().map(|due| Moment::new(due, zone_of(task, due, rules).0))
+    task.due().map(|due| Moment::new(due, zone_of(task, due, rules, &rules.in_force.since).0))
 }
 
 /// Why no occurrence of the task's series comes after `now`; `None` where one does, or there is no series to follow.
@@ -188,9 +214,13 @@ fn by_offset(
         planned.extend(offsets.minutes.iter().map(|minutes| {
             Planned::at(Some(first), Rule::Offset(*minutes), due_at.minus(before(*minutes)), birth)
         }));
-        // A task due sooner than all its offsets is still reminded of, when it is due.
-        if due_at > birth && !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
-            planned.push(Planned::at(Some(first), Rule::Offset(0), due_at, birth));
+        if !planned.is_empty() && planned.iter().all(Planned::is_born_expired) {
+            if due_at > birth {
+                // A task due sooner than all its offsets is still reminded of, when it is due.
+                planned.push(Planned::at(Some(first), Rule::Offset(0), due_at, birth));
+            } else {
+                planned.iter_mut().for_each(|planned| late_by_zone(record, planned));
+            }
         }
     }
     let Some(later_birth) = dates.later_since().map(|since| since.max(common)) else { return };
@@ -212,6 +242,20 @@ fn by_offset(
             }
             floor = dates.instant(next);
         }
+    }
+}
+
+/// What waited for its due date in another zone, and is past in this one, is late: nobody has been told yet.
+fn late_by_zone(record: &Record, planned: &mut Planned) {
+    let stated = |occurrence: Option<Moment>| occurrence.map(Moment::due);
+    let waited = |reminder: &Reminder| {
+        reminder.state == State::Pending
+            && reminder.rule == planned.rule
+            && reminder.occurrence != planned.occurrence
+            && stated(reminder.occurrence) == stated(planned.occurrence)
+    };
+    if record.reminders.iter().any(waited) {
+        planned.birth = planned.instant().minus(Timestamp::FINEST);
     }
 }
 
@@ -250,7 +294,6 @@ fn offsets<'r>(record: &'r Record, rules: &Rules<'r>) -> Option<Offsets<'r>> {
 }
 
 /// What fell due by the configured offsets as they were then and has not gone out yet: other ones take none of it away.
-/// Not of a series, which goes on by those in force: of what it has missed its last occurrence fires anyway.
 fn by_former_default(
     record: &Record,
     dates: &Dates,
@@ -258,9 +301,7 @@ fn by_former_default(
     offsets: &Offsets<'_>,
     planned: &mut Vec<Planned>,
 ) {
-    let Some(in_force_since) = offsets.defaults_since.filter(|_| record.task.recurrence().is_none()) else {
-        return;
-    };
+    let Some(in_force_since) = offsets.defaults_since else { return };
     let birth = dates.first_since.max(record.task.open_since());
     let is_overdue = |r: &&Reminder| {
         r.state == State::Pending && matches!(r.rule, Rule::Offset(_)) && r.instant() <= in_force_since
@@ -276,12 +317,32 @@ fn by_former_default(
     }
 }
 
+/// Whether the stated due date has been moved since its reminder went out ahead, to before the one that was told of then.
+fn is_sooner_than_told(record: &Record, dates: &Dates, planned: &Planned) -> bool {
+    let mark = record.low_water(planned.rule);
+    let told_ahead = |r: &Reminder| {
+        r.rule == planned.rule && r.instant() == mark && r.fire_at < mark.min(dates.first_since)
+    };
+    let is_settled = |r: &Reminder| planned.is(r) && r.state != State::Pending;
+    planned.occurrence == Some(dates.first)
+        && !planned.is_born_expired()
+        && record.reminders.iter().any(told_ahead)
+        && !record.reminders.iter().any(is_settled)
+}
+
+/// Since when the settings have been as they are for a task: always, for one that is heard of for the first time. What
+/// waited while the worker was away to get other ones was never planned by the former.
+fn settings_since<'r>(record: &Record, rules: &Rules<'r>) -> &'r PolicySince {
+    const ALWAYS: &PolicySince = &PolicySince::all(Timestamp::MIN);
+    if record.generation == 0 { ALWAYS } else { &rules.in_force.since }
+}
+
 /// Since when what makes the reminders of `rule` for each occurrence has been as it is.
 fn rule_since(record: &Record, rules: &Rules<'_>, rule: Rule) -> Timestamp {
     let task = &record.task;
     let since = match rule {
         Rule::Offset(_) => offsets(record, rules).map(|offsets| offsets.since),
-        Rule::Nag(_) => nags::stated(task, rules).map(|(_, since)| since),
+        Rule::Nag(_) => nags::stated(record, rules).map(|(_, since)| since),
         Rule::At(_) | Rule::Snooze(_) => None,
     };
     since.unwrap_or(Timestamp::MIN).max(task.open_since())
@@ -291,10 +352,11 @@ fn before(minutes: u32) -> Duration {
     Duration::from_secs(u64::from(minutes) * 60)
 }
 
-fn by_time(task: &Task, rules: &Rules<'_>, planned: &mut Vec<Planned>) {
+fn by_time(task: &Task, rules: &Rules<'_>, since: &PolicySince, planned: &mut Vec<Planned>) {
     planned.extend(task.remind_at().unwrap_or_default().iter().map(|time| {
-        let moment = Moment::new(*time, zone_of(task, *time, rules).0);
-        let birth = task.since(Field::RemindAt).max(read_since(task, *time, rules)).max(task.open_since());
+        let moment = Moment::new(*time, zone_of(task, *time, rules, since).0);
+        let read_since = read_since(task, *time, rules, since);
+        let birth = task.since(Field::RemindAt).max(read_since).max(task.open_since());
         let instant = moment.instant(rules.in_force.policy.date_only);
         Planned::at(None, Rule::At(moment), instant, birth)
     }));

@@ -9,7 +9,7 @@ use chrono::NaiveTime;
 
 use super::due::Zone;
 use super::event::{Nags, Priority};
-use super::expiry::{Expiry, Missing};
+use super::expiry::{Expiry, Leap, Missing};
 use super::time::Timestamp;
 use super::version::short_digest;
 
@@ -151,13 +151,15 @@ pub struct PolicyInForce {
     pub since: PolicySince,
     /// The hours that the store knows nothing of, where it was restored from a backup.
     pub missing: Option<Missing>,
+    /// The time that the clock has passed over, where it was set ahead.
+    pub leap: Option<Leap>,
 }
 
 impl PolicyInForce {
     /// When a reminder that was not sent is given up.
     #[must_use]
     pub fn expiry(&self) -> Expiry {
-        Expiry { after: self.policy.expire_after, missing: self.missing }
+        Expiry { after: self.policy.expire_after, missing: self.missing, leap: self.leap }
     }
 }
 

@@ -252,14 +252,14 @@ impl Preferences {
     }
 
     fn stamp(&self, change: &PreferencesChange, arrival: Timestamp) -> Stamped {
+        let newest = || self.cells.iter().map(|cell| cell.version.ms).max();
         let said_by = |id: &Option<String>| short_digest(&(change.user.as_str(), id, &change.wishes));
         match &change.said {
             Said::Event { stamps, offset, message_id, .. } => {
-                stamp_of(stamps, Kind::Updated, *offset, said_by(message_id), arrival)
+                stamp_of(stamps, Kind::Updated, *offset, said_by(message_id), arrival).after(newest, stamps)
             }
             Said::Now => {
-                let newest = self.cells.iter().map(|cell| cell.version.ms).max().unwrap_or(i64::MIN);
-                let ms = arrival.millis().max(newest.saturating_add(1));
+                let ms = arrival.millis().max(newest().map_or(i64::MIN, |newest| newest.saturating_add(1)));
                 let version =
                     Version { ms, kind: Kind::Updated, broker: 0, offset: 0, digest: said_by(&None) };
                 // Nothing delivers it again.

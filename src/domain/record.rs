@@ -112,9 +112,22 @@ impl Record {
     /// rule. The mark is the instant that the rule names, wherever the reminder was moved: that is what a plan compares.
     pub(super) fn leave_behind(&mut self, at: usize) {
         let (rule, instant) = (self.reminders[at].rule, self.reminders[at].instant());
-        let pending = self.reminders.iter().filter(|r| r.state == State::Pending && r.rule == rule);
-        let before_pending = pending.map(|r| Timestamp::from_millis(r.instant().millis() - 1)).min();
+        let before_pending = self.ahead_of_mark(rule).map(|r| r.instant().minus(Timestamp::FINEST)).min();
         self.raise_low_water(rule, instant.min(before_pending.unwrap_or(Timestamp::MAX)));
+    }
+
+    /// The pending reminders of `rule` that its series has not gone on without.
+    fn ahead_of_mark(&self, rule: Rule) -> impl Iterator<Item = &Reminder> {
+        let mark = self.low_water(rule);
+        self.reminders
+            .iter()
+            .filter(move |r| r.state == State::Pending && r.rule == rule && r.instant() > mark)
+    }
+
+    /// The pending reminders that their series have gone on without.
+    pub(super) fn behind_mark(&self) -> impl Iterator<Item = &Reminder> {
+        let is_behind = |r: &&Reminder| r.state == State::Pending && r.instant() <= self.low_water(r.rule);
+        self.reminders.iter().filter(is_behind)
     }
 
     fn oldest_forgettable(&self, now: Timestamp) -> Option<usize> {
@@ -122,14 +135,7 @@ impl Record {
             State::Pending => false,
             // Taken back before it was due: planned again it is simply new.
             State::Cancelled | State::Superseded if !r.is_past(now) => true,
-            _ => {
-                r.is_past(now)
-                    && self
-                        .reminders
-                        .iter()
-                        .filter(|p| p.state == State::Pending && p.rule == r.rule)
-                        .all(|p| p.instant() > r.instant())
-            }
+            _ => r.is_past(now) && self.ahead_of_mark(r.rule).all(|p| p.instant() > r.instant()),
         };
         (0..self.reminders.len())
             .filter(|at| forgettable(&self.reminders[*at]))

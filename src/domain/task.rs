@@ -124,7 +124,7 @@ pub struct Applied {
 impl Task {
     /// Folds `event`, which arrived at `arrival`, into the task.
     pub fn apply(&mut self, event: &Event, arrival: Timestamp) -> Applied {
-        let stamped = stamp(event, arrival);
+        let stamped = stamp(event, arrival).after(|| self.newest(), &event.stamps);
         let version = stamped.version;
         let done = |outcome, changed| Applied { version, outcome, changed, ahead: stamped.ahead };
         let states = states_of(event, version);
@@ -179,6 +179,12 @@ impl Task {
     pub fn deleted_at(&self) -> Timestamp {
         let Some(deleted) = self.deleted else { return Timestamp::MIN };
         Timestamp::from_millis(deleted.ms).min(self.transport.unwrap_or(Timestamp::MAX))
+    }
+
+    /// The latest instant of any version that it holds.
+    fn newest(&self) -> Option<i64> {
+        let ends = self.created.into_iter().chain(self.deleted);
+        ends.chain(self.cells.iter().map(|cell| cell.version)).map(|version| version.ms).max()
     }
 
     fn holds(&self, version: Version) -> bool {

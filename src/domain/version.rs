@@ -47,6 +47,22 @@ pub struct Stamped {
 }
 
 impl Stamped {
+    /// The same after all that was known before, of which the `newest` version is given, where no stamp could be believed:
+    /// the clock of the arrival may have been set back since then, and must not make what is told now older than that. What
+    /// its stamps say to be older stays so.
+    #[must_use]
+    pub(super) fn after(mut self, newest: impl FnOnce() -> Option<i64>, stamps: &Stamps) -> Self {
+        if self.from_arrival
+            && let Some(newest) = newest()
+        {
+            let after = newest.saturating_add(1);
+            let said = [stamps.event.map(|s| s.at), stamps.broker, stamps.envelope.map(|s| s.at)];
+            let said = said.into_iter().flatten().map(Timestamp::millis).min();
+            self.version.ms = self.version.ms.max(said.map_or(after, |said| said.min(after)));
+        }
+        self
+    }
+
     /// Whether a redelivery would be stamped otherwise.
     pub(super) fn hangs_on_arrival(&self) -> bool {
         self.from_arrival || self.ahead

@@ -19,7 +19,7 @@ use super::problem::Problem;
 use super::query::PathText;
 use super::said::said;
 use crate::clock::random_id;
-use crate::domain::{Aim, Event, Kind, PRODUCER, Rules, Statement, Target, TaskId, Verdict, aim};
+use crate::domain::{Aim, Event, Kind, PRODUCER, Rules, Stamps, Statement, Target, TaskId, Verdict, aim};
 use crate::reading::{Reading, Transport, read};
 use crate::writer::{Content, Delivery};
 
@@ -97,7 +97,9 @@ async fn act(
         "payload": payload,
     });
     let body = event.to_string();
-    let event = understood(read(body.as_bytes(), &Transport::default()))?;
+    let mut event = understood(read(body.as_bytes(), &Transport::default()))?;
+    // Whoever acts now means what is known now, whatever the clock has shown before: it counts from its arrival.
+    event.stamps = Stamps::default();
     is_wanted(api, &event).await?;
     api.has_room()?;
     let delivery = Delivery { at: now, topic: TOPIC.into(), content: Content::Event(event, body.into()) };

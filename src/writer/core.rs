@@ -14,16 +14,15 @@ use super::group::Group;
 use super::outbox::OutboxPass;
 use super::pacing::Pacing;
 use super::refused::RefusedShown;
-use super::restored::{drop_pause_of_backup, held_to};
+use super::replan::put_in_force;
+use super::restored::held_to;
 use super::space::Space;
 use super::watch::SetBack;
 use super::{Receipt, STEP_MAX, Settings, View};
 use crate::clock::Guard;
-use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, ReminderId, TaskId, Timestamp};
+use crate::domain::{PolicyInForce, ReminderId, TaskId, Timestamp};
 use crate::store::audit::{Mismatch, Recount};
-use crate::store::{
-    Batch, Dated, IndexEntry, IndexKey, Meta, Op, OutboxEntry, PolicyMark, Restored, Store, StoreError,
-};
+use crate::store::{Batch, IndexEntry, IndexKey, Meta, Op, OutboxEntry, Restored, Store, StoreError};
 
 /// State of the loop.
 pub(super) struct Core {
@@ -76,8 +75,7 @@ impl Core {
         let mut meta = store.meta()?;
         let empty = store.tasks(None, 1)?.is_empty();
         let restored = store.restored()?;
-        drop_pause_of_backup(&mut meta, restored.as_ref());
-        let mut policy = put_in_force(&mut meta, &settings.policy, now, empty);
+        let mut policy = put_in_force(&mut meta, &settings.policy, now, empty, restored.as_ref());
         policy.missing = restored.as_ref().map(Restored::missing);
         let mut core = Self {
             store,
@@ -211,51 +209,5 @@ impl Core {
             self.store.commit(&batch)?;
         }
         Ok(())
-    }
-}
-
-/// Puts the policy into force: one that this store has not had before gets a new generation, and every task
-/// is planned anew behind a cursor. Each setting keeps the instant since when it has been as it is: what depends
-/// on another one is not born anew. The first policy of a store has always been: events that waited for the worker
-/// (a first start, a store that was lost) are late, not past.
-fn put_in_force(meta: &mut Meta, policy: &Policy, now: Timestamp, empty: bool) -> PolicyInForce {
-    let digests = policy.digests();
-    let former = meta.policy;
-    let dated = |before: Option<Dated>, digest| match before {
-        None => Dated { digest, since: Timestamp::MIN },
-        Some(dated) if dated.digest == digest => dated,
-        Some(_) => Dated { digest, since: now },
-    };
-    let since = |of: fn(&PolicyMark) -> Dated, digest| dated(former.map(|mark| of(&mark)), digest);
-    let mark = PolicyMark {
-        digest: digests.whole,
-        generation: match former {
-            Some(mark) if mark.digest == digests.whole => mark.generation,
-            Some(mark) => mark.generation + 1,
-            None => 1,
-        },
-        offsets: ByPriority::each(|priority| {
-            dated(former.map(|mark| *mark.offsets.of(priority)), *digests.offsets.of(priority))
-        }),
-        nags: since(|mark| mark.nags, digests.nags),
-        zone: since(|mark| mark.zone, digests.zone),
-        date_only: since(|mark| mark.date_only, digests.date_only),
-        recurrence: Some(since(|mark| mark.recurrence.unwrap_or_default(), digests.recurrence)),
-    };
-    if former.map(|mark| mark.digest) != Some(mark.digest) {
-        meta.replanning_after = (!empty).then_some(None);
-    }
-    meta.policy = Some(mark);
-    PolicyInForce {
-        policy: policy.clone(),
-        generation: mark.generation,
-        since: PolicySince {
-            offsets: ByPriority::each(|priority| mark.offsets.of(priority).since),
-            nags: mark.nags.since,
-            zone: mark.zone.since,
-            date_only: mark.date_only.since,
-            recurrence: mark.recurrence.unwrap_or_default().since,
-        },
-        missing: None,
     }
 }

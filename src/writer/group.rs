@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::core::Core;
 use super::foreign::{ForeignReminder, since_forgetting};
 use super::outbox::OutboxPass;
-use crate::domain::{Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
+use crate::domain::{
+    CatchUp, Missing, Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide,
+};
 use crate::store::audit::Recount;
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, Restored, StoreError};
 
@@ -195,7 +197,15 @@ impl<'a> Group<'a> {
     pub(super) fn plan(&mut self, task: &TaskId, record: &mut Record) -> Result<(), StoreError> {
         let user = self.preferences_of(&record.task)?;
         let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
-        decide::replan(task, record, &rules, self.now, &|reminder| self.is_in_flight(reminder));
+        let is_in_flight = |reminder: &ReminderId| self.is_in_flight(reminder);
+        // Of what a series has missed when it is held the last one waits, as that fires which was never held.
+        if let Some(missing) = self.core.policy.missing.filter(Missing::holds)
+            && self.core.settings.firing.catch_up != CatchUp::Fire
+            && record.task.recurrence().is_some()
+        {
+            decide::to_last_missed(task, record, &rules, missing.at.min(self.now), &is_in_flight);
+        }
+        decide::replan(task, record, &rules, self.now, &is_in_flight);
         Ok(())
     }
 

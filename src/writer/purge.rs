@@ -6,6 +6,8 @@
 //!
 //! The pass reads every record, so it looks as well whether each series that goes on has its next reminder.
 
+use std::time::Duration;
+
 use super::STEP_MAX;
 use super::core::Core;
 use super::group::Group;
@@ -57,8 +59,9 @@ impl Group<'_> {
     fn is_over(&self, record: &Record) -> bool {
         let Some(ended) = record.ended_at() else { return false };
         let last = ended.max(record.last_planned());
+        let leapt = self.core.policy.leap.map_or(Duration::ZERO, |leap| leap.within(last, self.now));
         // Pending in an ended task means in flight: its settlement must find it.
         record.reminders.iter().all(|r| r.state != State::Pending)
-            && self.now.since(last) > self.core.settings.retention
+            && self.now.since(last).saturating_sub(leapt) > self.core.settings.retention
     }
 }

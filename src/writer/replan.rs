@@ -1,15 +1,70 @@
-//! Planning anew under a new policy or another tz database, a step at a time behind a durable cursor; and telling what
-//! that moved.
+//! Putting a policy into force; planning anew under a new one or another tz database, a step at a time behind a durable
+//! cursor; and telling what that moved.
 
 use super::STEP_MAX;
 use super::group::Group;
 use crate::domain::history::{NOTED_MOVES_MAX, Note, moves};
-use crate::domain::{Record, TaskId};
-use crate::store::StoreError;
+use crate::domain::{ByPriority, Policy, PolicyInForce, PolicySince, Record, TaskId, Timestamp};
+use crate::store::{Dated, Meta, PolicyMark, Restored, StoreError};
 use crate::telemetry;
 
 /// Moved reminders that are told one by one in the log of a process; the others are counted.
 const MOVES_LOGGED_MAX: u64 = 100;
+
+/// Puts the policy into force: one that this store has not had before gets a new generation, and every task
+/// is planned anew behind a cursor. Each setting keeps the instant since when it has been as it is: what depends
+/// on another one is not born anew. The first policy of a store has always been: events that waited for the worker
+/// (a first start, a store that was lost) are late, not past.
+///
+/// So is every task of a store that has not been opened since it was restored, and holds what was due: series go on.
+pub(super) fn put_in_force(
+    meta: &mut Meta,
+    policy: &Policy,
+    now: Timestamp,
+    empty: bool,
+    restored: Option<&Restored>,
+) -> PolicyInForce {
+    let digests = policy.digests();
+    let former = meta.policy;
+    let holds_anew = restored.is_some_and(|restored| restored.erases && restored.holds_to().is_some());
+    let dated = |before: Option<Dated>, digest| match before {
+        None => Dated { digest, since: Timestamp::MIN },
+        // It may have come while the clock was ahead.
+        Some(dated) if dated.digest == digest => Dated { since: dated.since.min(now), ..dated },
+        Some(_) => Dated { digest, since: now },
+    };
+    let since = |of: fn(&PolicyMark) -> Dated, digest| dated(former.map(|mark| of(&mark)), digest);
+    let generation = former.map_or(1, |mark| mark.generation);
+    let mut mark = PolicyMark {
+        digest: digests.whole,
+        generation,
+        offsets: ByPriority::each(|priority| {
+            dated(former.map(|mark| *mark.offsets.of(priority)), *digests.offsets.of(priority))
+        }),
+        nags: since(|mark| mark.nags, digests.nags),
+        zone: since(|mark| mark.zone, digests.zone),
+        date_only: since(|mark| mark.date_only, digests.date_only),
+        recurrence: Some(since(|mark| mark.recurrence.unwrap_or_default(), digests.recurrence)),
+    };
+    if former != Some(mark) || holds_anew {
+        mark.generation += u32::from(former.is_some());
+        meta.replanning_after = (!empty).then_some(None);
+    }
+    meta.policy = Some(mark);
+    PolicyInForce {
+        policy: policy.clone(),
+        generation: mark.generation,
+        since: PolicySince {
+            offsets: ByPriority::each(|priority| mark.offsets.of(priority).since),
+            nags: mark.nags.since,
+            zone: mark.zone.since,
+            date_only: mark.date_only.since,
+            recurrence: mark.recurrence.unwrap_or_default().since,
+        },
+        missing: None,
+        leap: None,
+    }
+}
 
 impl Group<'_> {
     /// Plans the next [`STEP_MAX`] tasks that were planned under an older policy.

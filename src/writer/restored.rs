@@ -4,10 +4,6 @@
 //! which is read from behind them. Dropping them goes a bounded step at a time between other commands, and a process
 //! that starts anew begins it again with what is left.
 //!
-//! A pause that comes back with a backup is dropped at the first opening: who resumed it since then would never know that
-//! reminders stand still again, until they have come too late. One that nobody resumed goes out; a repeat can be dropped by
-//! who reads it, and a person can pause again.
-//!
 //! Accepted: a change of its task may move a held reminder or call it off, as it may any other.
 
 use std::sync::Arc;
@@ -17,7 +13,7 @@ use super::core::Core;
 use super::group::Group;
 use crate::domain::catch_up::drop_overdue;
 use crate::domain::{Reminder, ReminderId, Timestamp};
-use crate::store::{AfterRestore, IndexKey, Meta, Op, Restored, StoreError};
+use crate::store::{AfterRestore, IndexKey, Op, Restored, StoreError};
 
 /// What is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,18 +54,6 @@ pub(super) fn held_to(restored: Option<&Restored>) -> Option<IndexKey> {
 /// Whether a reminder is held.
 pub(super) fn holds(restored: Option<&Restored>, reminder: &Reminder) -> bool {
     restored.and_then(Restored::holds_to).is_some_and(|at| reminder.fire_at <= at)
-}
-
-/// Forgets a pause that is of the backup, if nothing has run on the store since it was restored.
-pub(super) fn drop_pause_of_backup(meta: &mut Meta, restored: Option<&Restored>) {
-    let Some(restored) = restored.filter(|restored| restored.erases) else { return };
-    if let Some(paused) = meta.paused.take_if(|paused| paused.since <= restored.in_doubt_to) {
-        tracing::error!(
-            since = %paused.since, reason = paused.reason,
-            "reminders were paused when the backup was made; whether they were let go on since then nobody knows, so they go \
-             on: `reminder-worker pause` holds them again"
-        );
-    }
 }
 
 impl Core {

@@ -4,13 +4,18 @@
 //! from its beginning, what the rates hold back is judged again, and whoever sleeps is woken. Nothing is early for it,
 //! whichever way it went: due is what the wall clock says when it is read again.
 //!
+//! What a clock that was set ahead has passed over counts neither towards `expire_after` nor towards the retention, until it
+//! is set back or the process ends: that step may have been the wrong one.
+//!
 //! Accepted: an attempt that failed before the clock was set back is made again when its instant comes by the new time.
 //! By that it is late by no more than it would have been.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
 use crate::clock::{Jump, Reading};
+use crate::domain::{Leap, Timestamp};
 use crate::telemetry;
 
 /// That the wall clock was set back.
@@ -28,9 +33,18 @@ impl Core {
         let Some(jump) = self.guard.look(now) else { return };
         tracing::warn!("{jump}; what is due is told anew, and nothing goes out early");
         telemetry::clock_jump(jump.name());
-        if let Jump::Back(by) = jump {
-            self.set_back = Some(SetBack { by, at: now.monotonic });
-        }
+        let leap = match jump {
+            Jump::Ahead(by) => {
+                let from = self.policy.leap.map_or(Timestamp::MAX, |leap| leap.from);
+                Some(Leap { from: from.min(now.wall.minus(by)), to: now.wall })
+            }
+            Jump::Back(by) => {
+                self.set_back = Some(SetBack { by, at: now.monotonic });
+                None
+            }
+            Jump::Suspended(_) => self.policy.leap,
+        };
+        Arc::make_mut(&mut self.policy).leap = leap;
         self.judge_anew();
         // Though the next instant may be the same: it comes sooner or later by now.
         self.next_wake.send_modify(|_| ());

@@ -138,6 +138,7 @@ fn offline(named: &Named, task: String, context: &Context) -> Result<Value, Fail
         generation: record.generation,
         since,
         missing: None,
+        leap: None,
     };
     let rules = Rules { in_force: &in_force, user: user.as_ref() };
     let paused = store.meta().map_err(|error| unreadable(&error))?.paused;

@@ -31,6 +31,7 @@ fn in_force() -> PolicyInForce {
         generation: 1,
         since: crate::domain::PolicySince::all(Timestamp::from_millis(0)),
         missing: None,
+        leap: None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! How a task's series goes on.
 //!
+//! What is held after a restore waits for a person, and its series goes on without it: the mark of its rule is raised over
+//! it, and the plan calls for it all the same ([`crate::domain::plan`]).
+//!
 //! Only the next occurrence of each rule is kept, so what has been settled moves the rule's low-water mark up: the
 //! plan then calls for the next one. What lies further back than `expire_after` could only expire, and a series that
 //! nobody looked at for years would do so thousands of times: the mark skips it.
@@ -8,16 +11,41 @@ use super::{begin_attempt, is_released};
 use crate::domain::catch_up::{MISSED_AFTER, is_missed};
 use crate::domain::due::Moment;
 use crate::domain::event::TaskId;
-use crate::domain::expiry::Expiry;
+use crate::domain::expiry::{Expiry, Missing};
 use crate::domain::plan::dates::Dates;
-use crate::domain::plan::{Planned, Rules, dropped_since, let_go, occurrence, plan};
-use crate::domain::record::Record;
+use crate::domain::plan::{Planned, Rules, dropped_since, let_go, occurrence, plan, waiting};
+use crate::domain::record::{Record, SETTLED_MAX};
 use crate::domain::reminder::{Reminder, ReminderId, State};
 use crate::domain::time::Timestamp;
 
 /// Most rounds of planning in one go: a due date that is past, occurrences that could only expire, then the next one;
 /// and room for some that are passed over one by one.
 pub(super) const ROUNDS_MAX: usize = 64;
+
+/// Most reminders of a task that wait behind their marks: as many as settled ones are kept. Where each occurrence fires,
+/// however late, a series stands still beyond that until a person has spoken.
+pub(super) const WAITING_MAX: usize = SETTLED_MAX;
+
+/// Goes on without what is held; true if it does, so that what comes next must be planned.
+pub(super) fn go_on_without_held(record: &mut Record, rules: &Rules<'_>, now: Timestamp) -> bool {
+    let Some(held_to) = rules.in_force.missing.filter(Missing::holds).map(|missing| missing.at.min(now))
+    else {
+        return false;
+    };
+    let is_held = |r: &&Reminder| {
+        r.state == State::Pending
+            && r.rule.comes_again()
+            && r.fire_at <= held_to
+            && r.instant() > record.low_water(r.rule)
+    };
+    let room = WAITING_MAX.saturating_sub(waiting(record, rules).count());
+    let held: Vec<_> =
+        record.reminders.iter().filter(is_held).map(|r| (r.rule, r.instant())).take(room).collect();
+    for (rule, instant) in &held {
+        record.raise_low_water(*rule, *instant);
+    }
+    !held.is_empty()
+}
 
 /// Ends what has come too late and leaves behind what is settled and past.
 pub(super) fn advance(
@@ -188,7 +216,8 @@ fn last_let_out(
         record.raise_low_water(rule, instant.minus(Timestamp::FINEST));
         let planned = plan(task, record, rules);
         record.low_water = former;
-        planned.into_iter().find(|p| p.rule == rule && !p.is_born_expired() && p.fire_at <= now)
+        let is_one = |p: &Planned| p.rule == rule && p.instant() >= instant && !p.is_born_expired();
+        planned.into_iter().find(|p| is_one(p) && p.fire_at <= now)
     };
     let last = instant(dates.until(sooner(until))?);
     if last <= below {

@@ -11,6 +11,7 @@ use chrono::NaiveTime;
 use super::Rules;
 use crate::domain::due::{Due, Moment, Zone};
 use crate::domain::event::{Field, Status};
+use crate::domain::policy::PolicySince;
 use crate::domain::preferences::WishField;
 use crate::domain::series::{Next, OnComplete, Series};
 use crate::domain::task::Task;
@@ -42,11 +43,17 @@ struct Following {
 impl Dates {
     /// The occurrences of `task`; `None` where it has no due date.
     pub(in crate::domain) fn of(task: &Task, rules: &Rules<'_>) -> Option<Self> {
+        Self::since(task, rules, &rules.in_force.since)
+    }
+
+    /// The same where the settings are as they are `since` then.
+    pub(super) fn since(task: &Task, rules: &Rules<'_>, since: &PolicySince) -> Option<Self> {
         let due = task.due()?;
-        let (zone, zone_since) = zone_of(task, due, rules);
-        let first_since = task.since(Field::Due).max(read_since(task, due, rules));
-        let series =
-            task.recurrence().and_then(|rule| Following::read(rule, task, (zone, zone_since), rules));
+        let (zone, zone_since) = zone_of(task, due, rules, since);
+        let first_since = task.since(Field::Due).max(read_since(task, due, rules, since));
+        let series = task
+            .recurrence()
+            .and_then(|rule| Following::read(rule, task, (zone, zone_since.max(since.recurrence)), rules));
         let date_only = rules.in_force.policy.date_only;
         Some(Self {
             first: Moment::new(due, zone),
@@ -152,7 +159,7 @@ impl Following {
     fn read(
         rule: &str,
         task: &Task,
-        (zone, zone_since): (Zone, Timestamp),
+        (zone, read_since): (Zone, Timestamp),
         rules: &Rules<'_>,
     ) -> Option<Self> {
         let policy = &rules.in_force.policy;
@@ -162,31 +169,31 @@ impl Following {
             return None;
         }
         // Even an instant comes again by the wall.
-        let since = task.since(Field::Recurrence).max(zone_since).max(rules.in_force.since.recurrence);
+        let since = task.since(Field::Recurrence).max(read_since);
         Some(Self { series, zone, since })
     }
 }
 
 /// The zone that `stated` is read in, and since when that is so: the task's, else for a date alone the user's, else the
 /// default one. A naive time is never the user's: many producers write UTC that way.
-pub(super) fn zone_of(task: &Task, stated: Due, rules: &Rules<'_>) -> (Zone, Timestamp) {
+pub(super) fn zone_of(task: &Task, stated: Due, rules: &Rules<'_>, since: &PolicySince) -> (Zone, Timestamp) {
     let of_task = task.since(Field::Zone);
     if let Some(zone) = task.zone() {
         return (zone, of_task);
     }
     let user = rules.user.filter(|_| matches!(stated, Due::Date(_)));
-    if let Some((zone, since)) = user.and_then(|user| Some((user.zone()?, user.since(WishField::Zone)))) {
-        return (zone, since.max(of_task));
+    if let Some((zone, of_user)) = user.and_then(|user| Some((user.zone()?, user.since(WishField::Zone)))) {
+        return (zone, of_user.max(of_task));
     }
-    (rules.in_force.policy.default_zone, rules.in_force.since.zone.max(of_task))
+    (rules.in_force.policy.default_zone, since.zone.max(of_task))
 }
 
 /// Since when what reads `stated` as an instant has been as it is: its zone matters to wall times and dates, and the
 /// time of day to dates.
-pub(super) fn read_since(task: &Task, stated: Due, rules: &Rules<'_>) -> Timestamp {
+pub(super) fn read_since(task: &Task, stated: Due, rules: &Rules<'_>, since: &PolicySince) -> Timestamp {
     match stated {
         Due::Instant(_) => Timestamp::MIN,
-        Due::Wall(_) => zone_of(task, stated, rules).1,
-        Due::Date(_) => zone_of(task, stated, rules).1.max(rules.in_force.since.date_only),
+        Due::Wall(_) => zone_of(task, stated, rules, since).1,
+        Due::Date(_) => zone_of(task, stated, rules, since).1.max(since.date_only),
     }
 }

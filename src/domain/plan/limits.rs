@@ -5,7 +5,7 @@
 use super::Planned;
 use crate::domain::event::LIST_MAX;
 use crate::domain::record::Record;
-use crate::domain::reminder::{Reminder, State};
+use crate::domain::reminder::{Reminder, Rule, State};
 
 /// Most reminders planned of one task at once: as many as its offsets, its explicit times and its nags may be, so that
 /// a record stays far below what one value of the store may be. Plain reminders come first and nags last, so it is
@@ -62,15 +62,22 @@ pub(super) fn leave_what_went_out(
 fn another_was_it(record: &Record, planned: &Planned) -> bool {
     let was_it = |r: &&Reminder| {
         let is_over = r.state == State::Published || r.maybe_out || r.cause.is_some();
-        is_over && r.instant() == planned.instant()
+        // No wish moves a snooze: what went out ahead of its instant was none at that one.
+        let instant = if matches!(planned.rule, Rule::Snooze(_)) { r.fire_at } else { r.instant() };
+        is_over && instant == planned.instant()
     };
     let mut those = record.reminders.iter().filter(was_it).peekable();
     those.peek().is_some() && !those.any(|reminder| planned.is(reminder))
 }
 
 /// Keeps what is worth a reminder. Of two at one instant the first stays, if they are of one occurrence or an
-/// explicit time is one of them; what was past when it came to be stands in nobody's way.
-pub(super) fn keep(planned: &mut Vec<Planned>, left_out: &mut Vec<(Planned, LeftOut)>) {
+/// explicit time is one of them; what was past when it came to be stands in nobody's way, nor does what its user is not
+/// told of at that instant in the way of a snooze, which no wish moves.
+pub(super) fn keep(
+    planned: &mut Vec<Planned>,
+    left_out: &mut Vec<(Planned, LeftOut)>,
+    is_told_then: &dyn Fn(&Planned) -> bool,
+) {
     if planned.len() < 2 {
         return;
     }
@@ -82,6 +89,7 @@ pub(super) fn keep(planned: &mut Vec<Planned>, left_out: &mut Vec<(Planned, Left
                 && (other.occurrence == next.occurrence
                     || other.occurrence.is_none()
                     || next.occurrence.is_none())
+                && (!matches!(next.rule, Rule::Snooze(_)) || is_told_then(other))
         };
         if kept.iter().any(same) {
             left_out.push((next, LeftOut::SameInstant));

@@ -7,12 +7,11 @@ use std::time::Duration;
 use super::actions::Actions;
 use super::cancelled::is_off_alone;
 use super::dates::Dates;
-use super::{Planned, Rules};
+use super::{Planned, Rules, settings_since};
 use crate::domain::due::Moment;
 use crate::domain::event::{Field, NAGS_MAX, Nags, TaskId};
 use crate::domain::record::Record;
 use crate::domain::reminder::Rule;
-use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
 
 /// Occurrences that are looked at for one which leaves time for a nag before the next: every week has such a one if
@@ -30,7 +29,7 @@ pub(super) fn after_due(
     rules: &Rules<'_>,
 ) -> Vec<Planned> {
     let task = &record.task;
-    let Some((nags, rule_since)) = stated(task, rules) else { return Vec::new() };
+    let Some((nags, rule_since)) = stated(record, rules) else { return Vec::new() };
     if nags.is_none() {
         return Vec::new();
     }
@@ -72,9 +71,9 @@ pub(super) fn is_before_next(nag: &Planned, dates: &Dates) -> bool {
 }
 
 /// The task's own reminders after due, else the configured default, and since when they have been so.
-pub(super) fn stated(task: &Task, rules: &Rules<'_>) -> Option<(Nags, Timestamp)> {
-    match task.nags() {
-        Some(own) => Some((own, task.since(Field::Nags))),
-        None => rules.in_force.policy.nags.map(|default| (default, rules.in_force.since.nags)),
+pub(super) fn stated(record: &Record, rules: &Rules<'_>) -> Option<(Nags, Timestamp)> {
+    match record.task.nags() {
+        Some(own) => Some((own, record.task.since(Field::Nags))),
+        None => rules.in_force.policy.nags.map(|default| (default, settings_since(record, rules).nags)),
     }
 }

@@ -53,6 +53,12 @@ pub(super) fn move_one(planned: &mut Planned, task: &Task, user: &Preferences, r
     }
 }
 
+/// Whether its user is told of `planned`, which is where its rule names it, at that instant.
+pub(super) fn stays(planned: &Planned, task: &Task, rules: &Rules<'_>) -> bool {
+    let Some(user) = rules.user else { return true };
+    moved(planned, task, user, rules).is_none() && let_go(task, &planned.pending(), rules).is_none()
+}
+
 /// Where wishes move what its rule names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Moved {
@@ -83,7 +89,7 @@ pub(in crate::domain) fn dropped_since(
     if reminder.moved_from.is_some() || !is_movable(task, reminder.rule) {
         return None;
     }
-    hours_around(quiet, zone_of(user, rules), reminder.fire_at).map(|(start, _)| start)
+    hours_around(quiet, zone_of_user(user, rules), reminder.fire_at).map(|(start, _)| start)
 }
 
 /// Where `user` wishes one to go out whose rule names its instant; `None` where it stays there.
@@ -91,7 +97,7 @@ pub(super) fn moved(planned: &Planned, task: &Task, user: &Preferences, rules: &
     if !is_movable(task, planned.rule) {
         return None;
     }
-    let (instant, zone) = (planned.instant(), zone_of(user, rules));
+    let (instant, zone) = (planned.instant(), zone_of_user(user, rules));
     // What comes after due must not come before it.
     let may_be_earlier = !matches!(planned.rule, Rule::Nag(_));
     let after = |wish: WishField| came_to_be(planned, task, user, rules).max(user.since(wish));
@@ -125,7 +131,7 @@ fn is_movable(task: &Task, rule: Rule) -> bool {
     task.priority() != Priority::High && !matches!(rule, Rule::Snooze(_))
 }
 
-fn zone_of(user: &Preferences, rules: &Rules<'_>) -> Zone {
+fn zone_of_user(user: &Preferences, rules: &Rules<'_>) -> Zone {
     user.zone().unwrap_or(rules.in_force.policy.default_zone)
 }
 

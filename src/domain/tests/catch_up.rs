@@ -78,7 +78,7 @@ fn what_was_due_by_a_restore_is_never_skipped_and_its_latest_fires() {
         (Coalesce, 90, [S, P, S]),
     ] {
         let missing = Missing { from: minute(0), at: minute(restored_at), until: minute(restored_at) };
-        let expiry = Expiry { after: EXPIRE_AFTER, missing: Some(missing) };
+        let expiry = Expiry { after: EXPIRE_AFTER, missing: Some(missing), leap: None };
         let mut kept = record(&[30, 0, 10]);
         assert!(catch_up(&task("t"), &mut kept, choice, expiry, minute(300), &|_| false));
         assert_eq!(states(&kept), states_then, "{choice:?} of {restored_at}");

@@ -102,3 +102,16 @@ fn every_reason_tells_a_person_something_of_its_own() {
     let reasons: std::collections::HashSet<_> = all.map(LeftOut::reason).into();
     assert_eq!(reasons.len(), all.len());
 }
+
+#[test]
+fn what_was_called_off_stands_in_no_others_way() {
+    let all_off = updated(minute(10), &[Statement::Cancelled(Some(Target::Present))]);
+    let cases = [
+        ("a snooze until then", snooze(20, 60)),
+        ("an explicit time then", updated(minute(20), &[times(&[60])])),
+    ];
+    for (name, anew) in cases {
+        let record = record(&[created(T0, &[due(minute(60)), offsets(&[0])]), all_off.clone(), anew]);
+        assert_eq!(rules_of(&record).len(), 1, "{name}: {:?}", rules_of(&record));
+    }
+}

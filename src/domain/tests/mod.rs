@@ -21,6 +21,7 @@ mod replanning;
 mod retry;
 mod series;
 mod series_laws;
+mod settings;
 mod silent;
 mod stamps;
 mod wall;
@@ -111,6 +112,7 @@ pub(crate) fn policy() -> PolicyInForce {
         generation: 1,
         since: PolicySince::all(Timestamp::MIN),
         missing: None,
+        leap: None,
     }
 }
 

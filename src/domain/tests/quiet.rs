@@ -313,3 +313,56 @@ fn a_reminder_that_was_let_go_does_not_come_back_and_one_that_was_moved_does() {
         Some("an attempt ended without an answer: it may have gone out; muted by its user")
     );
 }
+
+#[test]
+fn a_snooze_until_an_instant_that_wishes_move_or_drop_what_is_due_at_comes_then() {
+    let until = at("2026-11-24T17:00:00Z");
+    let digest = [digest("08:00", Priority::High)];
+    let dropped = [quiet("16:00", "18:00", QuietMode::Drop)];
+    for (name, wished, told_at) in [
+        ("before its digest", &digest, "2026-11-24T07:00:00Z"),
+        ("after its digest has told of it", &digest, "2026-11-24T09:00:00Z"),
+        ("in quiet hours that drop", &dropped, "2026-11-24T09:00:00Z"),
+    ] {
+        let preferences = wishes(wished);
+        let task = task_due(MONDAY, "2026-11-24T17:00:00Z", Priority::Medium);
+        let mut record = Record { task, ..Record::default() };
+        plan_anew(&mut record, &preferences, MONDAY);
+        if record.reminders[0].fire_at < at(told_at) {
+            record.reminders[0].settle(State::Published, at(told_at), None);
+        }
+        let snooze = Snooze { of: Target::Present, until: Until::At(until) };
+        record.task.apply(
+            &Event { statements: vec![Statement::Snooze(Some(snooze))], ..event(Kind::Snoozed, at(told_at)) },
+            at(told_at),
+        );
+        plan_anew(&mut record, &preferences, told_at);
+        let snoozed = record.reminders.iter().find(|r| matches!(r.rule, Rule::Snooze(_)));
+        assert_eq!(snoozed.map(|r| (r.fire_at, r.state)), Some((until, State::Pending)), "{name}");
+    }
+}
+
+#[test]
+fn a_series_that_was_told_ahead_of_a_due_date_reminds_of_a_sooner_one_that_is_stated_since() {
+    let says = [Statement::User(Some("u".into())), due(at("2026-11-24T17:00:00Z")), offsets(&[0])];
+    let daily = Statement::Recurrence(Some(r#""FREQ=DAILY""#.into()));
+    let created = created(at(MONDAY), &[&says[..], &[daily]].concat());
+    let preferences = wishes(&[digest("08:00", Priority::High)]);
+    let mut record = Record { task: merged(&[created]), ..Record::default() };
+    plan_anew(&mut record, &preferences, MONDAY);
+    record.reminders[0].settle(State::Published, at("2026-11-24T08:00:01Z"), None);
+    plan_anew(&mut record, &preferences, "2026-11-24T08:00:01Z");
+    let sooner = at("2026-11-24T16:00:00Z");
+    record.task.apply(&updated(at("2026-11-24T09:00:00Z"), &[due(sooner)]), at("2026-11-24T09:00:00Z"));
+    for _ in 0..2 {
+        plan_anew(&mut record, &preferences, "2026-11-24T09:00:00Z");
+        let told = record.reminders.iter().find(|r| r.instant() == sooner);
+        assert_eq!(told.map(|r| (r.fire_at, r.state)), Some((sooner, State::Pending)));
+    }
+    let at_sooner = record.reminders.iter_mut().find(|r| r.instant() == sooner).unwrap();
+    at_sooner.settle(State::Published, sooner, None);
+    plan_anew(&mut record, &preferences, "2026-11-24T16:00:01Z");
+    let again =
+        record.reminders.iter().filter(|r| r.state == State::Pending && r.instant() <= sooner).count();
+    assert_eq!(again, 0, "once");
+}

@@ -120,3 +120,22 @@ fn the_digest_tells_apart_what_events_say_and_not_who_carried_them() {
         assert_ne!(digest(&base), digest(&other), "{other:?}");
     }
 }
+
+#[test]
+fn a_clock_that_was_set_back_makes_nothing_that_is_told_since_older_than_what_was_told_before() {
+    let bare = |event: Event| Event { stamps: Stamps::default(), ..event };
+    // Told at minute 90; the clock was set back by an hour at minute 60.
+    for (name, later, wins) in [
+        ("all its stamps are ahead", updated(minute(90), &[due(minute(700))]), true),
+        ("it has no stamp", bare(updated(minute(90), &[due(minute(700))])), true),
+        ("it is older than what is known", updated(minute(54), &[due(minute(700))]), false),
+    ] {
+        let mut task = merged(&[created(minute(55), &[due(minute(600))])]);
+        task.apply(&later, minute(30));
+        let due = if wins { minute(700) } else { minute(600) };
+        assert_eq!(task.due(), Some(Due::Instant(due)), "{name}");
+        // And again, whatever the clock shows by then.
+        let again = task.apply(&later, minute(95));
+        assert_eq!((again.changed, task.due()), (false, Some(Due::Instant(due))), "{name}");
+    }
+}

@@ -90,6 +90,24 @@ async fn a_clock_that_steps_forward_an_hour_fires_all_that_is_due_within_a_secon
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_ahead_by_more_than_expire_after_expires_nothing_by_that() {
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+    let worker = Worker::start().await;
+    worker.tell_all(due_in_each((1..=100).map(|n| n * 60_000))).await;
+    worker.sleep(Duration::from_millis(300)).await;
+    worker.clock.step(DAY);
+    worker.sleep(2 * SECOND).await;
+    assert_eq!(worker.broker.entries().len(), 100);
+    // Set right again, it is as it ever was: what is due then is in time, and what is told too late is not.
+    worker.clock.step(-DAY);
+    worker.sleep(2 * SECOND).await;
+    worker.tell(due_in("later", 120_000)).await;
+    worker.tell(due_in("in time", 60_000)).await;
+    worker.sleep(61 * SECOND).await;
+    assert_eq!(worker.broker.entries().len(), 101);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspend_of_an_hour_fires_all_that_fell_due_within_a_second_of_waking() {
     const HOUR: u32 = 60 * 60 * 1_000;
     let worker = Worker::start().await;

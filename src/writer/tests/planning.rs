@@ -117,3 +117,15 @@ async fn a_record_that_cant_be_read_does_not_stop_everything_else() {
     assert_eq!(worker.tell(updated(minute(1), &[title("a")])).await, Verdict::Success);
     assert_eq!(waiting(&worker, "t"), [minute(595)], "its next event plans it anew");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_came_while_the_clock_was_ahead_is_none_of_the_future() {
+    let worker = Worker::start().await;
+    worker.tell(by_default("t")).await;
+    let (store, clock) = worker.crash().await;
+    let ahead = Arc::new(TokioClock::starting_at(clock.now().plus(Duration::from_secs(366 * 86_400))));
+    open(&store, &ahead, other_offsets(5)).run().crash().await;
+    let worker = open(&store, &clock, other_offsets(5)).run();
+    let since = worker.writer.read(|view| view.policy.since).await.unwrap();
+    assert!(since.offsets.medium <= clock.now() && since.zone == Timestamp::MIN);
+}

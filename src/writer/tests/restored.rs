@@ -9,13 +9,13 @@ fn restored(overdue: AfterRestore) -> Restored {
     Restored { overdue, ..Restored::new(minute(600), minute(0), "b") }
 }
 
-/// A worker that took in `events`, and the store of which was then restored.
+/// A worker that took in `events`, and the store of which was then restored, since when it has not been opened.
 async fn after_restore(events: Vec<Event>, overdue: AfterRestore, settings: Settings) -> Worker {
     let worker = Worker::start_with(settings.clone()).await;
     worker.tell_all(events).await;
     let (store, clock) = worker.crash().await;
     let mut batch = Batch::default();
-    batch.push(Op::PutRestored(Box::new(restored(overdue))));
+    batch.push(Op::PutRestored(Box::new(Restored { erases: true, ..restored(overdue) })));
     store.commit(&batch).unwrap();
     tokio::time::advance(minute(600).since(clock.now())).await;
     open(&store, &clock, settings).run()
@@ -58,6 +58,44 @@ async fn of_a_series_what_was_held_fires_though_its_next_occurrence_is_too_late_
     worker.writer.confirm_restore(Confirm::Fire).await.unwrap();
     let claimed = worker.claim_all().await;
     assert_eq!(claimed.iter().map(|c| c.reminder.fire_at).collect::<Vec<_>>(), [minute(500)]);
+}
+
+/// Every hour from minute 30 on.
+fn hourly() -> Event {
+    let hourly = Statement::Recurrence(Some(r#""FREQ=HOURLY""#.into()));
+    of("t", created(T0, &[due(minute(30)), offsets(&[0]), hourly]))
+}
+
+fn fired(claimed: &[Claimed]) -> Vec<Timestamp> {
+    claimed.iter().map(|claimed| claimed.reminder.fire_at).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_series_goes_on_while_the_last_that_it_missed_is_held() {
+    for confirm in [Confirm::Fire, Confirm::Drop] {
+        let worker = after_restore(vec![hourly()], AfterRestore::Held, settings()).await;
+        // By itself: nothing is heard of the task.
+        worker.meta().await;
+        for hour in [630, 690, 750] {
+            assert_eq!(worker.next_wake().await, minute(hour), "{confirm:?}");
+            worker.advance_to(hour).await;
+            let claimed = worker.claim(9).await;
+            assert_eq!(fired(&claimed.reminders), [minute(hour)], "{confirm:?}");
+            worker.settle(&claimed, Attempt::Confirmed).await;
+        }
+        let held: Vec<_> =
+            worker.record("t").reminders.into_iter().filter(|r| r.fire_at == minute(570)).collect();
+        assert_eq!(held.iter().map(|r| r.state).collect::<Vec<_>>(), [State::Pending], "{confirm:?}");
+        worker.writer.confirm_restore(confirm).await.unwrap();
+        let claimed = worker.claim_all().await;
+        if confirm == Confirm::Fire {
+            assert_eq!(fired(&claimed), [minute(570)]);
+        } else {
+            assert_eq!(fired(&claimed), []);
+        }
+        worker.advance_to(810).await;
+        assert_eq!(fired(&worker.claim_all().await), [minute(810)], "{confirm:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,29 +195,6 @@ async fn where_nothing_is_held_a_restore_is_confirmed_without_a_word_of_what_bec
         assert_eq!(matches!(told, Confirmed::Undecided(_)), is_held, "{told:?}");
         assert_eq!(matches!(told, Confirmed::Done(_)), !is_held, "{told:?}");
         assert_eq!((restored.confirmed.is_some(), restored.holds_to().is_some()), (!is_held, is_held));
-    }
-}
-
-/// The store was restored at minute 600, and is opened at minute 700.
-#[tokio::test(start_paused = true)]
-async fn a_pause_of_the_backup_is_dropped_and_one_of_since_the_restore_stays() {
-    for (is_new, since, stays) in
-        [(true, 10, false), (true, 600, false), (true, 601, true), (false, 10, true)]
-    {
-        let worker = Worker::start().await;
-        worker.tell(due_at("t", 650)).await;
-        let (store, clock) = worker.crash().await;
-        let mut meta = store.meta().unwrap();
-        meta.pause(minute(since), Some("a migration".into()));
-        let mut batch = Batch::default();
-        batch.push(Op::PutMeta(Box::new(meta)));
-        batch.push(Op::PutRestored(Box::new(Restored { erases: is_new, ..restored(AfterRestore::Fires) })));
-        store.commit(&batch).unwrap();
-        tokio::time::advance(minute(700).since(clock.now())).await;
-        let worker = open(&store, &clock, settings()).run();
-        assert_eq!(worker.meta().await.paused.is_some(), stays, "{is_new} {since}");
-        assert_eq!(store.meta().unwrap().paused.is_some(), stays, "{is_new} {since}");
-        assert_eq!(worker.claims_nothing().await, stays, "{is_new} {since}");
     }
 }
 

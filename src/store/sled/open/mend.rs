@@ -42,7 +42,9 @@ impl Place {
         let backup = self.backup(recovery)?;
         let failed = |error| of_store(&self.dir, error);
         let pieces = self.pieces(lock, cache_mb, backup.as_ref().map(|(_, store, _)| store))?;
-        let gone = pieces.counters().and_then(|counters| {
+        let counters = pieces.counters();
+        let of_backup = counters.is_none();
+        let gone = counters.and_then(|counters| {
             let gone = marker.witness.and_then(|witness| witness.accuses(&counters))?;
             Some((gone, counters))
         });
@@ -79,6 +81,9 @@ impl Place {
             restored.from = gone.as_ref().map_or(restored.from, |(gone, _)| restored.from.min(gone.at));
             let mut batch = Batch::default();
             batch.push(Op::PutRestored(Box::new(restored.after(store.restored().map_err(failed)?.as_ref()))));
+            if of_backup {
+                store.forget_pause(&mut batch).map_err(failed)?;
+            }
             store.commit(&batch).map_err(failed)?;
         }
         let print = Some(self.print().map_err(io)?);

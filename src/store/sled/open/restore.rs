@@ -111,6 +111,22 @@ impl SledStore {
         Self::of_reader(BufReader::new(File::open(from)?))
     }
 
+    /// Forgets a pause that comes back with a backup: who has let reminders go on since then would never know that they
+    /// stand still again, until they have come too late. What goes out for it is a repeat, which can be dropped by who reads
+    /// it, and a person can pause again.
+    pub(super) fn forget_pause(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        let mut meta = self.meta()?;
+        if let Some(paused) = meta.paused.take() {
+            tracing::error!(
+                since = %paused.since, reason = paused.reason,
+                "reminders were paused when the backup was made; whether they were let go on since then nobody knows, so they go \
+                 on: `reminder-worker pause` holds them again"
+            );
+            batch.push(Op::PutMeta(Box::new(meta)));
+        }
+        Ok(())
+    }
+
     /// All that the bytes of a file hold, in memory, as a store restored from it would have it.
     ///
     /// # Errors
@@ -207,6 +223,7 @@ impl Place {
             let before = store.restored().map_err(unread)?;
             let mut batch = Batch::default();
             batch.push(Op::PutRestored(Box::new(restored.after(before.as_ref()))));
+            store.forget_pause(&mut batch).map_err(unread)?;
             store.commit(&batch).map_err(unread)?;
         }
         store.close();

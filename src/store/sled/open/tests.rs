@@ -177,6 +177,15 @@ fn whatever_the_damage_the_newest_backup_takes_its_place_and_what_was_there_is_k
     }
 }
 
+/// The store of a stage with all reminders paused since.
+fn pause(store: &SledStore, since: i64) {
+    let mut meta = store.meta().unwrap();
+    meta.pause(at(since), Some("a migration".into()));
+    let mut batch = Batch::default();
+    batch.push(Op::PutMeta(Box::new(meta)));
+    store.commit(&batch).unwrap();
+}
+
 #[test]
 fn a_value_that_every_start_needs_and_cannot_be_read_is_damage() {
     for key in [

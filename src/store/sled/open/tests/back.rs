@@ -225,3 +225,15 @@ fn what_bears_the_name_of_a_backup_and_is_no_file_is_passed_over() {
     stage.break_db();
     stage.is_restored(&stage.open().unwrap());
 }
+
+#[test]
+fn a_pause_of_a_backup_that_is_restored_is_dropped() {
+    let stage = backed_up();
+    let store = stage.open().unwrap();
+    pause(&store, BACKUP - 1);
+    stage.shelf.make(&store, &|| at(BACKUP + 1), &|| false).unwrap();
+    store.close();
+    stage.break_db();
+    let store = stage.open().unwrap();
+    assert_eq!((store.restored().unwrap().is_some(), store.meta().unwrap().paused), (true, None));
+}

@@ -160,6 +160,20 @@ fn a_damaged_page_of_tasks_is_as_in_the_backup_and_all_others_are_as_they_were()
 }
 
 #[test]
+fn a_pause_of_a_store_that_is_made_anew_of_its_own_counters_holds_on() {
+    let (stage, whole) = many(true);
+    let store = stage.open().unwrap();
+    pause(&store, BACKUP + 1);
+    store.take_down(at(NOW - 1)).unwrap();
+    store.close();
+    SledStore::open(&stage.path, CACHE_MB).unwrap().close();
+    damage_records(&stage, &whole);
+    comes_upon_it(&stage);
+    let store = stage.open().unwrap();
+    assert!(store.restored().unwrap().is_some() && store.meta().unwrap().paused.is_some());
+}
+
+#[test]
 fn without_auto_it_is_left_to_a_person() {
     let (stage, whole) = many(true);
     damage_records(&stage, &whole);
