@@ -23,6 +23,9 @@ use crate::clock::Clock;
 /// The part of the grace after which yielding tasks are cut short.
 const YIELD_AFTER: f32 = 0.75;
 
+/// A signal that follows the first so soon is the same wish, sent to the process and to its group.
+const ECHO: Duration = Duration::from_millis(500);
+
 /// Stop signals and the tasks that obey them; clones are the same.
 #[derive(Clone)]
 pub struct Shutdown {
@@ -156,11 +159,20 @@ impl Shutdown {
         Drained { cut_off: self.running(), crashed: self.state().crashed.clone() }
     }
 
-    /// Turns signals into stops: the first is soft, the second hard. Ends after the second.
+    /// Turns signals into stops: the first is soft, one that comes after [`ECHO`] hard. Ends after that.
     pub async fn obey(&self, mut signals: impl Signals) {
         let name = signals.next().await;
         tracing::info!(signal = name, grace = ?self.inner.grace, "stopping; a second signal stops at once");
         self.stop();
+        let echoes = async {
+            loop {
+                signals.next().await;
+            }
+        };
+        tokio::select! {
+            () = echoes => {}
+            () = self.inner.clock.wait(ECHO) => {}
+        }
         let name = signals.next().await;
         tracing::warn!(signal = name, running = ?self.running(), "stopping at once");
         self.stop_now();

@@ -279,6 +279,25 @@ fn an_unknown_setting_is_an_error_that_names_the_known_ones() {
 }
 
 #[test]
+fn a_variable_that_is_parted_wrongly_is_an_error_that_names_the_right_one() {
+    for (wrong, right) in [
+        ("REMINDER_WORKER_STORE_PATH", "REMINDER_WORKER__STORE__PATH"),
+        ("REMINDER_WORKER_OPS__TOKEN", "REMINDER_WORKER__OPS__TOKEN"),
+        ("REMINDER_WORKER_STORE_CACHE_MB", "REMINDER_WORKER__STORE__CACHE_MB"),
+    ] {
+        let told = complaint("", &[(wrong, "16")], &[]);
+        assert!(told.contains(wrong) && told.ends_with(right), "{told}");
+    }
+    // Kubernetes gives each pod the services of its namespace.
+    let of_services = [
+        ("REMINDER_WORKER_SERVICE_HOST", "10.0.0.1"),
+        ("REMINDER_WORKER_PORT", "tcp://10.0.0.1:8080"),
+        ("REMINDER_WORKER_OPS_PORT", "tcp://10.0.0.1:8080"),
+    ];
+    assert_eq!(load("", &of_services, &[]), Config::default());
+}
+
+#[test]
 fn all_problems_are_told_at_once() {
     let told = complaint("[outbox]\nmax = 1\n", &[("APP_PORT", "http")], &[("log.level", "loud")]);
     assert_eq!(told.lines().count(), 3, "{told}");

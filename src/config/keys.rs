@@ -2,6 +2,7 @@
 //!
 //! The only place that knows a bound. Values are checked here before the typed configuration is built.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::shapes;
+use super::layers::{PREFIX, Source};
+use super::{Problem, shapes};
 use crate::domain::{LIST_MAX, NAGS_MAX, OFFSET_MAX_MINUTES, Zone};
 use crate::secret::user_token::KEY_MIN_BYTES;
 
@@ -180,6 +182,18 @@ pub(super) const KEYS: &[Key] = &[
 /// The setting called `name`.
 pub(super) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// What is wrong with a variable that would be a setting's if it were parted by `__`. Kubernetes names ones like it for each
+/// of a namespace's services, with an address in it: those mean nothing here.
+pub(super) fn near_miss(name: &str, value: &OsStr) -> Option<Problem> {
+    let rest = name.strip_prefix(PREFIX.trim_end_matches('_'))?.trim_start_matches('_').to_lowercase();
+    let is_address = value.to_str().is_some_and(|value| value.contains("://"));
+    let is_meant = |key: &&Key| key.name.replace('.', "_") == rest.replace("__", "_");
+    let key = KEYS.iter().find(is_meant).filter(|_| !is_address)?;
+    let meant = format!("{PREFIX}{}", key.name.replacen('.', "__", 1).to_uppercase());
+    let reason = format!("it sets nothing; {} is set by {meant}", key.name);
+    Some(Problem::Unreadable { origin: Source::Variable(name.to_owned()), reason })
 }
 
 /// What to say to someone who wrote `name`, which does not exist.

@@ -17,7 +17,7 @@ use super::{Config, DEFAULTS, Invalid, Problem};
 use crate::secret::REDACTED;
 
 /// What every variable of the worker's own begins with; sections and keys follow, parted by `__`.
-const PREFIX: &str = "REMINDER_WORKER__";
+pub(super) const PREFIX: &str = "REMINDER_WORKER__";
 /// Dapr's own variables and the settings they give, the stronger of two for one setting last. Empty ones
 /// count as unset, as Dapr's own tools have it.
 const DAPR_VARIABLES: [(&str, &str); 5] = [
@@ -189,7 +189,10 @@ impl Layers {
 
     fn lay_own_variables(&mut self, env: &[(OsString, OsString)]) {
         for (name, value) in env {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+            let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else {
+                self.problems.extend(name.to_str().and_then(|name| keys::near_miss(name, value)));
+                continue;
+            };
             let key = name[PREFIX.len()..].to_lowercase().replacen("__", ".", 1);
             if let Some(text) = self.text_of(name, value) {
                 self.lay_text(&key, &text, Source::Variable(name.to_owned()));

@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::event::{Event, Field, Refusal};
+use super::event::{Event, Field, Refusal, Statement};
 use super::record::Record;
 use super::reminder::{Reminder, ReminderId, State, cut};
 use super::task::{Applied, Outcome, Task};
@@ -68,7 +68,7 @@ pub struct Noted {
     pub id: Option<EventId>,
     /// Who made it.
     pub producer: Option<String>,
-    /// Fields that it wrote and later events wrote again.
+    /// Fields that it stated and that events stated later wrote again, or had written when it came.
     pub overwritten: Vec<Field>,
     /// What of it was refused.
     pub refused: Vec<Refusal>,
@@ -196,13 +196,18 @@ impl Record {
             key: cut(refusal.key.clone(), NOTED_KEY_MAX_BYTES),
             reason: cut(refusal.reason.clone(), NOTED_REASON_MAX_BYTES),
         };
+        // What another event has stated later, which came before it.
+        let is_older =
+            |field: &Field| self.task.cell(*field).is_some_and(|cell| cell.version > applied.version);
+        let stated = event.statements.iter().map(Statement::field).filter(is_older);
+        let overwritten = if applied.outcome == Outcome::Applied { stated.collect() } else { Vec::new() };
         self.history.add(Note::Event(Noted {
             at,
             version: applied.version,
             outcome: applied.outcome,
             id: event.message_id.as_deref().map(EventId::of),
             producer: event.producer.clone().map(|name| cut(name, NOTED_PRODUCER_MAX_BYTES)),
-            overwritten: Vec::new(),
+            overwritten,
             refused: event.refused.iter().take(NOTED_REFUSALS_MAX).map(refusal).collect(),
         }));
     }

@@ -9,6 +9,7 @@ use crate::clock::TokioClock;
 use crate::domain::Timestamp;
 
 const GRACE: Duration = Duration::from_secs(10);
+const MILLI: Duration = Duration::from_millis(1);
 
 /// Signals sent by a test.
 struct Sent(mpsc::UnboundedReceiver<&'static str>);
@@ -74,6 +75,25 @@ async fn the_first_signal_stops_softly_and_the_second_at_once() {
     let (drained, (), ()) = tokio::join!(shutdown.drain(), obeying.obey(Sent(receive)), driver);
     assert_eq!(drained.cut_off, ["scheduler"]);
     assert_eq!(clock.now().millis(), 1_000, "the rest of the grace is not waited for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_that_comes_twice_at_once_is_one() {
+    for (apart, is_one) in [(Duration::ZERO, true), (ECHO - MILLI, true), (ECHO + MILLI, false)] {
+        let (shutdown, clock) = shutdown();
+        let (send, receive) = mpsc::unbounded_channel();
+        let obeying = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move { shutdown.obey(Sent(receive)).await }
+        });
+        send.send("SIGTERM").unwrap();
+        shutdown.soft().cancelled().await;
+        clock.sleep(apart).await;
+        send.send("SIGTERM").unwrap();
+        clock.sleep(2 * ECHO).await;
+        assert_eq!(shutdown.hard().is_cancelled(), !is_one, "{apart:?}");
+        obeying.abort();
+    }
 }
 
 #[tokio::test(start_paused = true)]

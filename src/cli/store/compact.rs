@@ -15,6 +15,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<String, Failure> {
     let config = args.config.load(&context.env)?.config;
     let done = SledStore::compact(&config.store.path, config.store.cache_mb, context.clock.now())
         .map_err(of_restore)?;
+    if done.after == done.before {
+        return Ok(format!(
+            "left the store {} as it is: rewritten, its {} entries take no less than {}\n",
+            named(&config),
+            done.entries,
+            bytes(done.before),
+        ));
+    }
     Ok(format!(
         "compacted the store {}: {} entries, all of them compared, in {} where it was {}\n",
         named(&config),

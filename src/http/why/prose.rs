@@ -16,6 +16,9 @@ use crate::domain::{
     TaskId, Timestamp, Until, Version, Zone,
 };
 
+/// An event that came so long after it was stated says when that was.
+const TOLD_LATER: Duration = Duration::from_secs(60);
+
 /// Writes sentences about one task, with times on the walls of `zone`.
 pub(super) struct Prose<'a> {
     pub(super) task_id: &'a TaskId,
@@ -120,7 +123,13 @@ impl Prose<'_> {
             Outcome::Ignored | Outcome::Duplicate => "said nothing that could be kept".to_owned(),
             Outcome::Applied => self.did(noted.version, wrote),
         };
-        let mut text = format!("{} {did}", origin(noted));
+        let stated = Timestamp::from_millis(noted.version.ms);
+        let stamped = if noted.at.since(stated) > TOLD_LATER {
+            format!(", stated at {},", self.local(stated))
+        } else {
+            String::new()
+        };
+        let mut text = format!("{}{stamped} {did}", origin(noted));
         for refusal in &noted.refused {
             text.push_str(&format!("; `{}` was refused: {}", refusal.key, refusal.reason));
         }
@@ -161,7 +170,7 @@ impl Prose<'_> {
                 return (false, format!("snoozed its reminder until {}", self.local(*until)));
             }
             Some(Statement::Acknowledged(Some(_))) => return (false, "acknowledged its reminder".to_owned()),
-            None => format!("{name} (which was set again later)"),
+            None => format!("{name} (which was stated again later)"),
             Some(Statement::Due(Some(due))) => format!("{name} to {}", self.due(*due)),
             Some(Statement::Zone(Some(zone))) => format!("{name} to {zone}"),
             Some(Statement::Offsets(Some(offsets))) => format!("{name} to {offsets:?} minutes before due"),

@@ -286,17 +286,21 @@ fn what_was_refused_came_late_or_moved_is_in_the_timeline() {
     let refused = vec![Refusal { key: "priority".into(), reason: "`hgh` is unknown".into() }];
     noted(&mut record, &Event { refused, ..from("p", "e-2", updated(minute(5), &[title("x")])) }, minute(5));
     noted(&mut record, &from("p", "e-3", updated(minute(4), &[title("y")])), minute(6));
+    let both = [title("z"), Statement::Priority(Some(crate::domain::Priority::High))];
+    noted(&mut record, &from("p", "e-4", updated(minute(4), &both)), minute(7));
     let moved = vec![Move { reminder: ReminderId::from_bytes([0; 16]), from: minute(1), to: minute(2) }];
     record.history.add(Note::Replanned { at: minute(7), tzdb: "2026b".into(), moved });
     let lines = timeline_of(&record);
-    assert!(lines[0].contains("set the title (which was set again later)"), "{}", lines[0]);
+    assert!(lines[0].contains("set the title (which was stated again later)"), "{}", lines[0]);
     assert_eq!(
         lines[2..],
         [
             "24 Nov 2026 10:05:00 CET  task_updated from p (event e-2) set the title; \
              `priority` was refused: `hgh` is unknown",
-            "24 Nov 2026 10:06:00 CET  task_updated from p (event e-3) came too late: \
-             all it says is older than what is kept",
+            "24 Nov 2026 10:06:00 CET  task_updated from p (event e-3), stated at 24 Nov 2026 10:04:00 CET, \
+             came too late: all it says is older than what is kept",
+            "24 Nov 2026 10:07:00 CET  task_updated from p (event e-4), stated at 24 Nov 2026 10:04:00 CET, set the \
+             title (which was stated again later), the priority",
             "24 Nov 2026 10:07:00 CET  the settings or the tz database changed (now 2026b); reminder \
              00000000-0000-0000-0000-000000000000 moved from 24 Nov 2026 10:01:00 CET to 24 Nov 2026 10:02:00 CET",
         ]

@@ -24,7 +24,13 @@ pub(super) const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the engine finds changed in its files, in our words and then in its own.
 pub(super) fn changed(error: &sled::Error) -> String {
-    format!("a part of its files is not what was written: {error}")
+    // The engine's words for a checksum that does not match tell where alone, if that.
+    let told = match error {
+        sled::Error::Corruption { at: Some(at), .. } => format!("a checksum does not match at {at:?}"),
+        sled::Error::Corruption { at: None, .. } => "a checksum does not match".to_owned(),
+        other => other.to_string(),
+    };
+    format!("a part of its files is not what was written: {told}")
 }
 
 /// An open sled directory.

@@ -263,6 +263,9 @@ impl Place {
         if marked {
             self.is_mounted()?;
         }
+        if marked && !self.dir.exists() {
+            return Err(damaged(&self.dir, &format!("it is not there, though {}", lost(&self.dir))));
+        }
         for file in ["conf", "db"].iter().filter(|_| marked) {
             match std::fs::metadata(self.dir.join(file)) {
                 Ok(found) if found.len() > 0 => {}

@@ -197,15 +197,15 @@ mod tests {
     fn the_engines_own_words_are_led_by_ours() {
         let changed = sled::Error::Corruption { at: None, bt: () };
         let table = [
-            (changed, "a part of its files is not what was written: "),
-            (sled::Error::Unsupported("please change it back".into()), "the engine says: "),
-            (sled::Error::ReportableBug("it is odd".into()), "the engine says: "),
+            (changed, "a part of its files is not what was written: ", "a checksum does not match"),
+            (sled::Error::Unsupported("please change it back".into()), "the engine says: ", "change it back"),
+            (sled::Error::ReportableBug("it is odd".into()), "the engine says: ", "it is odd"),
         ];
-        for (error, led) in table {
+        for (error, led, told) in table {
             let OpenError::Damaged { reason, .. } = of_engine(Path::new("store"), &error) else {
                 panic!("{error}")
             };
-            assert!(reason.starts_with(led) && reason.ends_with(&error.to_string()), "{reason}");
+            assert!(reason.starts_with(led) && reason.contains(told), "{reason}");
         }
     }
 }

@@ -208,7 +208,8 @@ impl Place {
                  refill from well before"
             );
         }
-        let origin = recovery.origin(Some(note.aside.clone()), &note.reason);
+        let is_there = self.dir.try_exists().map_err(io)?;
+        let origin = recovery.origin(is_there.then(|| note.aside.clone()), &note.reason);
         loop {
             match self.fill(lock, &backup.path, cache_mb, Some(origin.clone())) {
                 Ok(_) => break,

@@ -168,22 +168,17 @@ fn whatever_the_damage_the_newest_backup_takes_its_place_and_what_was_there_is_k
         );
         assert_eq!(restored.backup, stage.shelf.list().unwrap()[0].name);
         assert!(restored.erases && restored.confirmed.is_none() && restored.reason.is_some());
-        assert_eq!(stage.aside().exists(), was.is_some(), "{number}");
+        assert_eq!(
+            (stage.aside().exists(), restored.aside.is_some()),
+            (was.is_some(), was.is_some()),
+            "{number}"
+        );
         let (count, bytes) = stage.place().damaged_beside().unwrap();
         assert_eq!((count > 0, bytes > 0), (was.is_some(), was.is_some_and(|files| files > 0)), "{number}");
         store.close();
         let store = stage.open().unwrap();
         assert_eq!(store.restored().unwrap(), Some(restored), "opened again it is the same");
     }
-}
-
-/// The store of a stage with all reminders paused since.
-fn pause(store: &SledStore, since: i64) {
-    let mut meta = store.meta().unwrap();
-    meta.pause(at(since), Some("a migration".into()));
-    let mut batch = Batch::default();
-    batch.push(Op::PutMeta(Box::new(meta)));
-    store.commit(&batch).unwrap();
 }
 
 #[test]

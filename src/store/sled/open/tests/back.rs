@@ -226,6 +226,15 @@ fn what_bears_the_name_of_a_backup_and_is_no_file_is_passed_over() {
     stage.is_restored(&stage.open().unwrap());
 }
 
+/// The store of a stage with all reminders paused since.
+pub(super) fn pause(store: &SledStore, since: i64) {
+    let mut meta = store.meta().unwrap();
+    meta.pause(at(since), Some("a migration".into()));
+    let mut batch = Batch::default();
+    batch.push(Op::PutMeta(Box::new(meta)));
+    store.commit(&batch).unwrap();
+}
+
 #[test]
 fn a_pause_of_a_backup_that_is_restored_is_dropped() {
     let stage = backed_up();

@@ -59,6 +59,17 @@ fn an_import_of_a_file_that_is_no_good_leaves_no_store() {
 }
 
 #[test]
+fn a_store_that_takes_no_less_room_anew_is_left_as_it_is() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("store");
+    SledStore::open(&path, CACHE_MB).unwrap().close();
+    let was = files(&path);
+    let done = SledStore::compact(&path, CACHE_MB, at(NOW)).unwrap();
+    assert_eq!(done.after, done.before);
+    assert!(was.keys().eq(files(&path).keys()) && !Place::new(&path).unwrap().coming.exists());
+}
+
+#[test]
 fn a_compacted_store_holds_the_same_in_less_room() {
     let stage = backed_up();
     let store = SledStore::open(&stage.path, CACHE_MB).unwrap();
