@@ -253,11 +253,8 @@ impl Note {
 pub fn moves(before: &[Reminder], after: &[Reminder], id: impl Fn(&Reminder) -> ReminderId) -> Vec<Move> {
     let pending = |reminder: &&Reminder| reminder.state == State::Pending;
     let moved = |new: &Reminder| {
-        let old = before
-            .iter()
-            .filter(pending)
-            .find(|r| r.occurrence == new.occurrence && r.rule == new.rule)
-            .filter(|old| old.fire_at != new.fire_at)?;
+        let old =
+            before.iter().filter(pending).find(|old| old.is(new)).filter(|old| old.fire_at != new.fire_at)?;
         Some(Move { reminder: id(new), from: old.fire_at, to: new.fire_at })
     };
     after.iter().filter(pending).filter_map(moved).collect()

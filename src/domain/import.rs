@@ -24,7 +24,7 @@ pub fn keep_past(
     let expiry = expiry.into();
     let mut past = Vec::new();
     for reminder in record.reminders.iter_mut().filter(|r| r.instant() <= arrived) {
-        let known = before.iter().find(|b| is_same(b, reminder));
+        let known = before.iter().find(|before| before.is(reminder));
         let is_imported = match (known.map(|known| known.state), reminder.state) {
             (None, State::Pending | State::Expired) => true,
             // Called for again, by the import.
@@ -41,10 +41,6 @@ pub fn keep_past(
         past.iter().for_each(|rule| record.raise_low_water(*rule, arrived));
     }
     past.len()
-}
-
-fn is_same(one: &Reminder, other: &Reminder) -> bool {
-    one.occurrence == other.occurrence && one.rule == other.rule
 }
 
 /// Whether a reminder whose rule names `fire_at` was past when it was imported. Whatever is heard of its task later

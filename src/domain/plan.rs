@@ -311,7 +311,7 @@ fn by_former_default(
         else {
             continue;
         };
-        if !planned.iter().any(|p| (p.occurrence, p.rule) == (Some(of), reminder.rule)) {
+        if !planned.iter().any(|planned| planned.is(reminder)) {
             planned.push(Planned::at(Some(of), reminder.rule, reminder.instant(), birth));
         }
     }

@@ -234,7 +234,7 @@ impl Tally {
     pub fn difference(before: &[Reminder], after: &[Reminder]) -> (Self, u64) {
         let (mut tally, mut planned) = (Self::default(), 0);
         for new in after {
-            let old = before.iter().find(|r| r.occurrence == new.occurrence && r.rule == new.rule);
+            let old = before.iter().find(|old| old.is(new));
             planned += u64::from(old.is_none());
             if old.map(|r| r.state) == Some(new.state) {
                 continue;

@@ -234,6 +234,11 @@ pub struct Reminder {
 }
 
 impl Reminder {
+    /// Whether `other` is the same at another time: of the same occurrence, by the same rule.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.occurrence == other.occurrence && self.rule == other.rule
+    }
+
     /// A reminder that will fire at `fire_at`.
     #[must_use]
     pub fn pending(occurrence: Option<Moment>, rule: Rule, fire_at: Timestamp) -> Self {

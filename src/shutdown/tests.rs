@@ -82,17 +82,22 @@ async fn a_signal_that_comes_twice_at_once_is_one() {
     for (apart, is_one) in [(Duration::ZERO, true), (ECHO - MILLI, true), (ECHO + MILLI, false)] {
         let (shutdown, clock) = shutdown();
         let (send, receive) = mpsc::unbounded_channel();
-        let obeying = tokio::spawn({
-            let shutdown = shutdown.clone();
-            async move { shutdown.obey(Sent(receive)).await }
-        });
-        send.send("SIGTERM").unwrap();
-        shutdown.soft().cancelled().await;
-        clock.sleep(apart).await;
-        send.send("SIGTERM").unwrap();
-        clock.sleep(2 * ECHO).await;
+        let driver = async {
+            send.send("SIGTERM").unwrap();
+            shutdown.soft().cancelled().await;
+            clock.sleep(apart).await;
+            send.send("SIGTERM").unwrap();
+            clock.sleep(2 * ECHO).await;
+        };
+        let obeying = async {
+            shutdown.obey(Sent(receive)).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = driver => {}
+            () = obeying => {}
+        }
         assert_eq!(shutdown.hard().is_cancelled(), !is_one, "{apart:?}");
-        obeying.abort();
     }
 }
 

@@ -54,9 +54,7 @@ pub(super) fn leave_out_later(
         };
         let birth = later_since.max(since(reminder.rule));
         let planned = Planned::at(Some(occurrence), reminder.rule, reminder.instant(), birth);
-        if birth <= all
-            && !left_out.iter().any(|(p, _)| (p.occurrence, p.rule) == (planned.occurrence, planned.rule))
-        {
+        if birth <= all && !left_out.iter().any(|(left, _)| left.is(reminder)) {
             left_out.push((planned, LeftOut::CalledOff));
         }
     }

@@ -8,7 +8,7 @@ use super::dates::Dates;
 use super::{Offsets, Planned, Rules, before, cancelled, offsets};
 use crate::domain::event::TaskId;
 use crate::domain::record::Record;
-use crate::domain::reminder::{Reminder, Rule, State};
+use crate::domain::reminder::{Rule, State};
 use crate::domain::time::Timestamp;
 
 /// Whether the series of `record` has an occurrence to remind of after `now` and no reminder pending. Costs a plain task
@@ -37,8 +37,8 @@ pub fn is_silent(id: &TaskId, record: &Record, rules: &Rules<'_>, now: Timestamp
             let Some(next) = dates.after(floor) else { return false };
             let due = dates.instant(next);
             let one = Planned::at(Some(next), Rule::Offset(*minutes), due.minus(wait), birth);
-            let is_it = |r: &&Reminder| r.rule == one.rule && r.occurrence == one.occurrence;
-            let is_out = record.reminders.iter().find(is_it).is_some_and(|r| r.state == State::Published);
+            let is_out =
+                record.reminders.iter().find(|r| one.is(r)).is_some_and(|r| r.state == State::Published);
             if !is_out && !cancelled::is_off(id, task, &one) {
                 return true;
             }

@@ -163,7 +163,7 @@ fn a_damaged_page_of_tasks_is_as_in_the_backup_and_all_others_are_as_they_were()
 fn a_pause_of_a_store_that_is_made_anew_of_its_own_counters_holds_on() {
     let (stage, whole) = many(true);
     let store = stage.open().unwrap();
-    super::back::pause(&store, BACKUP + 1);
+    back::pause(&store, BACKUP + 1);
     store.take_down(at(NOW - 1)).unwrap();
     store.close();
     SledStore::open(&stage.path, CACHE_MB).unwrap().close();
