@@ -3,8 +3,8 @@
 //! It carries out what the commit loop hands it, which is never more than one entry of a task at a time, and tells
 //! the loop how each attempt ended. An entry is answered for long before: nobody waits here.
 //!
-//! While nothing goes out it holds back with growing waits, so that an outage costs a few attempts and not one an
-//! entry. A stop lets what is in flight end; what is cut off goes out again under the same `event_id`.
+//! While nothing goes out to a topic it is held back with growing waits, so that an outage, or a topic that this app may
+//! not publish to yet, costs a few attempts and not one an entry, and holds up no other topic. A stop lets what is in flight end; what is cut off goes out again under the same `event_id`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,17 +36,25 @@ pub struct OutboxSender {
     // Configuration.
     backoff: Backoff,
     // State.
-    /// Takes in a row of which nothing went out.
-    misses: u32,
+    /// The topics that nothing goes out to.
+    holds: BTreeMap<String, Hold>,
     /// Takes in a row that could not read what is to go out: that is logged when it begins and ends.
     unread: u64,
+}
+
+/// Why and how long a topic is held back.
+struct Hold {
+    /// Takes in a row of which nothing went out to it.
+    misses: u32,
+    /// On the monotonic clock.
+    until: Duration,
 }
 
 impl OutboxSender {
     /// A sender that has not begun; `backoff` is how it waits while nothing goes out.
     #[must_use]
     pub fn new(writer: Writer, publisher: Arc<dyn Publish>, clock: Arc<dyn Clock>, backoff: Backoff) -> Self {
-        Self { writer, publisher, clock, backoff, misses: 0, unread: 0 }
+        Self { writer, publisher, clock, backoff, holds: BTreeMap::new(), unread: 0 }
     }
 
     /// Runs until `stop`. `turned` is called at every turn.
@@ -56,22 +64,38 @@ impl OutboxSender {
             turned();
             // Marked as seen before the take: what comes after it ends the sleep below.
             waiting.mark_unchanged();
-            let taken = self.writer.take_outbox(TAKE_MAX).await;
+            let held = self.held();
+            let taken = self.writer.take_outbox(TAKE_MAX, held).await;
             self.note_unread(taken.as_ref().err());
-            let wait = match taken {
-                Ok(items) if items.is_empty() => {
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        changed = waiting.changed() => if changed.is_err() { return },
-                        () = self.clock.sleep(LOOK_AGAIN) => {}
-                    }
-                    continue;
-                }
+            match taken {
+                Ok(items) if items.is_empty() => tokio::select! {
+                    () = stop.cancelled() => {}
+                    // A look may read a long backlog: while a topic is held back, not one for each that is accepted.
+                    changed = waiting.changed(), if self.holds.is_empty() => if changed.is_err() { return },
+                    () = self.clock.sleep(self.next_look()) => {}
+                },
                 Ok(items) => self.send(items, &stop, &turned).await,
-                Err(_) => COMMIT_AGAIN,
-            };
-            self.hold_back(wait, &stop, &turned).await;
+                Err(_) => tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = self.clock.sleep(COMMIT_AGAIN) => {}
+                },
+            }
         }
+    }
+
+    /// The topics that nothing is to be taken for. Forgotten are those of which all that failed has been tried again
+    /// by now, or is gone.
+    fn held(&mut self) -> Vec<String> {
+        let (now, longest) = (self.clock.monotonic(), self.backoff.max);
+        self.holds.retain(|_, hold| now < hold.until.saturating_add(longest).saturating_add(LOOK_AGAIN));
+        self.holds.iter().filter(|(_, hold)| now < hold.until).map(|(topic, _)| topic.clone()).collect()
+    }
+
+    /// How long to wait for the next look: no topic is held back longer than it must be.
+    fn next_look(&self) -> Duration {
+        let now = self.clock.monotonic();
+        let waits = self.holds.values().map(|hold| hold.until.saturating_sub(now));
+        waits.filter(|wait| !wait.is_zero()).fold(LOOK_AGAIN, Duration::min)
     }
 
     /// Tells when takes begin to fail and when they succeed again. That the store can't commit is told by who commits.
@@ -93,40 +117,43 @@ impl OutboxSender {
         }
     }
 
-    /// Sends what was taken and settles it; how long to hold back then.
-    async fn send(
-        &mut self,
-        items: Vec<OutboxItem>,
-        stop: &CancellationToken,
-        turned: &(impl Fn() + Sync),
-    ) -> Duration {
-        let results = self.showing_life(self.publish(items), turned).await;
-        let reached = results.iter().any(|(_, result)| !matches!(result, OutboxResult::Failed(_)));
+    /// Sends what was taken and settles it.
+    async fn send(&mut self, items: Vec<OutboxItem>, stop: &CancellationToken, turned: &(impl Fn() + Sync)) {
+        let by_topic = self.showing_life(self.publish(items), turned).await;
+        let results: Vec<_> = by_topic.iter().flat_map(|(_, results)| results.clone()).collect();
         while self.writer.settle_outbox(results.clone()).await.is_err() {
             if stop.is_cancelled() {
-                return Duration::ZERO;
+                return;
             }
             self.clock.wait(COMMIT_AGAIN).await;
         }
-        if reached {
-            if self.misses > 0 {
-                tracing::info!("events of the outbox go out again");
-            }
-            self.misses = 0;
-            return Duration::ZERO;
+        for (topic, results) in by_topic {
+            self.note(topic, &results);
         }
-        if self.misses == 0 {
+    }
+
+    /// Holds a topic back if nothing went out to it, and lets it go on if something did.
+    fn note(&mut self, topic: String, results: &[(u64, OutboxResult)]) {
+        if results.iter().any(|(_, result)| !matches!(result, OutboxResult::Failed(_))) {
+            if self.holds.remove(&topic).is_some() {
+                tracing::info!(topic, "events of the outbox go out to it again");
+            }
+            return;
+        }
+        if !self.holds.contains_key(&topic) {
             tracing::warn!(
-                reason = first_failure(&results),
-                "no event of the outbox could be published; trying again with growing waits"
+                topic,
+                reason = first_failure(results),
+                "no event of the outbox could be published to it; trying again with growing waits"
             );
         }
-        self.misses = self.misses.saturating_add(1);
-        self.backoff.delay(self.misses, 0)
+        let hold = self.holds.entry(topic).or_insert(Hold { misses: 0, until: Duration::ZERO });
+        hold.misses = hold.misses.saturating_add(1);
+        hold.until = self.clock.monotonic().saturating_add(self.backoff.delay(hold.misses, 0));
     }
 
     /// Publishes topic by topic, all topics at once.
-    async fn publish(&self, items: Vec<OutboxItem>) -> Vec<(u64, OutboxResult)> {
+    async fn publish(&self, items: Vec<OutboxItem>) -> Vec<(String, Vec<(u64, OutboxResult)>)> {
         let mut by_topic: BTreeMap<String, (Vec<u64>, Vec<Outgoing>)> = BTreeMap::new();
         for OutboxItem { number, entry, body } in items {
             let event = Bytes::from(outbox_event(&entry.task, &entry.event_id, entry.at, &body));
@@ -134,11 +161,11 @@ impl OutboxSender {
             numbers.push(number);
             batch.push(Outgoing { key: entry.task.as_str().to_owned(), event });
         }
-        let topics = by_topic.iter().map(async |(topic, (numbers, batch))| {
-            let outcomes = self.publisher.publish(topic, batch).await;
-            numbers.iter().copied().zip(outcomes.into_iter().map(result)).collect::<Vec<_>>()
-        });
-        join_all(topics).await.into_iter().flatten().collect()
+        join_all(by_topic.into_iter().map(async |(topic, (numbers, batch))| {
+            let outcomes = self.publisher.publish(&topic, &batch).await;
+            (topic, numbers.into_iter().zip(outcomes.into_iter().map(result)).collect())
+        }))
+        .await
     }
 
     /// Waits for `work`, showing at least once a [`LOOK_AGAIN`] that it lives: a hung broker is no reason to restart.
@@ -149,19 +176,6 @@ impl OutboxSender {
                 done = &mut work => return done,
                 () = self.clock.wait(LOOK_AGAIN) => turned(),
             }
-        }
-    }
-
-    /// Sleeps, showing at least once a [`LOOK_AGAIN`] that it lives.
-    async fn hold_back(&self, mut wait: Duration, stop: &CancellationToken, turned: &(impl Fn() + Sync)) {
-        while !wait.is_zero() {
-            let part = wait.min(LOOK_AGAIN);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.clock.sleep(part) => {}
-            }
-            turned();
-            wait -= part;
         }
     }
 }

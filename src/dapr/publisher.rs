@@ -54,7 +54,7 @@ pub enum PublishOutcome {
     Refused {
         /// Why.
         reason: String,
-        /// Repeating it can never help.
+        /// Repeating it can never help: the event itself is at fault.
         for_good: bool,
     },
     /// Nobody knows: a time-out, a lost connection, 5xx. It must only be repeated byte for byte.

@@ -115,20 +115,20 @@ pub(super) fn answer(status: u16, body: Option<&[u8]>) -> Answer {
     match status {
         200..=299 => Answer::All(PublishOutcome::Published),
         404 | 405 => Answer::NotFound(reason),
+        // So some releases say that they have no such component.
+        400 if matches!(told.error_code.as_str(), "ERR_PUBSUB_NOT_CONFIGURED" | "ERR_PUBSUB_NOT_FOUND") => {
+            Answer::NotFound(reason)
+        }
         500..=599 if !told.failed_entries.is_empty() => Answer::Listed(
             told.failed_entries.into_iter().map(|e| (e.entry_id, describe(status, &e.error))).collect(),
         ),
         // A single event that is no JSON; nothing of it has left the sidecar.
         500 if told.error_code == "ERR_PUBSUB_CLOUD_EVENTS_SER" => Answer::AtFault(reason),
         500..=599 => Answer::All(PublishOutcome::Ambiguous { reason }),
-        // The topic is not allowed, whatever the event.
-        403 => Answer::All(PublishOutcome::Refused { reason, for_good: true }),
-        // A token, a time limit or a quota may yet be put right.
-        401 | 407 | 408 | 409 | 421 | 423 | 425 | 429 => {
-            Answer::All(PublishOutcome::Refused { reason, for_good: false })
-        }
-        400..=499 => Answer::AtFault(reason),
-        // A redirection, which is not followed, or a status that HTTP does not have.
+        // What is wrong with an event itself: malformed, too large, of a kind or with a key that is not taken.
+        400 | 413 | 414 | 415 | 422 | 431 => Answer::AtFault(reason),
+        // All else may yet be put right: a token, the topics that the app may publish to, a time limit, a quota, what
+        // a proxy between makes of it; and a redirection, which is not followed, or a status that HTTP does not have.
         _ => Answer::All(PublishOutcome::Refused { reason, for_good: false }),
     }
 }

@@ -59,7 +59,9 @@ async fn every_second_the_gauges_show_what_is_there() {
     for _ in 0..3 {
         assert_eq!(worker.writer.accept(entry("t"), b"{}".to_vec()).await, Ok(Acceptance::Kept));
     }
-    let [taken] = &worker.writer.take_outbox(9).await.unwrap()[..] else { panic!("one of the task") };
+    let [taken] = &worker.writer.take_outbox(9, Vec::new()).await.unwrap()[..] else {
+        panic!("one of the task")
+    };
     worker.writer.settle_outbox(vec![(taken.number, OutboxResult::Refused("no".into()))]).await.unwrap();
     worker.sleep_until(after(1_500)).await;
     shows(&[

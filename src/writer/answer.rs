@@ -108,7 +108,7 @@ impl Group<'_> {
                 Err(error) => Err((error, Answer::Done(reply))),
             },
             Command::Accept { entry, body, reply } => Ok(Answer::Accept(reply, self.accept(entry, body))),
-            Command::TakeOutbox { limit, reply } => match self.take_outbox(limit) {
+            Command::TakeOutbox { limit, held, reply } => match self.take_outbox(limit, &held) {
                 Ok(items) => Ok(Answer::Outbox(reply, items)),
                 Err(error) => Err((error, Answer::Outbox(reply, Vec::new()))),
             },

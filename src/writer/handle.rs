@@ -87,12 +87,13 @@ impl Writer {
         self.ask(|reply| Command::Accept { entry, body, reply }).await?
     }
 
-    /// Begins the attempt of outbox entries, oldest first, at most one a task and at most `limit`.
+    /// Begins the attempt of outbox entries, oldest first, at most one a task and at most `limit`; none for the topics that
+    /// are `held`, and none that one for those would have to go before.
     ///
     /// # Errors
     /// [`NotTaken`]
-    pub async fn take_outbox(&self, limit: usize) -> Result<Vec<OutboxItem>, NotTaken> {
-        self.ask(|reply| Command::TakeOutbox { limit, reply }).await?
+    pub async fn take_outbox(&self, limit: usize, held: Vec<String>) -> Result<Vec<OutboxItem>, NotTaken> {
+        self.ask(|reply| Command::TakeOutbox { limit, held, reply }).await?
     }
 
     /// Ends the attempt of outbox entries, by number.

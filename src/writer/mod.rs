@@ -273,7 +273,7 @@ enum Command {
     Claim { limit: usize, reply: Reply<Result<Option<ClaimedBatch>, NotTaken>> },
     Settle { claim: u64, settlements: Vec<Settlement>, reply: Reply<Result<(), NotCommitted>> },
     Accept { entry: OutboxEntry, body: Vec<u8>, reply: Reply<Result<Acceptance, NotCommitted>> },
-    TakeOutbox { limit: usize, reply: Reply<Result<Vec<OutboxItem>, NotTaken>> },
+    TakeOutbox { limit: usize, held: Vec<String>, reply: Reply<Result<Vec<OutboxItem>, NotTaken>> },
     SettleOutbox { results: Vec<(u64, OutboxResult)>, reply: Reply<Result<(), NotCommitted>> },
     Import { lines: Vec<ImportLine>, arrived: Timestamp, reply: Reply<Result<Imported, NotCommitted>> },
     Erase { part: ErasePart, reply: Reply<Result<Erased, NotCommitted>> },

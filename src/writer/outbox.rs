@@ -44,9 +44,13 @@ impl Group<'_> {
         Acceptance::Kept
     }
 
-    /// The entries that may go out now, oldest first. A look that finds none may have ended at its bound; the next
+    /// The entries that may go out now, oldest first; none for a topic that is `held`. A look that finds none may have ended at its bound; the next
     /// one goes on from there.
-    pub(super) fn take_outbox(&mut self, limit: usize) -> Result<Vec<OutboxItem>, StoreError> {
+    pub(super) fn take_outbox(
+        &mut self,
+        limit: usize,
+        held: &[String],
+    ) -> Result<Vec<OutboxItem>, StoreError> {
         let mut pass = self.effects.outbox_pass.clone().unwrap_or_else(|| self.core.outbox_pass.clone());
         let mut items: Vec<OutboxItem> = Vec::new();
         let mut looked_at = 0;
@@ -68,7 +72,7 @@ impl Group<'_> {
                 }
                 pass.after = Some(number);
                 looked_at += 1;
-                if self.may_go_out(number, &entry, &mut pass.busy) {
+                if self.may_go_out(number, &entry, &mut pass.busy) && !held.contains(&entry.topic) {
                     items.push(OutboxItem { number, body: self.core.store.outbox_body(number)?, entry });
                 }
             }

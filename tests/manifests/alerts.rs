@@ -89,6 +89,7 @@ fn every_metric_of_an_alert_is_one_that_the_binary_has() {
 fn every_label_of_an_alert_is_one_that_the_metric_takes() {
     let metrics = telemetry::start_metrics().unwrap();
     telemetry::event(None, EventOutcome::Quarantined);
+    telemetry::outbox(OutboxState::Waiting, 1);
     telemetry::outbox(OutboxState::DeadLetter, 1);
     telemetry::clock_jump("back");
     telemetry::canary(CanaryResult::Lost);

@@ -226,10 +226,10 @@ async fn one_poison_entry_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_topic_or_the_token_is_not_split() {
-    for (status, outcome) in [(401, "RR"), (403, "XX"), (429, "RR")] {
+async fn a_refusal_of_the_topic_or_the_token_may_yet_be_put_right_and_is_not_split() {
+    for status in [401, 403, 429] {
         let stub = stub(move |_| Some((status, Value::Null))).await;
-        assert_eq!(letters(&stub.publisher.publish("reminders", &batch(&["a", "b"])).await), outcome);
+        assert_eq!(letters(&stub.publisher.publish("reminders", &batch(&["a", "b"])).await), "RR");
         assert_eq!(paths(&stub).len(), 1, "{status}");
     }
 }

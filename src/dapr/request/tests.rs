@@ -71,26 +71,45 @@ fn a_bulk_body_is_what_dapr_reads_with_the_events_as_they_were() {
 fn every_status_means_what_it_says_of_the_broker() {
     let message = br#"{"errorCode":"ERR_X","message":"why"}"#;
     let reason = |status: u16| describe(status, "why");
-    let refused =
-        |status, for_good| Answer::All(PublishOutcome::Refused { reason: reason(status), for_good });
+    let refused = |status| Answer::All(PublishOutcome::Refused { reason: reason(status), for_good: false });
     let ambiguous = |status| Answer::All(PublishOutcome::Ambiguous { reason: reason(status) });
     for (status, meaning) in [
         (200, Answer::All(PublishOutcome::Published)),
         (204, Answer::All(PublishOutcome::Published)),
-        (301, refused(301, false)),
+        (301, refused(301)),
         (400, Answer::AtFault(reason(400))),
-        (401, refused(401, false)),
-        (403, refused(403, true)),
+        (401, refused(401)),
+        (403, refused(403)),
         (404, Answer::NotFound(reason(404))),
         (405, Answer::NotFound(reason(405))),
-        (408, refused(408, false)),
+        (406, refused(406)),
+        (408, refused(408)),
         (413, Answer::AtFault(reason(413))),
+        (414, Answer::AtFault(reason(414))),
+        (415, Answer::AtFault(reason(415))),
         (422, Answer::AtFault(reason(422))),
-        (429, refused(429, false)),
+        (429, refused(429)),
+        (431, Answer::AtFault(reason(431))),
+        (451, refused(451)),
         (500, ambiguous(500)),
         (503, ambiguous(503)),
     ] {
         assert_eq!(answer(status, Some(message)), meaning, "{status}");
+    }
+}
+
+#[test]
+fn a_component_that_is_not_there_is_no_fault_of_the_event_by_whatever_status() {
+    for (status, code, at_fault) in [
+        (404, "ERR_PUBSUB_NOT_FOUND", false),
+        (400, "ERR_PUBSUB_NOT_FOUND", false),
+        (400, "ERR_PUBSUB_NOT_CONFIGURED", false),
+        (400, "ERR_PUBSUB_EVENTS_SER", true),
+    ] {
+        let body = format!(r#"{{"errorCode":"{code}","message":"why"}}"#);
+        let answer = answer(status, Some(body.as_bytes()));
+        assert_eq!(matches!(answer, Answer::AtFault(_)), at_fault, "{status} {code}: {answer:?}");
+        assert_eq!(matches!(answer, Answer::NotFound(_)), !at_fault, "{status} {code}: {answer:?}");
     }
 }
 

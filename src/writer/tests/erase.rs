@@ -174,7 +174,7 @@ async fn an_outbox_entry_goes_whatever_it_waits_for_and_its_result_finds_none() 
         for id in ["a", "a", "b"] {
             worker.writer.accept(entry(id), b"{}".to_vec()).await.unwrap();
         }
-        assert_eq!(worker.writer.take_outbox(1).await.unwrap()[0].number, 0);
+        assert_eq!(worker.writer.take_outbox(1, Vec::new()).await.unwrap()[0].number, 0);
         let erased = worker.writer.erase(ErasePart::Outbox(vec![0, 0, 7])).await.unwrap();
         assert_eq!(erased.gone, 1);
         worker.writer.settle_outbox(vec![(0, result)]).await.unwrap();
@@ -182,7 +182,9 @@ async fn an_outbox_entry_goes_whatever_it_waits_for_and_its_result_finds_none() 
         assert_eq!(worker.meta().await.outbox_dead, Usage::default());
         let mut next = Vec::new();
         for _ in 0..2 {
-            next.extend(worker.writer.take_outbox(9).await.unwrap().iter().map(|item| item.number));
+            next.extend(
+                worker.writer.take_outbox(9, Vec::new()).await.unwrap().iter().map(|item| item.number),
+            );
         }
         assert_eq!(next, [2, 1], "the next of its task may go");
     }
@@ -194,7 +196,7 @@ async fn an_outbox_entry_is_erased_in_one_group_with_its_taking_and_its_settling
     for id in ["a", "b", "c", "d"] {
         worker.writer.accept(entry(id), b"{}".to_vec()).await.unwrap();
     }
-    worker.writer.take_outbox(3).await.unwrap();
+    worker.writer.take_outbox(3, Vec::new()).await.unwrap();
     let results = vec![
         (0, OutboxResult::Published),
         (1, OutboxResult::Failed("x".into())),
@@ -202,7 +204,7 @@ async fn an_outbox_entry_is_erased_in_one_group_with_its_taking_and_its_settling
     ];
     let (settled, taken, erased) = tokio::join!(
         worker.writer.settle_outbox(results),
-        worker.writer.take_outbox(9),
+        worker.writer.take_outbox(9, Vec::new()),
         worker.writer.erase(ErasePart::Outbox(vec![0, 1, 2, 3])),
     );
     assert_eq!((settled, taken.unwrap().len(), erased.unwrap().gone), (Ok(()), 1, 3));

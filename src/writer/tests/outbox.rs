@@ -28,7 +28,7 @@ async fn accept(worker: &Worker, ids: &[&str]) {
 }
 
 async fn take(worker: &Worker, limit: usize) -> Vec<u64> {
-    worker.writer.take_outbox(limit).await.unwrap().into_iter().map(|item| item.number).collect()
+    worker.writer.take_outbox(limit, Vec::new()).await.unwrap().into_iter().map(|item| item.number).collect()
 }
 
 async fn settle(worker: &Worker, number: u64, result: OutboxResult) {
@@ -42,7 +42,7 @@ async fn entries_of_one_task_go_out_one_after_another_and_others_pass_them() {
     assert_eq!(take(&worker, 10).await, [0, 2]);
     assert_eq!(take(&worker, 10).await, [0_u64; 0], "one in flight a task");
     settle(&worker, 0, OutboxResult::Published).await;
-    let items = worker.writer.take_outbox(10).await.unwrap();
+    let items = worker.writer.take_outbox(10, Vec::new()).await.unwrap();
     assert_eq!((items.len(), items[0].number, items[0].body.as_slice()), (1, 1, &b"{}"[..]));
     settle(&worker, 1, OutboxResult::Published).await;
     settle(&worker, 2, OutboxResult::Published).await;
@@ -77,7 +77,7 @@ async fn a_failure_in_the_group_of_a_take_blocks_its_task_all_the_same() {
     accept(&worker, &["a", "a", "b"]).await;
     take(&worker, 1).await;
     let settled = worker.writer.settle_outbox(vec![(0, OutboxResult::Failed("no broker".into()))]);
-    let (settled, taken) = tokio::join!(settled, worker.writer.take_outbox(10));
+    let (settled, taken) = tokio::join!(settled, worker.writer.take_outbox(10, Vec::new()));
     assert_eq!(settled, Ok(()));
     assert_eq!(taken.unwrap().iter().map(|item| item.number).collect::<Vec<_>>(), [2]);
 }

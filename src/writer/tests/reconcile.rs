@@ -53,7 +53,7 @@ async fn anything(worker: &Worker, choices: &mut Choices, step: i64, open: &mut 
             assert_eq!(accepted, Ok(Acceptance::Kept));
         }
         8 => {
-            let taken = worker.writer.take_outbox(2).await.unwrap();
+            let taken = worker.writer.take_outbox(2, Vec::new()).await.unwrap();
             let result = |n: i64| match n {
                 0 => OutboxResult::Published,
                 1 => OutboxResult::Failed("no".into()),

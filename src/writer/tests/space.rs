@@ -52,7 +52,7 @@ async fn below_the_reserve_what_grows_the_store_is_refused_and_what_is_due_goes_
     let cancelled = worker.writer.order(task("off"), Order::Cancel(Target::Present), "b".into()).await;
     assert!(matches!(cancelled, Ok(Ordered::Done { .. })), "{cancelled:?}");
     assert_eq!(worker.record("off").reminders[0].state, State::Cancelled);
-    let [item] = &worker.writer.take_outbox(9).await.unwrap()[..] else { panic!("one waits") };
+    let [item] = &worker.writer.take_outbox(9, Vec::new()).await.unwrap()[..] else { panic!("one waits") };
     worker.writer.settle_outbox(vec![(item.number, OutboxResult::Published)]).await.unwrap();
     assert_eq!(worker.meta().await.outbox.entries, 0);
     assert_eq!(worker.writer.purge().await, Ok(false));
