@@ -20,6 +20,17 @@ impl Group<'_> {
     /// Claims the earliest reminders that are due, at most `limit`, in time order; those that a rate holds back when it
     /// is their turn. While all are paused, none.
     pub(super) fn claim(&mut self, limit: usize) -> Result<Option<ClaimedBatch>, StoreError> {
+        let claimed = self.claim_due(limit);
+        if claimed.is_err() {
+            // The group may be committed without this claim: what it had found, beyond the mark or in the queue, is in none.
+            let named = self.effects.claimed.iter().flat_map(|(_, named)| named);
+            self.effects.claiming = named.map(|(id, _)| *id).collect();
+            self.effects.judge_anew = true;
+        }
+        claimed
+    }
+
+    fn claim_due(&mut self, limit: usize) -> Result<Option<ClaimedBatch>, StoreError> {
         if self.meta.paused.is_some() {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! A store that fails.
 
 use super::super::run::{RETRY_AFTER, STUCK_MAX};
+use super::preferences::{owned, quiet};
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -111,6 +112,47 @@ async fn what_is_committed_is_answered_though_the_store_cant_say_what_is_next() 
     assert_eq!(*worker.writer.next_wake().borrow(), Timestamp::MIN, "it is time to look");
     worker.settle(&batch, Attempt::Confirmed).await;
     assert_eq!(worker.next_wake().await, minute(2));
+}
+
+/// A worker under `firing`, and three reminders of one user that are due and go out in one digest.
+async fn with_a_digest_due(firing: Firing) -> Worker {
+    let worker = Worker::start_with(Settings { firing, ..settings() }).await;
+    worker.wish("ann", quiet()).await;
+    worker.tell_all(["a", "b", "c"].map(|id| owned(id, "ann", 15 * 60)).into()).await;
+    worker.advance_to(22 * 60).await;
+    worker.advance(Duration::from_secs(2)).await;
+    worker
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_finds_damage_behind_what_it_has_found_leaves_that_to_the_next() {
+    // The claim reads once up to its limit, or twice to the end where a rate holds all back; then for the digest.
+    for (firing, limit, reads) in
+        [(Firing::default(), 1, 1), (Firing { rate: 1, ..Firing::default() }, 10, 2)]
+    {
+        let worker = with_a_digest_due(firing).await;
+        worker.store.damage_pending_after(reads);
+        let unread = worker.writer.claim(limit).await.unwrap_err();
+        assert!(matches!(unread, NotTaken::Unread(_)), "{unread:?}");
+        worker.advance(Duration::from_secs(1)).await;
+        let batch = worker.claim(10).await;
+        let members: Vec<usize> = batch.digests.iter().map(|digest| digest.members.len()).collect();
+        assert_eq!((batch.reminders.len(), members), (0, vec![3]), "{firing:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_claim_that_found_damage_had_found_is_not_on_its_way_for_the_others_of_its_group() {
+    let worker = with_a_digest_due(Firing::default()).await;
+    worker.store.damage_pending_after(1);
+    let at = worker.clock.now();
+    let completed = ["a", "b", "c"].map(|id| of(id, event(Kind::Completed, at)));
+    let (unread, verdicts) = tokio::join!(worker.writer.claim(1), worker.tell_all(completed.into()));
+    assert!(matches!(unread, Err(NotTaken::Unread(_))), "{unread:?}");
+    assert_eq!(verdicts, [Verdict::Success; 3]);
+    assert!(worker.claims_nothing().await);
+    let states = ["a", "b", "c"].map(|id| worker.record(id).reminders[0].state);
+    assert_eq!(states, [State::Cancelled; 3]);
 }
 
 #[tokio::test(start_paused = true)]

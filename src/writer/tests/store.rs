@@ -24,6 +24,8 @@ pub(super) struct TestStore {
     unreachable: AtomicBool,
     /// How many reads of the pending index succeed before one fails; negative for all.
     readable: AtomicI64,
+    /// That one fails since what it reads is damaged.
+    damages_pending: AtomicBool,
     /// Records read so far.
     reads: AtomicI64,
     /// How often a user's preferences were read.
@@ -50,6 +52,7 @@ impl TestStore {
             gone: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             readable: AtomicI64::new(-1),
+            damages_pending: AtomicBool::new(false),
             reads: AtomicI64::new(0),
             preferences_read: AtomicUsize::new(0),
             free: AtomicU64::new(u64::MAX),
@@ -80,6 +83,12 @@ impl TestStore {
     /// After `count` more reads of the pending index one fails.
     pub(super) fn fail_pending_after(&self, count: i64) {
         self.readable.store(count, Ordering::SeqCst);
+    }
+
+    /// After `count` more reads of the pending index one finds damage.
+    pub(super) fn damage_pending_after(&self, count: i64) {
+        self.damages_pending.store(true, Ordering::SeqCst);
+        self.fail_pending_after(count);
     }
 
     /// How many records have been read since it was asked last.
@@ -175,7 +184,10 @@ impl Store for TestStore {
 
     fn pending(&self, after: Option<IndexKey>, limit: usize) -> Result<Vec<IndexEntry>, StoreError> {
         if self.readable.load(Ordering::SeqCst) >= 0 && self.readable.fetch_sub(1, Ordering::SeqCst) == 0 {
-            return Err(StoreError::Unavailable("as told".into()));
+            return Err(match self.damages_pending.load(Ordering::SeqCst) {
+                true => StoreError::Corrupt("as told".into()),
+                false => StoreError::Unavailable("as told".into()),
+            });
         }
         self.inner.pending(after, limit)
     }
