@@ -20,24 +20,35 @@ pub(super) struct Demand {
 
 impl Demand {
     fn is_met(&self, headers: &HeaderMap) -> bool {
-        let shown = headers.get("dapr-api-token").map_or(&b""[..], |value| value.as_bytes());
-        self.token.as_ref().is_none_or(|token| token.matches(shown))
+        self.token.as_ref().is_none_or(|token| token.matches(value(headers, "dapr-api-token")))
     }
 
-    /// How a request shows that it is a page's in a browser on this machine, where no token keeps it out (there is always one where others reach the port): by the name that
-    /// the page lent to loopback, or by a header that nothing but a browser sets. The latter is answered 404: in a
-    /// delivery it could only be a producer's own doing, and any other answer would repeat that for ever.
+    /// How a request shows that it is a page's in a browser on this machine, where no token keeps it out (there is always
+    /// one where others reach the port): by the name that the page lent to loopback, or by a header that nothing but a
+    /// browser sets. In a delivery that header is a producer's own, which the broker has passed on, and says nothing of
+    /// who calls. No refusal here is a 404: daprd would take it for "drop the event".
     fn refuses_page(&self, headers: &HeaderMap) -> Option<Problem> {
         if self.token.is_some() {
             return None;
         }
-        let text = |name: &str| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
-        if matches!(text("sec-fetch-site"), b"cross-site" | b"same-site") {
-            return Some(Problem::new(StatusCode::NOT_FOUND, "pages of other sites are not answered"));
+        if matches!(value(headers, "sec-fetch-site"), b"cross-site" | b"same-site") && !is_delivery(headers) {
+            return Some(Problem::new(StatusCode::FORBIDDEN, "pages of other sites are not answered"));
         }
         let detail = "call it by its address or as localhost, or set app.api_token and send that";
-        (!is_local(text("host"))).then(|| Problem::new(StatusCode::UNAUTHORIZED, detail))
+        (!is_local(value(headers, "host"))).then(|| Problem::new(StatusCode::UNAUTHORIZED, detail))
     }
+}
+
+/// Whether a request carries what daprd sends with every delivery, and a browser with no page's request to another site
+/// unless it was allowed to, which nothing here allows.
+fn is_delivery(headers: &HeaderMap) -> bool {
+    let kind = value(headers, "content-type").split(|byte| *byte == b';').next().unwrap_or_default();
+    let is = |known: &str| kind.trim_ascii().eq_ignore_ascii_case(known.as_bytes());
+    headers.contains_key("pubsubname") || is("application/cloudevents+json") || is("application/json")
+}
+
+fn value<'h>(headers: &'h HeaderMap, name: &str) -> &'h [u8] {
+    headers.get(name).map_or(&b""[..], |value| value.as_bytes())
 }
 
 /// Lets through who shows the token. Whose apps call is Dapr's to know, so they may see everybody's reminders.
@@ -115,11 +126,21 @@ mod tests {
         let demand = |token: Option<&str>| Demand { token: token.map(Secret::new), health: health() };
         let own = [("host", "127.0.0.1:8001")];
         let lent = [("host", "evil.example:8001")];
-        let posted = [("host", "127.0.0.1:8001"), ("sec-fetch-site", "cross-site")];
+        let posted =
+            [("host", "127.0.0.1:8001"), ("sec-fetch-site", "cross-site"), ("content-type", "text/plain")];
+        let passed_on = [
+            ("host", "127.0.0.1:8001"),
+            ("sec-fetch-site", "cross-site"),
+            ("content-type", "Application/CloudEvents+JSON; charset=utf-8"),
+        ];
+        let lent_to = [("host", "evil.example:8001"), ("pubsubname", "kafka-pubsub")];
         for (demand, headers, status) in [
             (demand(None), &own[..], None),
             (demand(None), &lent, Some(401)),
-            (demand(None), &posted, Some(404)),
+            (demand(None), &lent_to, Some(401)),
+            (demand(None), &posted, Some(403)),
+            (demand(None), &posted[..2], Some(403)),
+            (demand(None), &passed_on, None),
             (demand(Some("s3cret")), &lent, None),
         ] {
             let headers: HeaderMap =

@@ -352,3 +352,27 @@ async fn a_worker_that_can_no_longer_commit_asks_for_the_event_again() {
     post(&worker.app, "/api/tasks/t-1/events", event).await.is_problem(503);
     get(&worker.ops, "/api/v1/stats").await.is_problem(503);
 }
+
+#[tokio::test]
+async fn a_delivery_with_the_headers_of_a_producer_s_browser_is_taken_and_what_a_page_posts_is_not() {
+    let worker = worker();
+    for (task, header, value) in [
+        ("t-1", "pubsubname", "kafka-pubsub"),
+        ("t-2", "content-type", "application/cloudevents+json"),
+        ("t-3", "content-type", "application/json"),
+    ] {
+        let passed_on = Request::post(EVENTS).header("sec-fetch-site", "cross-site").header(header, value);
+        let event = created(task, Some(&from_now(60)), &json!({})).to_string();
+        let answer = send(&worker.app, passed_on.body(Body::from(event)).unwrap()).await;
+        assert_eq!(answer.json(), json!({"status": "SUCCESS"}), "{header}");
+    }
+    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded")] {
+        for (site, path) in [("cross-site", EVENTS), ("same-site", EVENTS), ("cross-site", "/elsewhere")] {
+            let posted = Request::post(path).header("sec-fetch-site", site);
+            let posted = content_type.into_iter().fold(posted, |it, kind| it.header("content-type", kind));
+            let event = created("page", Some(&from_now(60)), &json!({})).to_string();
+            send(&worker.app, posted.body(Body::from(event)).unwrap()).await.is_problem(403);
+        }
+    }
+    assert_eq!(events(&worker).await["received"], 3);
+}
