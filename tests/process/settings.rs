@@ -148,7 +148,7 @@ async fn a_topic_that_does_not_exist_is_told_of_in_one_line_and_in_readiness_unt
 }
 
 #[tokio::test]
-async fn another_worker_s_reminder_raises_an_alarm_that_fails_nothing_and_is_logged_once() {
+async fn another_worker_s_reminder_raises_an_alarm_that_names_nobody_unasked_and_is_logged_once() {
     let sidecar = Sidecar::up();
     sidecar.has_the_subscriptions();
     let worker = Setup::beside(&sidecar).start().await;
@@ -177,6 +177,12 @@ async fn another_worker_s_reminder_raises_an_alarm_that_fails_nothing_and_is_log
         report["warnings"]["foreign_worker"].is_string().then_some(report)
     });
     assert_eq!(report.await["status"], "ok");
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let told = worker.text(path).await;
+        for name in [own.as_str(), &uuid_of(&published), "another-", "\"ann\"", "Water the plants"] {
+            assert!(!told.contains(name), "{path} asks for no token and tells of {name}: {told}");
+        }
+    }
     let told = complaints(&worker);
     assert!(told.len() == 1 && told[0]["alarm"] == "foreign_worker", "{told:#?}");
 }
