@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::digests::together;
 use super::group::Group;
 use super::queue::{Lane, NOBODY, Queue, Turn};
-use super::restored::{held_to, holds};
+use super::restored::{LAST_ID, held_to, holds};
 use super::{Claimed, STEP_MAX};
 use crate::domain::catch_up::{self, is_caught_up};
 use crate::domain::{
@@ -303,9 +303,6 @@ impl Group<'_> {
         Ok(changed | catch_up::catch_up(task, record, choice, self.core.policy.expiry(), now, &is_apart))
     }
 }
-
-/// Above every other id of its instant.
-const LAST_ID: ReminderId = ReminderId::from_bytes([u8::MAX; 16]);
 
 #[cfg(test)]
 mod tests {

@@ -42,7 +42,7 @@ pub enum Confirmed {
 }
 
 /// Above every other id of its instant.
-const LAST_ID: ReminderId = ReminderId::from_bytes([u8::MAX; 16]);
+pub(super) const LAST_ID: ReminderId = ReminderId::from_bytes([u8::MAX; 16]);
 /// How much later than its instant a reminder may wake: the longest wait after a failed attempt.
 const WAKES_LATER_MAX: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 
