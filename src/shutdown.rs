@@ -23,8 +23,8 @@ use crate::clock::Clock;
 /// The part of the grace after which yielding tasks are cut short.
 const YIELD_AFTER: f32 = 0.75;
 
-/// A signal that follows the first so soon is the same wish, sent to the process and to its group.
-const ECHO: Duration = Duration::from_millis(500);
+/// The same signal again within this is the same wish, sent to the process and to its group; no hand is so fast.
+const ECHO: Duration = Duration::from_millis(100);
 
 /// Stop signals and the tasks that obey them; clones are the same.
 #[derive(Clone)]
@@ -159,21 +159,27 @@ impl Shutdown {
         Drained { cut_off: self.running(), crashed: self.state().crashed.clone() }
     }
 
-    /// Turns signals into stops: the first is soft, one that comes after [`ECHO`] hard. Ends after that.
+    /// Turns signals into stops: the first is soft, the second hard, unless it is the first one's [`ECHO`]. Ends after that.
     pub async fn obey(&self, mut signals: impl Signals) {
         let name = signals.next().await;
         tracing::info!(signal = name, grace = ?self.inner.grace, "stopping; a second signal stops at once");
         self.stop();
-        let echoes = async {
+        let another = async {
             loop {
-                signals.next().await;
+                let again = signals.next().await;
+                if again != name {
+                    return again;
+                }
             }
         };
-        tokio::select! {
-            () = echoes => {}
-            () = self.inner.clock.wait(ECHO) => {}
-        }
-        let name = signals.next().await;
+        let another = tokio::select! {
+            another = another => Some(another),
+            () = self.inner.clock.wait(ECHO) => None,
+        };
+        let name = match another {
+            Some(name) => name,
+            None => signals.next().await,
+        };
         tracing::warn!(signal = name, running = ?self.running(), "stopping at once");
         self.stop_now();
     }

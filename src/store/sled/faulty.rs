@@ -12,7 +12,7 @@ use super::memory::MemoryDisk;
 use super::migrations::{FORMAT, MIGRATIONS, migrate};
 use super::{Origin, SledStore};
 use crate::domain::Timestamp;
-use crate::store::{Batch, Op, Store, StoreError};
+use crate::store::{AfterRestore, StoreError};
 
 /// What a disk does to the step at which its fuse has burnt down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,17 +105,13 @@ impl FaultyDisk {
     /// [`FileError`]
     pub fn restore(&self, file: &[u8], origin: Origin, seen: Option<Timestamp>) -> Result<bool, FileError> {
         let (store, contents) = SledStore::of_reader(file)?;
-        let mut batch = Batch::default();
-        let restored =
-            origin.restored("backup", contents.finished).seen(seen).after(store.restored()?.as_ref());
-        let holds = restored.holds_to().is_some();
-        batch.push(Op::PutRestored(Box::new(restored)));
-        store.commit(&batch)?;
+        let restored = store.say_restored(origin.restored("backup", contents.finished).seen(seen))?;
         let mut inner = self.inner();
         inner.durable = MemoryDisk::of(&store.disk)?;
         inner.visible = Arc::new(MemoryDisk::of(&store.disk)?);
         inner.unsynced.clear();
-        Ok(holds)
+        // Not as the worker would ask: that is what is judged.
+        Ok(restored.overdue != AfterRestore::Fires)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -111,6 +111,16 @@ impl SledStore {
         Self::of_reader(BufReader::new(File::open(from)?))
     }
 
+    /// Keeps that it was `restored` from a backup, after all that the backup says of itself.
+    pub(in crate::store::sled) fn say_restored(&self, restored: Restored) -> Result<Restored, StoreError> {
+        let restored = restored.after(self.restored()?.as_ref());
+        let mut batch = Batch::default();
+        batch.push(Op::PutRestored(Box::new(restored.clone())));
+        self.forget_pause(&mut batch)?;
+        self.commit(&batch)?;
+        Ok(restored)
+    }
+
     /// Forgets a pause that comes back with a backup: who has let reminders go on since then would never know that they
     /// stand still again, until they have come too late. What goes out for it is a repeat, which can be dropped by who reads
     /// it, and a person can pause again.
@@ -220,11 +230,7 @@ impl Place {
         if let Some(origin) = origin {
             let name = from.file_name().unwrap_or_default().to_string_lossy();
             let restored = origin.restored(name, contents.finished).seen(self.clock_seen());
-            let before = store.restored().map_err(unread)?;
-            let mut batch = Batch::default();
-            batch.push(Op::PutRestored(Box::new(restored.after(before.as_ref()))));
-            store.forget_pause(&mut batch).map_err(unread)?;
-            store.commit(&batch).map_err(unread)?;
+            store.say_restored(restored).map_err(unread)?;
         }
         store.close();
         Ok(contents)
