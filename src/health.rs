@@ -246,8 +246,9 @@ impl Health {
         put(&self.inner.held_up, why);
     }
 
-    /// How long ago each loop showed that it lives, to the metrics.
+    /// How long ago each loop showed that it lives and whether the sidecar has the subscriptions, to the metrics.
     pub fn measure(&self) {
+        telemetry::subscribed(self.is_subscribed());
         for (name, age) in self.ages() {
             telemetry::heartbeat_age(name, age);
         }

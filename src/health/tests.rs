@@ -1,5 +1,7 @@
 //! What the probes are told, and when.
 
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use super::*;
 use crate::clock::{SCALE_MAX, ScaledClock, TokioClock};
 
@@ -90,6 +92,27 @@ async fn a_refused_subscription_stays_told_until_it_is_known_to_stand() {
     assert_eq!(report.checks["deliveries"], "ok");
     health.subscribed();
     assert!(health.ready().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metric_of_subscriptions_says_what_readiness_says() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let (health, _) = health();
+    let shows = |value: &str, check: &str| {
+        health.measure();
+        let text = scrape.render();
+        let line = format!("reminder_worker_subscribed {value}");
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        assert_eq!(health.ready().checks["subscriptions"] == "ok", check == "ok");
+    };
+    shows("0", "failing");
+    // A sidecar that outlived the worker does not ask again: its metadata says that it has them.
+    health.subscribed();
+    shows("1", "ok");
+    health.refused(DaprCall::Subscribe);
+    shows("0", "failing");
 }
 
 #[tokio::test(start_paused = true)]

@@ -273,6 +273,11 @@ pub fn subscriptions_asked() {
     counter!(names::SUBSCRIPTIONS_ASKED).increment(1);
 }
 
+/// Whether the sidecar is known to have the subscriptions.
+pub fn subscribed(known: bool) {
+    gauge!(names::SUBSCRIBED).set(f64::from(u8::from(known)));
+}
+
 /// A backup is made every `every`; zero for never by itself.
 pub fn backup_every(every: Duration) {
     gauge!(names::BACKUP_EVERY).set(every.as_secs_f64());

@@ -83,6 +83,7 @@ pub(super) const QUARANTINE_BYTES: &str = "reminder_worker_quarantine_bytes";
 pub(super) const STREAM_CLIENTS: &str = "reminder_worker_stream_clients";
 pub(super) const STREAM_DROPPED: &str = "reminder_worker_stream_dropped_total";
 pub(super) const SUBSCRIPTIONS_ASKED: &str = "reminder_worker_subscriptions_asked_total";
+pub(super) const SUBSCRIBED: &str = "reminder_worker_subscribed";
 pub(super) const BACKUP_LAST: &str = "reminder_worker_backup_last_timestamp_seconds";
 pub(super) const BACKUP_EVERY: &str = "reminder_worker_backup_every_seconds";
 pub(super) const BACKUP_BYTES: &str = "reminder_worker_backup_bytes";
@@ -189,7 +190,13 @@ pub const METRICS: &[Metric] = &[
     gauge(QUARANTINE_BYTES, &[], Unit::Bytes, "Bytes kept in quarantine."),
     gauge(STREAM_CLIENTS, &[], Unit::Count, "Readers of the live stream of reminders."),
     counter(STREAM_DROPPED, &[], "Readers of the live stream dropped for being slow."),
-    counter(SUBSCRIPTIONS_ASKED, &[], "Times the sidecar asked for the subscriptions."),
+    counter(SUBSCRIPTIONS_ASKED, &[], "Times the sidecar asked for the subscriptions in this life."),
+    gauge(
+        SUBSCRIBED,
+        &[],
+        Unit::Count,
+        "1 while the sidecar is known to have the subscriptions, as /readyz says, else 0.",
+    ),
     gauge(
         BACKUP_LAST,
         &[],

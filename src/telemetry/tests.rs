@@ -51,6 +51,7 @@ fn count_everything() {
     stream_clients(1);
     stream_dropped();
     subscriptions_asked();
+    subscribed(true);
     backup_every(Duration::from_secs(3_600));
     backup_made(Timestamp::from_millis(1_500), 4_096, Duration::from_millis(20));
     backup_failed();
