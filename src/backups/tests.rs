@@ -1,3 +1,5 @@
+use metrics_exporter_prometheus::PrometheusBuilder;
+
 use super::*;
 use crate::clock::TokioClock;
 use crate::config::Config;
@@ -74,11 +76,17 @@ async fn with_no_interval_none_is_made_by_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_fails_is_warned_of_and_tried_again_before_the_next_is_due() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
     let stage = Stage::new();
     let blocked = stage.room.path().join("backups");
     std::fs::write(&blocked, "a file").unwrap();
+    let has_last = || scrape.render().contains("reminder_worker_backup_last_timestamp_seconds");
     let mends = async {
         stage.clock.sleep(FIRST_AFTER + Duration::from_secs(90)).await;
+        // What the alert `BackupsMissing` goes by until there is one.
+        assert!(!has_last() && scrape.render().contains("reminder_worker_backup_failures_total 1"));
         assert!(stage.warning().unwrap().contains("no backup could be made"));
         std::fs::remove_file(&blocked).unwrap();
     };
@@ -87,6 +95,7 @@ async fn one_that_fails_is_warned_of_and_tried_again_before_the_next_is_due() {
         mends
     );
     assert_eq!((stage.kept(), stage.warning()), (1, None));
+    assert!(has_last());
 }
 
 #[tokio::test(start_paused = true)]

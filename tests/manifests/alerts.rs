@@ -87,6 +87,32 @@ fn every_metric_of_an_alert_is_one_that_the_binary_has() {
 }
 
 #[test]
+fn backups_that_never_succeed_are_alerted_though_there_is_no_time_of_the_last_one() {
+    let rule = |tree: &Tree, faults: &mut Faults| {
+        let alerts = alerts(tree);
+        let missing = alerts.iter().find(|(alert, _)| alert == "BackupsMissing");
+        let expression = missing.map(|(_, expression)| expression.as_str()).unwrap_or_default();
+        let (_, never) = expression.split_once(" or ").unwrap_or_default();
+        let counts = never.starts_with("increase(reminder_worker_backup_failures_total[");
+        faults.unless(counts, format_args!("nothing fires where none was ever made: {expression}"));
+        // One that failed and then succeeded is told by its age alone.
+        let only_then = never.ends_with(" unless reminder_worker_backup_last_timestamp_seconds");
+        faults.unless(only_then, format_args!("it fires though there is a backup: {expression}"));
+    };
+    holds(
+        rule,
+        &[
+            (
+                ALERTS,
+                "or increase(reminder_worker_backup_failures_total",
+                "and increase(reminder_worker_backup_failures_total",
+            ),
+            (ALERTS, "unless reminder_worker_backup_last", "and reminder_worker_backup_last"),
+        ],
+    );
+}
+
+#[test]
 fn every_label_of_an_alert_is_one_that_the_metric_takes() {
     let metrics = telemetry::start_metrics().unwrap();
     telemetry::event(None, EventOutcome::Quarantined);
