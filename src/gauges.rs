@@ -11,7 +11,7 @@ use crate::clock::{Clock, Jump};
 use crate::domain::{State, Timestamp};
 use crate::health::Health;
 use crate::store::audit::{COMPARED, Mismatch};
-use crate::store::{AfterRestore, Meta, Paused, Restored, StoreError};
+use crate::store::{AfterRestore, Meta, OutboxEntry, Paused, Restored, StoreError};
 use crate::telemetry::{self, Metrics, OutboxState};
 use crate::writer::{ForeignReminder, FreeSpace, HeldBack, Overdue, SetBack, View, Writer};
 
@@ -30,6 +30,10 @@ pub const FOREIGN_FOR: Duration = Duration::from_secs(60 * 60);
 /// How long a wall clock that was set back is warned of: until whoever looks at a dashboard has seen it.
 pub const SET_BACK_FOR: Duration = Duration::from_secs(15 * 60);
 
+/// Entries of the outbox read at once while the oldest that waits is looked for. Before it lie only those refused for
+/// good, which the writer bounds.
+const OUTBOX_STEP: usize = 256;
+
 /// What is looked at.
 struct Look {
     meta: Meta,
@@ -41,6 +45,8 @@ struct Look {
     restored: Option<Restored>,
     mismatches: Vec<Mismatch>,
     set_back: Option<SetBack>,
+    /// The oldest entry of the outbox that waits to be sent, with its number; why that can't be told.
+    outbox: Result<Option<(u64, OutboxEntry)>, StoreError>,
 }
 
 /// Looks until `stop`.
@@ -52,6 +58,8 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let mut answered = clock.monotonic();
+    // Entries up to this one are sent or refused for good, which no later look finds otherwise.
+    let mut outbox_after = None;
     while !stop.is_cancelled() {
         metrics.upkeep();
         show_room(writer.room(), &health);
@@ -66,7 +74,7 @@ pub async fn run(
         // waiting for long would hide that.
         if usable {
             let now = clock.now();
-            let looked = writer.read(move |view| look(view, now));
+            let looked = writer.read(move |view| look(view, now, outbox_after));
             tokio::select! {
                 looked = looked => {
                     if looked.is_ok() {
@@ -76,6 +84,9 @@ pub async fn run(
                     match looked.and_then(|look| look.map_err(|error| error.to_string())) {
                         Ok(look) => {
                             health.store_unread(None);
+                            if let Ok(Some((number, _))) = &look.outbox {
+                                outbox_after = number.checked_sub(1);
+                            }
                             show(&look, now, &health);
                             health.warning("clock", look.set_back.and_then(|back| clock_back(back, answered)));
                         }
@@ -93,13 +104,29 @@ pub async fn run(
     }
 }
 
-fn look(view: &View<'_>, now: Timestamp) -> Result<Look, StoreError> {
+fn look(view: &View<'_>, now: Timestamp, outbox_after: Option<u64>) -> Result<Look, StoreError> {
     let foreign = view.foreign.last.clone();
     let (overdue, held_back) = (view.overdue(now)?, view.held_back());
     let (meta, syncs, silent) = (view.meta.clone(), view.store.syncs(), view.silent);
     let restored = view.restored.filter(|restored| restored.confirmed.is_none()).cloned();
     let (mismatches, set_back) = (view.mismatches.to_vec(), view.set_back);
-    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, restored, mismatches, set_back })
+    let outbox = oldest_waiting(view, outbox_after);
+    Ok(Look { meta, syncs, overdue, held_back, silent, foreign, restored, mismatches, set_back, outbox })
+}
+
+/// The oldest entry of the outbox behind `after` that waits to be sent.
+fn oldest_waiting(view: &View<'_>, mut after: Option<u64>) -> Result<Option<(u64, OutboxEntry)>, StoreError> {
+    if view.meta.outbox.entries <= view.meta.outbox_dead.entries {
+        return Ok(None);
+    }
+    loop {
+        let page = view.store.outbox(after, OUTBOX_STEP)?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        after = Some(*last);
+        if let Some(oldest) = page.into_iter().find(|(_, entry)| !entry.dead) {
+            return Ok(Some(oldest));
+        }
+    }
 }
 
 fn show(look: &Look, now: Timestamp, health: &Health) {
@@ -116,6 +143,7 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
         telemetry::outbox(state, usize::try_from(entries).unwrap_or(usize::MAX));
     }
     telemetry::outbox_bytes(look.meta.outbox.bytes);
+    show_outbox(look.outbox.as_ref().map(|oldest| oldest.as_ref().map(|(_, entry)| entry)), now, health);
     let Overdue { oldest, oldest_untried } = look.overdue;
     telemetry::oldest_overdue(oldest.map_or(Duration::ZERO, |at| now.since(at)));
     let paused = look.meta.paused.as_ref();
@@ -133,6 +161,27 @@ fn show(look: &Look, now: Timestamp, health: &Health) {
     telemetry::restored(look.restored.is_some());
     health.warning("restored", look.restored.as_ref().map(what_is_missing));
     health.warning("foreign_worker", look.foreign.as_ref().and_then(|last| foreign_worker(last, now)));
+}
+
+/// How long events that apps asked the worker to publish have waited. While the broker is out of reach that is all that
+/// tells of them: each is tried again and none is refused.
+fn show_outbox(oldest: Result<Option<&OutboxEntry>, &StoreError>, now: Timestamp, health: &Health) {
+    let oldest = match oldest {
+        Ok(oldest) => oldest,
+        Err(error) => return health.warning("outbox", Some(format!("the outbox cannot be read: {error}"))),
+    };
+    telemetry::outbox_oldest(oldest.map_or(Duration::ZERO, |entry| now.since(entry.at)));
+    health.warning("outbox", oldest.filter(|entry| health.is_late(entry.at)).map(why_it_waits));
+}
+
+/// What is said of an event that has not gone out for long.
+fn why_it_waits(entry: &OutboxEntry) -> String {
+    let why = entry.reason.as_deref().map(|why| format!(", the last for: {why}")).unwrap_or_default();
+    format!(
+        "the oldest event of the publishing API that has not gone out was accepted at {}; failed attempts: {}{why}; see \
+         /api/v1/outbox",
+        entry.at, entry.attempts
+    )
 }
 
 /// How much room there is. It is looked at also while the store can't commit: that may be why.

@@ -241,6 +241,12 @@ impl Health {
         self.inner.oldest_untried.store(millis(oldest_untried), Ordering::Relaxed);
     }
 
+    /// Whether what should have gone out at `at` is late beyond the limit.
+    #[must_use]
+    pub fn is_late(&self, at: Timestamp) -> bool {
+        self.inner.clock.now().since(at) > self.inner.limits.overdue_limit
+    }
+
     /// Why no reminder goes out, as far as the scheduler knows; `None` while they do.
     pub fn held_up(&self, why: Option<String>) {
         put(&self.inner.held_up, why);
@@ -299,7 +305,7 @@ impl Health {
         ]));
         let mut report = Report::of(checks);
         let oldest = Timestamp::from_millis(inner.oldest_overdue.load(Ordering::Relaxed));
-        let is_late = inner.clock.now().since(oldest) > inner.limits.overdue_limit;
+        let is_late = self.is_late(oldest);
         let warnings = [("publishing", held_up), ("held_back", get(&inner.held_back).filter(|_| is_late))];
         report.warnings.extend(warnings.into_iter().filter_map(|(name, what)| Some((name, what?))));
         report.warnings.extend(inner.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone());

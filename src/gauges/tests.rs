@@ -48,6 +48,7 @@ async fn every_second_the_gauges_show_what_is_there() {
     shows(&[
         "reminders{state=\"pending\"} 0",
         "outbox_entries{state=\"waiting\"} 0",
+        "outbox_oldest_seconds 0",
         "quarantine_entries 0",
         "oldest_overdue_seconds 0",
     ]);
@@ -72,6 +73,7 @@ async fn every_second_the_gauges_show_what_is_there() {
         "quarantine_entries 1",
         "quarantine_bytes 4",
         "outbox_bytes 6",
+        "outbox_oldest_seconds 1",
         "commands_waiting 0",
         "oldest_overdue_seconds 0",
     ]);
@@ -103,6 +105,70 @@ async fn a_reminder_overdue_beyond_the_limit_ends_readiness_until_it_has_gone_ou
     worker.tick().send(batch).await;
     worker.sleep(EVERY + 100 * MILLI).await;
     assert!(health.ready().is_ok(), "{:?}", health.ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_do_not_go_out_for_long_are_a_warning_and_a_metric_until_they_do() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let scrape = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    let warned = || health.ready().warnings.get("outbox").cloned();
+    let shows = |seconds: u64| {
+        let line = format!("reminder_worker_outbox_oldest_seconds {seconds}");
+        let text = scrape.render();
+        assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+    };
+    let accept = async |at: Timestamp, ids: &[&str]| {
+        for id in ids {
+            let entry = OutboxEntry { at, ..entry(id) };
+            assert_eq!(worker.writer.accept(entry, b"{}".to_vec()).await, Ok(Acceptance::Kept));
+        }
+    };
+    let settle = async |number: u64, result: OutboxResult| {
+        worker.writer.settle_outbox(vec![(number, result)]).await.unwrap();
+    };
+    accept(after(0), &["a", "b"]).await;
+    accept(after(30_000), &["c"]).await;
+    assert_eq!(worker.writer.take_outbox(9).await.unwrap().len(), 3);
+    settle(0, OutboxResult::Failed("no broker".into())).await;
+    worker.sleep_until(after(500).plus(OVERDUE_LIMIT)).await;
+    shows(60);
+    assert_eq!(warned(), None, "on the limit");
+    worker.sleep(SECOND).await;
+    let report = health.ready();
+    let told = "the oldest event of the publishing API that has not gone out was accepted at 2026-11-24T09:00:00.000Z; \
+                failed attempts: 1, the last for: no broker; see /api/v1/outbox";
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(report.warnings["outbox"], told);
+
+    // One that is refused for good is told otherwise and keeps nobody waiting; it stays before those that wait.
+    worker.sleep(2 * SECOND).await;
+    let [again] = &worker.writer.take_outbox(9).await.unwrap()[..] else { panic!("the one that failed") };
+    settle(again.number, OutboxResult::Refused("too large".into())).await;
+    settle(1, OutboxResult::Published).await;
+    worker.sleep(EVERY + 100 * MILLI).await;
+    assert_eq!(warned(), None);
+    let age = worker.clock.now().since(after(30_000)).as_secs();
+    shows(age);
+    settle(2, OutboxResult::Published).await;
+    worker.sleep(EVERY + 100 * MILLI).await;
+    shows(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_that_cannot_be_read_is_a_warning_and_the_rest_is_looked_at() {
+    let worker = Worker::still().await;
+    let (_running, health) = start(&worker);
+    assert_eq!(worker.writer.accept(entry("t"), b"{}".to_vec()).await, Ok(Acceptance::Kept));
+    worker.sleep(EVERY + 100 * MILLI).await;
+    assert_eq!(health.ready().warnings.get("outbox"), None);
+    show_outbox(Err(&StoreError::Corrupt("an outbox entry".into())), worker.clock.now(), &health);
+    let report = health.ready();
+    assert!(report.is_ok() && report.warnings["outbox"].contains("cannot be read"), "{report:?}");
+    worker.sleep(EVERY + 100 * MILLI).await;
+    assert_eq!(health.ready().warnings.get("outbox"), None, "the next look reads it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -232,6 +232,11 @@ pub fn outbox_bytes(bytes: u64) {
     gauge!(names::OUTBOX_BYTES).set(bytes as f64);
 }
 
+/// The oldest entry of the outbox that waits to be sent was accepted so long ago.
+pub fn outbox_oldest(age: Duration) {
+    gauge!(names::OUTBOX_OLDEST).set(age.as_secs_f64());
+}
+
 /// So many commands wait for the commit loop.
 pub fn waiting(commands: usize) {
     gauge!(names::WAITING).set(commands as f64);

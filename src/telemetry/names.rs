@@ -75,6 +75,7 @@ pub(super) const RECEIPTS: &str = "reminder_worker_receipts_total";
 pub(super) const FOREIGN: &str = "reminder_worker_foreign_reminders_total";
 pub(super) const OUTBOX_ENTRIES: &str = "reminder_worker_outbox_entries";
 pub(super) const OUTBOX_BYTES: &str = "reminder_worker_outbox_bytes";
+pub(super) const OUTBOX_OLDEST: &str = "reminder_worker_outbox_oldest_seconds";
 pub(super) const WAITING: &str = "reminder_worker_commands_waiting";
 pub(super) const BODIES: &str = "reminder_worker_bodies_bytes";
 pub(super) const RECEIPTS_LOST: &str = "reminder_worker_receipts_lost_total";
@@ -177,6 +178,12 @@ pub const METRICS: &[Metric] = &[
         &[],
         Unit::Bytes,
         "Bytes of the events accepted by the publishing API and not yet sent.",
+    ),
+    gauge(
+        OUTBOX_OLDEST,
+        &[],
+        Unit::Seconds,
+        "How long the oldest event of the publishing API has waited to be sent; 0 when none waits.",
     ),
     counter(
         UNREAD,

@@ -39,6 +39,7 @@ fn count_everything() {
     canary_took(Duration::from_millis(30));
     canary_age(Duration::from_secs(4));
     outbox_bytes(5);
+    outbox_oldest(Duration::from_secs(2));
     waiting(6);
     bodies(7);
     receipts_lost(8);
