@@ -8,6 +8,7 @@
 //! it is in a demonstration, whose steps are timed.
 
 mod demo;
+mod hints;
 mod lines;
 mod outcomes;
 mod show;
@@ -108,7 +109,7 @@ async fn play(
         demo::play(&worker, &stand_in.sidecar, config, clock, &mut screen, shutdown).await
     } else {
         screen.greet(&worker, &stand_in.sidecar, config, args.stand_in.kafka());
-        screen.follow(&mut Happenings::new(&worker, &stand_in.sidecar, shutdown, seen)).await;
+        screen.follow(&mut Happenings::new(&worker, &stand_in.sidecar, config, shutdown, seen)).await;
         Ok(())
     };
     shutdown.stop();

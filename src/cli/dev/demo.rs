@@ -169,7 +169,7 @@ pub(super) async fn play(
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let publish = Publish::new(sidecar, config)?;
-    let mut events = Happenings::new(worker, sidecar, shutdown, Seen::default());
+    let mut events = Happenings::new(worker, sidecar, config, shutdown, Seen::default());
     publish.wait_for_subscriptions(clock).await?;
     screen.line("Eight tasks of one day, published through the stand-in for Dapr as an app would. Seconds since the start:\n");
     screen.restart();

@@ -6,10 +6,9 @@
 //!
 //! Accepted: of what comes faster than it is read only the first few are told, and how many more.
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 
+use super::hints::Ops;
 use crate::app::Running;
 use crate::config::Topics;
 use crate::reading::{Reading, Transport, read};
@@ -22,7 +21,7 @@ const TOLD_MAX: usize = 5;
 /// Asks the worker what it did.
 pub(super) struct Outcomes {
     writer: Writer,
-    ops: SocketAddr,
+    ops: Ops,
     /// What has been told.
     seen: Seen,
 }
@@ -50,8 +49,8 @@ pub(super) type Line = (&'static str, String);
 
 impl Outcomes {
     /// Tells what comes after `seen`.
-    pub(super) fn new(worker: &Running, seen: Seen) -> Self {
-        Self { writer: worker.writer.clone(), ops: worker.ops_address, seen }
+    pub(super) fn new(worker: &Running, ops: Ops, seen: Seen) -> Self {
+        Self { writer: worker.writer.clone(), ops, seen }
     }
 
     /// What is to be told since the last look; nothing where the store can't be read.
@@ -77,13 +76,15 @@ impl Outcomes {
             lines.push((
                 word,
                 format!(
-                    "on {}: {}; curl http://{}/api/v1/quarantine/{number}",
-                    event.topic, event.reason, self.ops
+                    "on {}: {}; {}",
+                    event.topic,
+                    event.reason,
+                    self.ops.curl(&format!("/api/v1/quarantine/{number}"))
                 ),
             ));
         }
         if more > 0 {
-            lines.push(("refused", format!("and {more} more; curl http://{}/api/v1/quarantine", self.ops)));
+            lines.push(("refused", format!("and {more} more; {}", self.ops.curl("/api/v1/quarantine"))));
         }
         match now.stale.saturating_sub(before.stale) {
             0 => {}

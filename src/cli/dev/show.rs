@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
+use super::hints::Ops;
 use super::lines::Lines;
 use super::outcomes::{self, Outcomes, passed_over};
 use crate::app::Running;
@@ -77,13 +78,14 @@ impl Happenings {
     pub(super) fn new(
         worker: &Running,
         sidecar: &Sidecar,
+        config: &Config,
         shutdown: &Shutdown,
         seen: outcomes::Seen,
     ) -> Self {
         Self {
             live: worker.live.subscribe(),
             observed: sidecar.observe(),
-            outcomes: Outcomes::new(worker, seen),
+            outcomes: Outcomes::new(worker, Ops::of(worker, config), seen),
             stop: shutdown.soft().clone(),
         }
     }
@@ -170,14 +172,10 @@ impl Screen {
             format!("\x20 Kafka      {brokers}; reads {heard} as group {group}, publishes to {reminders}\n")
         });
         self.tells_events = true;
-        let clock = self.clock.simulated().map_or_else(String::new, |clock| {
-            let times = clock.scale().factor();
-            let runs = if times > 1.0 { format!("runs {times} times as fast; ") } else { String::new() };
-            let ops = worker.ops_address;
-            format!("\x20 time       {runs}curl http://{ops}/dev/clock -d '{{\"advance\":\"2h\"}}'\n")
-        });
+        let times = self.clock.simulated().map(|clock| clock.scale().factor());
+        let api = Ops::of(worker, config).commands(times);
         let heading = self.paint.bold("The worker runs, with a stand-in for Dapr beside it.");
-        let (ops, store) = (worker.ops_address, config.store.path.display());
+        let store = config.store.path.display();
         self.line(&format!(
             "{heading}\n\n\
              {kafka}\
@@ -185,9 +183,7 @@ impl Screen {
              \x20            '{{\"event_type\":\"task_created\",\"payload\":{{\"task_id\":\"t-1\",\"title\":\"Water the plants\",\"due_date\":\"{}\"}}}}'\n\
              {sdks}\
              \x20 store      {store}\n\
-             \x20 look       curl http://{ops}/api/v1/tasks/t-1\n\
-             \x20 follow     curl -N http://{ops}/api/v1/reminders/stream\n\
-             {clock}\
+             {api}\
              \x20 stop       Ctrl-C\n",
             self.clock.now().plus(Duration::from_secs(60)).to_rfc3339(),
         ));
