@@ -1,5 +1,6 @@
 """Tests of what happens in two hours, in a second: they advance the clock of a `reminder-worker dev`.
 
+    cargo build --release
     REMINDER_WORKER=target/release/reminder-worker python3 examples/time-travel/test_reminders.py
 
 starts a daemon of its own for the tests, with a store that goes with it. Set OPS_PORT and DAPR_HTTP_PORT instead to use
@@ -56,6 +57,17 @@ def free_ports(count):
     return ports
 
 
+def start(*arguments):
+    program = os.environ.get("REMINDER_WORKER", "reminder-worker")
+    try:
+        return subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+    except OSError as error:
+        raise RuntimeError(
+            f"{program} can't be started: {error.strerror}. Build it with `cargo build --release`, then run the tests with "
+            "REMINDER_WORKER=target/release/reminder-worker before the command, from the top of the repository"
+        ) from None
+
+
 class Dev:
     """A dev daemon: the one that OPS_PORT and DAPR_HTTP_PORT name, or one that is started and stopped here."""
 
@@ -65,11 +77,10 @@ class Dev:
         if not (dapr and ops):
             dapr, grpc, app, ops = free_ports(4)
             self.directory = tempfile.TemporaryDirectory(prefix="time-travel-")
-            self.process = subprocess.Popen([
-                os.environ.get("REMINDER_WORKER", "reminder-worker"), "dev",
-                "--port", str(dapr), "--grpc-port", str(grpc), "--app-port", str(app), "--ops-port", str(ops),
+            self.process = start(
+                "dev", "--port", str(dapr), "--grpc-port", str(grpc), "--app-port", str(app), "--ops-port", str(ops),
                 "--store-path", os.path.join(self.directory.name, "store"),
-            ], stdout=subprocess.DEVNULL)
+            )
         self.dapr, self.ops = f"http://127.0.0.1:{dapr}", f"http://127.0.0.1:{ops}"
         try:
             until("the daemon is ready", lambda: self.runs() and answers(f"{self.ops}/readyz"))
