@@ -3,6 +3,8 @@
 # of partitions is set once, when a topic is made: raising it later breaks the order of a task's events.
 #
 # PARTITIONS, REPLICAS   of each topic
+# MIN_INSYNC_REPLICAS    as many must have what is acknowledged (acks=all); Redpanda passes over it and waits for more
+#                        than half of them
 # ACL_USER               the worker's user at the broker; empty: no ACLs are made
 # RPK_…                  where the broker is, and how to log in (rpk's own variables)
 set -eu
@@ -16,6 +18,7 @@ topic() { # NAME RETENTION_MS
   # an event has none of its own.
   rpk topic alter-config "$1" \
     --set "retention.ms=$2" \
+    --set "min.insync.replicas=$MIN_INSYNC_REPLICAS" \
     --set cleanup.policy=delete \
     --set message.timestamp.type=LogAppendTime
 }

@@ -264,6 +264,34 @@ fn the_acls_let_the_worker_do_what_it_does_and_name_its_group() {
 }
 
 #[test]
+fn what_production_acknowledges_is_on_two_brokers_and_one_may_be_away() {
+    let rule = |tree: &Tree, faults: &mut Faults| {
+        let set = tree.text(TOPICS).contains("--set \"min.insync.replicas=$MIN_INSYNC_REPLICAS\"");
+        faults.unless(set, "the topics do not get min.insync.replicas");
+        let of = |path: &str, name: &str| {
+            let job = tree.document(path)["spec"]["template"]["spec"]["containers"][0].clone();
+            number(&named(&job["env"], name)["value"])
+        };
+        for (path, least) in [(JOB, 1), ("k8s/overlays/prod/topics.yaml", 2)] {
+            let (replicas, in_sync) = (of(path, "REPLICAS"), of(path, "MIN_INSYNC_REPLICAS"));
+            faults.unless_same(path, in_sync, least);
+            let goes_on = in_sync < replicas || replicas == 1;
+            faults.unless(goes_on, format_args!("{path}: nothing is taken while one of {replicas} is away"));
+        }
+    };
+    let prod = "k8s/overlays/prod/topics.yaml";
+    holds(
+        rule,
+        &[
+            (TOPICS, "min.insync.replicas", "min.replicas"),
+            (prod, "value: \"2\"", "value: \"1\""),
+            (prod, "value: \"3\"", "value: \"2\""),
+            (JOB, "name: MIN_INSYNC_REPLICAS", "name: MIN_REPLICAS"),
+        ],
+    );
+}
+
+#[test]
 fn the_job_gives_its_script_what_the_script_asks_for() {
     let rule = |tree: &Tree, faults: &mut Faults| {
         let script = tree.text(TOPICS);
@@ -279,7 +307,7 @@ fn the_job_gives_its_script_what_the_script_asks_for() {
             let known = known || script.contains(&format!("${{{name}:-"));
             faults.unless(known, format_args!("nobody asks for {name}"));
         }
-        for name in ["PARTITIONS", "REPLICAS"] {
+        for name in ["PARTITIONS", "REPLICAS", "MIN_INSYNC_REPLICAS"] {
             let asked = script.contains(&format!("${name}"));
             let given = number(&named(&container["env"], name)["value"]) > 0;
             faults.unless(asked && given, format_args!("{name} is not given, or not asked for"));
