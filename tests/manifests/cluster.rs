@@ -297,7 +297,7 @@ fn the_smoke_test_asks_where_the_worker_listens_by_default() {
 }
 
 #[test]
-fn the_laptop_runs_the_worker_on_its_defaults() {
+fn the_laptop_runs_the_worker_on_its_defaults_and_a_store_of_its_own() {
     let rule = |tree: &Tree, faults: &mut Faults| {
         let config = Config::default();
         let run = tree.document(LAPTOP);
@@ -313,7 +313,12 @@ fn the_laptop_runs_the_worker_on_its_defaults() {
         let components = join("k8s/laptop", text(&run["common"]["resourcesPaths"][0]));
         faults.unless(tree.has(&components), format_args!("there is no {components}"));
         let command: Vec<&str> = list(&app["command"]).iter().map(text).collect();
-        faults.unless_same("the command", command, vec!["cargo", "run", "--release", "--", "serve"]);
+        let run = ["cargo", "run", "--release", "--", "serve", "--store-path"];
+        faults.unless_same("the command", &command[..command.len().min(run.len())], &run[..]);
+        // What a trial in memory left in the default store must not go out on a broker that others read.
+        let store = command.get(run.len()).copied().unwrap_or_default();
+        let own = !store.is_empty() && Path::new(store) != config.store.path;
+        faults.unless(own, format_args!("it runs on the store `{store}`"));
     };
     holds(
         rule,
@@ -323,7 +328,9 @@ fn the_laptop_runs_the_worker_on_its_defaults() {
             (LAPTOP, "appID: reminder-worker", "appID: worker"),
             (LAPTOP, "appDirPath: ../..", "appDirPath: .."),
             (LAPTOP, "resourcesPaths: [./components]", "resourcesPaths: [../components]"),
-            (LAPTOP, "--, serve]", "--, run]"),
+            (LAPTOP, "--, serve,", "--, run,"),
+            (LAPTOP, "--store-path, data.dapr]", "--store-path, data]"),
+            (LAPTOP, ", --store-path, data.dapr]", "]"),
         ],
     );
 }
