@@ -1,4 +1,5 @@
-//! The pod of `docs/recovery.md` that restores by hand, against the StatefulSet whose volume it takes.
+//! What the pages give to be copied, against what is shipped: the pod of `docs/recovery.md` that restores by hand, and the
+//! component of an app in `k8s/README.md`.
 
 use serde_json::Value;
 
@@ -6,11 +7,17 @@ use crate::pod::{SET, WORKER, container, template};
 use crate::tree::{Faults, Tree, holds, list, named, text};
 
 const PAGE: &str = "docs/recovery.md";
+const GUIDE: &str = "k8s/README.md";
+const PUBSUB: &str = "k8s/dapr/kafka-sasl/pubsub.yaml";
+
+/// The first block of YAML of a page.
+fn block<'t>(tree: &'t Tree, page: &str) -> &'t str {
+    tree.text(page).split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default()
+}
 
 /// The pod as it stands on the page.
 fn pod(tree: &Tree) -> Value {
-    let block = tree.text(PAGE).split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
-    serde_saphyr::from_str(block.unwrap_or_default()).unwrap()
+    serde_saphyr::from_str(block(tree, PAGE)).unwrap()
 }
 
 #[test]
@@ -53,6 +60,63 @@ fn the_pod_that_restores_by_hand_mounts_the_workers_volume_as_the_worker_does() 
             (PAGE, "drop: [ALL]", "drop: []"),
             (SET, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false"),
             ("Dockerfile", "STORE__PATH=/data/store", "STORE__PATH=/data/tasks"),
+        ],
+    );
+}
+
+#[test]
+fn the_component_of_an_app_is_the_workers_but_for_its_name_its_user_and_its_scope() {
+    let rule = |tree: &Tree, faults: &mut Faults| {
+        let of_app: Vec<Value> =
+            block(tree, GUIDE).split("---\n").map(|text| serde_saphyr::from_str(text).unwrap()).collect();
+        let [pubsub, resiliency] = &of_app[..] else { return faults.unless(false, "there are not two") };
+        let workers = tree.document(PUBSUB);
+        faults.unless_same("its type", &pubsub["spec"]["type"], &workers["spec"]["type"]);
+        let name = text(&pubsub["metadata"]["name"]);
+        faults.unless(name != text(&workers["metadata"]["name"]), "its name is that of the worker's");
+        let namespace = text(&tree.document("k8s/overlays/prod/kustomization.yaml")["namespace"]).to_owned();
+        let commands = crate::guide::commands(tree.text(GUIDE));
+        // What is secret by its key, what is not by its value.
+        let told = |component: &Value| -> Vec<(String, String)> {
+            let items = list(&component["spec"]["metadata"]).iter();
+            let value =
+                |item: &Value| format!("{}{}", text(&item["value"]), text(&item["secretKeyRef"]["key"]));
+            items.map(|item| (text(&item["name"]).to_owned(), value(item))).collect()
+        };
+        faults.unless_same("its metadata", told(pubsub), told(&workers));
+        for item in list(&pubsub["spec"]["metadata"]) {
+            let (secret, key) = (text(&item["secretKeyRef"]["name"]), text(&item["secretKeyRef"]["key"]));
+            let is_made = |line: &String| {
+                line.contains(&format!("-n {namespace} create secret generic {secret} "))
+                    && line.contains(&format!("={key}="))
+            };
+            let made = secret.is_empty() || commands.iter().any(is_made);
+            faults.unless(made, format_args!("nobody makes {secret} with {key}"));
+        }
+        let app = text(&pubsub["scopes"][0]);
+        faults.unless(!app.is_empty() && app != WORKER, format_args!("it is scoped to `{app}`"));
+        faults.unless_same("the scopes", &resiliency["scopes"], &pubsub["scopes"]);
+        let retry = &resiliency["spec"]["targets"]["components"][name]["inbound"]["retry"];
+        let policy = &resiliency["spec"]["policies"]["retries"][text(retry)]["policy"];
+        faults.unless_same("the policy", text(policy), "constant");
+        for resource in [pubsub, resiliency] {
+            faults.unless_same("the namespace", text(&resource["metadata"]["namespace"]), namespace.as_str());
+        }
+        let group = format!("--group {app}");
+        faults
+            .unless(commands.iter().any(|line| line.contains(&group)), format_args!("no ACL names {group}"));
+    };
+    holds(
+        rule,
+        &[
+            (GUIDE, "  name: orders-pubsub", "  name: kafka-pubsub"),
+            (GUIDE, "      orders-pubsub:", "      kafka-pubsub:"),
+            (GUIDE, "scopes: [orders]\n---", "scopes: [reminder-worker]\n---"),
+            (GUIDE, "create secret generic orders-broker", "create secret generic orders"),
+            (GUIDE, "key: password}", "key: pass}"),
+            (GUIDE, "--topic reminders --group orders", "--topic reminders --group order"),
+            (GUIDE, "policy: constant", "policy: exponential"),
+            (PUBSUB, "value: SHA-512", "value: SHA-256"),
         ],
     );
 }
