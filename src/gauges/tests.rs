@@ -131,7 +131,7 @@ async fn events_that_do_not_go_out_for_long_are_a_warning_and_a_metric_until_the
     };
     accept(after(0), &["a", "b"]).await;
     accept(after(30_000), &["c"]).await;
-    assert_eq!(worker.writer.take_outbox(9).await.unwrap().len(), 3);
+    assert_eq!(worker.writer.take_outbox(9, Vec::new()).await.unwrap().len(), 3);
     settle(0, OutboxResult::Failed("no broker".into())).await;
     worker.sleep_until(after(500).plus(OVERDUE_LIMIT)).await;
     shows(60);
@@ -145,7 +145,7 @@ async fn events_that_do_not_go_out_for_long_are_a_warning_and_a_metric_until_the
 
     // One that is refused for good is told otherwise and keeps nobody waiting; it stays before those that wait.
     worker.sleep(2 * SECOND).await;
-    let [again] = &worker.writer.take_outbox(9).await.unwrap()[..] else { panic!("the one that failed") };
+    let [again] = &worker.writer.take_outbox(9, Vec::new()).await.unwrap()[..] else { panic!("the one that failed") };
     settle(again.number, OutboxResult::Refused("too large".into())).await;
     settle(1, OutboxResult::Published).await;
     worker.sleep(EVERY + 100 * MILLI).await;
