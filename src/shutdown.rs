@@ -173,6 +173,8 @@ impl Shutdown {
             }
         };
         let another = tokio::select! {
+            // After a stall both may be ready, and the echo came first.
+            biased;
             another = another => Some(another),
             () = self.inner.clock.wait(ECHO) => None,
         };

@@ -188,7 +188,8 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 /// of a namespace's services, with an address in it: those mean nothing here.
 pub(super) fn near_miss(name: &str, value: &OsStr) -> Option<Problem> {
     let rest = name.strip_prefix(PREFIX.trim_end_matches('_'))?.trim_start_matches('_').to_lowercase();
-    let is_address = value.to_str().is_some_and(|value| value.contains("://"));
+    let is_address = value.to_str().and_then(|value| value.split_once("://"));
+    let is_address = is_address.is_some_and(|(protocol, _)| ["tcp", "udp", "sctp"].contains(&protocol));
     let is_meant = |key: &&Key| key.name.replace('.', "_") == rest.replace("__", "_");
     let key = KEYS.iter().find(is_meant).filter(|_| !is_address)?;
     let meant = format!("{PREFIX}{}", key.name.replacen('.', "__", 1).to_uppercase());

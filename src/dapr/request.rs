@@ -125,12 +125,20 @@ pub(super) fn answer(status: u16, body: Option<&[u8]>) -> Answer {
         // A single event that is no JSON; nothing of it has left the sidecar.
         500 if told.error_code == "ERR_PUBSUB_CLOUD_EVENTS_SER" => Answer::AtFault(reason),
         500..=599 => Answer::All(PublishOutcome::Ambiguous { reason }),
+        // Not the sidecar's words: somebody between, who blames the request and not the event.
+        400 if body.is_some_and(is_no_json) => {
+            Answer::All(PublishOutcome::Refused { reason, for_good: false })
+        }
         // What is wrong with an event itself: malformed, too large, of a kind or with a key that is not taken.
         400 | 413 | 414 | 415 | 422 | 431 => Answer::AtFault(reason),
         // All else may yet be put right: a token, the topics that the app may publish to, a time limit, a quota, what
         // a proxy between makes of it; and a redirection, which is not followed, or a status that HTTP does not have.
         _ => Answer::All(PublishOutcome::Refused { reason, for_good: false }),
     }
+}
+
+fn is_no_json(body: &[u8]) -> bool {
+    !body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()
 }
 
 #[derive(Deserialize, Default)]

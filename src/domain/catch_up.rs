@@ -182,7 +182,7 @@ fn ended_for(reminder: &Reminder) -> Option<ReminderId> {
 /// When a person said last what took a reminder out of the plan: that it, or what it stands for, is called off,
 /// acknowledged or snoozed. [`None`] where nobody did.
 fn answered_at(record: &Record, gone: &Reminder, left_out: &[(Planned, LeftOut)]) -> Option<Timestamp> {
-    let said = |field| record.task.cell(field).map(|cell| Timestamp::from_millis(cell.version.ms));
+    let said = |field| record.task.told_at(field);
     if gone.cause == Some(Cause::Answered) {
         return Some(Timestamp::MAX);
     }

@@ -27,6 +27,8 @@ use super::time::Timestamp;
 
 mod series;
 
+#[cfg(test)]
+pub(super) use series::WAITING_MAX;
 pub use series::to_last_missed;
 
 /// Why a reminder is expired from the start.
@@ -88,7 +90,7 @@ fn replan_by(
         };
         carry_out(task, record, &planned, rules, now, in_flight);
         let mut goes_on = comes_again && series::pass_over(record, &planned, now);
-        goes_on |= comes_again && series::go_on_without_held(record, rules, now);
+        goes_on |= comes_again && series::go_on_without_held(record, rules);
         goes_on |= give_back(task, record, rules);
         if !goes_on {
             break;

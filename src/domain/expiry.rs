@@ -19,13 +19,13 @@ pub struct Expiry {
     pub leap: Option<Leap>,
 }
 
-/// The time that a clock which was set ahead has passed over: nobody could have sent anything in it, and it may be set back
-/// as it was set ahead.
+/// The time that a clock which was set ahead has passed over, all its steps together up to the last one: nobody could have
+/// sent anything in it, and it may be set back as it was set ahead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leap {
-    /// What the clock showed before.
+    /// So much before `to`.
     pub from: Timestamp,
-    /// What it showed then.
+    /// What the clock showed after the last step.
     pub to: Timestamp,
 }
 
@@ -46,14 +46,8 @@ pub struct Missing {
     pub at: Timestamp,
     /// When what was overdue could be sent again; [`Timestamp::MAX`] while it is held.
     pub until: Timestamp,
-}
-
-impl Missing {
-    /// Whether what was overdue then is held.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        self.until == Timestamp::MAX
-    }
+    /// What is to go out by then is held; `None` where nothing is.
+    pub held_to: Option<Timestamp>,
 }
 
 impl Expiry {
@@ -107,6 +101,7 @@ mod tests {
             from: at(from),
             at: at(restored),
             until: at(until),
+            held_to: None,
         });
         Expiry { after: Duration::from_secs(24 * 3600), missing, leap: None }
     }
@@ -141,7 +136,12 @@ mod tests {
     #[test]
     fn while_it_is_held_nothing_of_the_missing_hours_is_given_up() {
         let held = Expiry {
-            missing: Some(Missing { from: at(100), at: at(130), until: Timestamp::MAX }),
+            missing: Some(Missing {
+                from: at(100),
+                at: at(130),
+                until: Timestamp::MAX,
+                held_to: Some(at(130)),
+            }),
             ..expiry(None)
         };
         assert!(!held.is_over(at(101), at(100_000)));

@@ -140,8 +140,8 @@ fn sorted_out(id: &TaskId, record: &Record, rules: &Rules<'_>) -> SortedOut {
 
 /// What was held after a restore and its series went on without, until it has gone out or been dropped.
 pub(super) fn waiting<'r>(record: &'r Record, rules: &Rules<'_>) -> impl Iterator<Item = &'r Reminder> {
-    let in_doubt_to = rules.in_force.missing.map(|missing| missing.at);
-    record.behind_mark().filter(move |reminder| in_doubt_to.is_some_and(|at| reminder.fire_at <= at))
+    let is_restored = rules.in_force.missing.is_some();
+    record.behind_mark().filter(move |reminder| is_restored && reminder.rule.comes_again())
 }
 
 fn by_marks(id: &TaskId, record: &Record, rules: &Rules<'_>) -> SortedOut {
@@ -172,7 +172,7 @@ fn by_marks(id: &TaskId, record: &Record, rules: &Rules<'_>) -> SortedOut {
     }
     planned.retain(|planned| {
         planned.instant() > record.low_water(planned.rule)
-            || dates.as_ref().is_some_and(|dates| is_sooner_than_told(record, dates, planned))
+            || dates.as_ref().is_some_and(|dates| is_sooner_than_told(record, dates, planned, rules))
     });
     if let Some(user) = rules.user {
         quiet::move_all(&mut planned, task, user, rules);
@@ -317,16 +317,22 @@ fn by_former_default(
     }
 }
 
-/// Whether the stated due date has been moved since its reminder went out ahead, to before the one that was told of then.
-fn is_sooner_than_told(record: &Record, dates: &Dates, planned: &Planned) -> bool {
+/// Whether the stated due date has been moved to before the one at the mark, of which nobody was told at its own instant: it
+/// went out ahead, and before that move; or its series went on without it after a restore.
+fn is_sooner_than_told(record: &Record, dates: &Dates, planned: &Planned, rules: &Rules<'_>) -> bool {
     let mark = record.low_water(planned.rule);
-    let told_ahead = |r: &Reminder| {
-        r.rule == planned.rule && r.instant() == mark && r.fire_at < mark.min(dates.first_since)
+    let stated =
+        record.task.cell(Field::Due).map_or(Timestamp::MIN, |cell| Timestamp::from_millis(cell.version.ms));
+    let was_untold = |r: &Reminder| {
+        let told_ahead = r.fire_at < mark.min(stated);
+        let is_out = r.state == State::Published && !r.maybe_out;
+        let left_waiting = rules.in_force.missing.is_some() && !is_out;
+        r.rule == planned.rule && r.instant() == mark && (told_ahead || left_waiting)
     };
     let is_settled = |r: &Reminder| planned.is(r) && r.state != State::Pending;
     planned.occurrence == Some(dates.first)
         && !planned.is_born_expired()
-        && record.reminders.iter().any(told_ahead)
+        && record.reminders.iter().any(was_untold)
         && !record.reminders.iter().any(is_settled)
 }
 

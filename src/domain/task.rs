@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Field, Kind, Snooze, Stamp, Statement, Status, Until};
+use super::event::{Event, Field, Kind, PRODUCER, Snooze, Stamp, Stamps, Statement, Status, Until};
 use super::time::Timestamp;
 use super::version::{Version, has_arrived, short_digest, stamp};
 
@@ -124,19 +124,23 @@ pub struct Applied {
 impl Task {
     /// Folds `event`, which arrived at `arrival`, into the task.
     pub fn apply(&mut self, event: &Event, arrival: Timestamp) -> Applied {
-        let stamped = stamp(event, arrival).after(|| self.newest(), &event.stamps);
+        let stamped = stamp(event, arrival).after(|| self.newest(event), &event.stamps);
         let version = stamped.version;
         let done = |outcome, changed| Applied { version, outcome, changed, ahead: stamped.ahead };
-        let states = states_of(event, version);
+        let told_at = if stamped.from_arrival { version.ms.min(arrival.millis()) } else { version.ms };
+        let states = states_of(event, Version { ms: told_at, ..version });
         if states.is_empty() && !matches!(event.kind, Kind::Created | Kind::Deleted) {
             return done(Outcome::Ignored, false);
         }
-        if has_arrived(&mut self.arrivals, &stamped, &event.stamps, event.offset) {
+        // What the worker's own API says nobody delivers again.
+        let is_own = event.producer.as_deref() == Some(PRODUCER) && event.stamps == Stamps::default();
+        if !is_own && has_arrived(&mut self.arrivals, &stamped, &event.stamps, event.offset) {
             return done(Outcome::Duplicate, false);
         }
         let known = self.holds(version);
         let since = Timestamp::from_millis(version.ms).min(arrival);
-        let mut changed = stamped.hangs_on_arrival() | self.note_transport(event.stamps.transport());
+        let hangs_on_arrival = stamped.hangs_on_arrival() && !is_own;
+        let mut changed = hangs_on_arrival | self.note_transport(event.stamps.transport());
         let mut wrote = false;
         match event.kind {
             Kind::Created => wrote |= self.create(version, since, &mut changed),
@@ -148,6 +152,13 @@ impl Task {
                 wrote |= self.call_off(CalledOff { of, at: Timestamp::from_millis(version.ms) }, version);
             }
             wrote |= self.state(statement, version, since, event, &mut changed);
+        }
+        if told_at < version.ms {
+            let is_action = |cell: &&mut Cell| {
+                cell.version == version
+                    && matches!(cell.statement.field(), Field::Snooze | Field::Acknowledged)
+            };
+            self.cells.iter_mut().filter(is_action).for_each(|cell| cell.since = Some(arrival));
         }
         done(Outcome::of(wrote, known), changed | wrote)
     }
@@ -179,12 +190,6 @@ impl Task {
     pub fn deleted_at(&self) -> Timestamp {
         let Some(deleted) = self.deleted else { return Timestamp::MIN };
         Timestamp::from_millis(deleted.ms).min(self.transport.unwrap_or(Timestamp::MAX))
-    }
-
-    /// The latest instant of any version that it holds.
-    fn newest(&self) -> Option<i64> {
-        let ends = self.created.into_iter().chain(self.deleted);
-        ends.chain(self.cells.iter().map(|cell| cell.version)).map(|version| version.ms).max()
     }
 
     fn holds(&self, version: Version) -> bool {

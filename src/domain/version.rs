@@ -47,9 +47,9 @@ pub struct Stamped {
 }
 
 impl Stamped {
-    /// The same after all that was known before, of which the `newest` version is given, where no stamp could be believed:
-    /// the clock of the arrival may have been set back since then, and must not make what is told now older than that. What
-    /// its stamps say to be older stays so.
+    /// The same after what was known before of what it states, of which the `newest` version is given, where no stamp could be
+    /// believed: the clock of the arrival may have been set back since then, and must not make what is told now older than
+    /// that. What its stamps say to be older stays so. Only the order is lifted, never when it was told.
     #[must_use]
     pub(super) fn after(mut self, newest: impl FnOnce() -> Option<i64>, stamps: &Stamps) -> Self {
         if self.from_arrival

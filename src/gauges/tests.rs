@@ -145,7 +145,9 @@ async fn events_that_do_not_go_out_for_long_are_a_warning_and_a_metric_until_the
 
     // One that is refused for good is told otherwise and keeps nobody waiting; it stays before those that wait.
     worker.sleep(2 * SECOND).await;
-    let [again] = &worker.writer.take_outbox(9, Vec::new()).await.unwrap()[..] else { panic!("the one that failed") };
+    let [again] = &worker.writer.take_outbox(9, Vec::new()).await.unwrap()[..] else {
+        panic!("the one that failed")
+    };
     settle(again.number, OutboxResult::Refused("too large".into())).await;
     settle(1, OutboxResult::Published).await;
     worker.sleep(EVERY + 100 * MILLI).await;

@@ -105,8 +105,9 @@ impl Restored {
     /// What does not count against what was due by then.
     #[must_use]
     pub fn missing(&self) -> Missing {
-        let until = if self.holds_to().is_some() { Timestamp::MAX } else { self.let_go.unwrap_or(self.at) };
-        Missing { from: self.from, at: self.in_doubt_to, until }
+        let held_to = self.holds_to();
+        let until = held_to.map_or(self.let_go.unwrap_or(self.at), |_| Timestamp::MAX);
+        Missing { from: self.from, at: self.in_doubt_to, until, held_to }
     }
 }
 

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use super::core::Core;
 use super::foreign::{ForeignReminder, since_forgetting};
 use super::outbox::OutboxPass;
-use crate::domain::{
-    CatchUp, Missing, Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide,
-};
+use crate::domain::{CatchUp, Preferences, Record, ReminderId, Rules, Tally, TaskId, Timestamp, decide};
 use crate::store::audit::Recount;
 use crate::store::{Batch, Claim, IndexKey, Meta, Op, OutboxEntry, Restored, StoreError};
 
@@ -198,14 +196,24 @@ impl<'a> Group<'a> {
         let user = self.preferences_of(&record.task)?;
         let rules = Rules { in_force: &self.core.policy, user: user.as_deref() };
         let is_in_flight = |reminder: &ReminderId| self.is_in_flight(reminder);
-        // Of what a series has missed when it is held the last one waits, as that fires which was never held.
-        if let Some(missing) = self.core.policy.missing.filter(Missing::holds)
-            && self.core.settings.firing.catch_up != CatchUp::Fire
-            && record.task.recurrence().is_some()
-        {
-            decide::to_last_missed(task, record, &rules, missing.at.min(self.now), &is_in_flight);
+        let plan = |record: &mut Record| decide::replan(task, record, &rules, self.now, &is_in_flight);
+        let held_to = self.core.policy.missing.and_then(|missing| missing.held_to);
+        let Some(held_to) = held_to.filter(|_| {
+            self.core.settings.firing.catch_up != CatchUp::Fire && record.task.recurrence().is_some()
+        }) else {
+            plan(record);
+            return Ok(());
+        };
+        // Of what a series has missed when it is held the last one waits, as that fires which was never held; of what a plan
+        // finds only now, too.
+        let go_on_to_the_last = |record: &mut Record| {
+            decide::to_last_missed(task, record, &rules, held_to.min(self.now), &is_in_flight)
+        };
+        go_on_to_the_last(record);
+        plan(record);
+        if go_on_to_the_last(record) {
+            plan(record);
         }
-        decide::replan(task, record, &rules, self.now, &is_in_flight);
         Ok(())
     }
 

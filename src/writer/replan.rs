@@ -16,7 +16,7 @@ const MOVES_LOGGED_MAX: u64 = 100;
 /// on another one is not born anew. The first policy of a store has always been: events that waited for the worker
 /// (a first start, a store that was lost) are late, not past.
 ///
-/// So is every task of a store that has not been opened since it was restored, and holds what was due: series go on.
+/// So is every task of a store that holds what was due when it was restored: series go on.
 pub(super) fn put_in_force(
     meta: &mut Meta,
     policy: &Policy,
@@ -26,7 +26,7 @@ pub(super) fn put_in_force(
 ) -> PolicyInForce {
     let digests = policy.digests();
     let former = meta.policy;
-    let holds_anew = restored.is_some_and(|restored| restored.erases && restored.holds_to().is_some());
+    let holds = restored.is_some_and(|restored| restored.holds_to().is_some());
     let dated = |before: Option<Dated>, digest| match before {
         None => Dated { digest, since: Timestamp::MIN },
         // It may have come while the clock was ahead.
@@ -46,7 +46,7 @@ pub(super) fn put_in_force(
         date_only: since(|mark| mark.date_only, digests.date_only),
         recurrence: Some(since(|mark| mark.recurrence.unwrap_or_default(), digests.recurrence)),
     };
-    if former != Some(mark) || holds_anew {
+    if former.map(|mark| mark.digest) != Some(mark.digest) || holds {
         mark.generation += u32::from(former.is_some());
         meta.replanning_after = (!empty).then_some(None);
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use crate::clock::{Jump, Reading};
-use crate::domain::{Leap, Timestamp};
+use crate::domain::Leap;
 use crate::telemetry;
 
 /// That the wall clock was set back.
@@ -33,18 +33,19 @@ impl Core {
         let Some(jump) = self.guard.look(now) else { return };
         tracing::warn!("{jump}; what is due is told anew, and nothing goes out early");
         telemetry::clock_jump(jump.name());
-        let leap = match jump {
-            Jump::Ahead(by) => {
-                let from = self.policy.leap.map_or(Timestamp::MAX, |leap| leap.from);
-                Some(Leap { from: from.min(now.wall.minus(by)), to: now.wall })
-            }
+        let ahead = self.policy.leap.map_or(Duration::ZERO, |leap| leap.to.since(leap.from));
+        let ahead = match jump {
+            Jump::Ahead(by) => ahead.saturating_add(by),
             Jump::Back(by) => {
                 self.set_back = Some(SetBack { by, at: now.monotonic });
-                None
+                ahead.saturating_sub(by)
             }
-            Jump::Suspended(_) => self.policy.leap,
+            Jump::Suspended(_) => ahead,
         };
-        Arc::make_mut(&mut self.policy).leap = leap;
+        let leap = Leap { from: now.wall.minus(ahead), to: now.wall };
+        if !matches!(jump, Jump::Suspended(_)) {
+            Arc::make_mut(&mut self.policy).leap = Some(leap).filter(|_| !ahead.is_zero());
+        }
         self.judge_anew();
         // Though the next instant may be the same: it comes sooner or later by now.
         self.next_wake.send_modify(|_| ());

@@ -156,6 +156,18 @@ fn a_reason_says_where_to_look() {
 }
 
 #[test]
+fn a_400_that_is_not_the_sidecars_blames_no_event() {
+    let gateway = b"<h1>The plain HTTP request was sent to HTTPS port</h1>";
+    assert!(matches!(
+        answer(400, Some(gateway)),
+        Answer::All(PublishOutcome::Refused { for_good: false, .. })
+    ));
+    for body in [Some(&b""[..]), Some(b"{}"), None] {
+        assert!(matches!(answer(400, body), Answer::AtFault(_)), "{body:?}");
+    }
+}
+
+#[test]
 fn a_reason_stays_short_enough_to_be_kept() {
     let body = format!(r#"{{"message":"{}"}}"#, "x".repeat(10_000));
     let Answer::AtFault(reason) = answer(400, Some(body.as_bytes())) else { panic!("not at fault") };

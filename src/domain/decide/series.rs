@@ -11,7 +11,7 @@ use super::{begin_attempt, is_released};
 use crate::domain::catch_up::{MISSED_AFTER, is_missed};
 use crate::domain::due::Moment;
 use crate::domain::event::TaskId;
-use crate::domain::expiry::{Expiry, Missing};
+use crate::domain::expiry::Expiry;
 use crate::domain::plan::dates::Dates;
 use crate::domain::plan::{Planned, Rules, dropped_since, let_go, occurrence, plan, waiting};
 use crate::domain::record::{Record, SETTLED_MAX};
@@ -24,14 +24,11 @@ pub(super) const ROUNDS_MAX: usize = 64;
 
 /// Most reminders of a task that wait behind their marks: as many as settled ones are kept. Where each occurrence fires,
 /// however late, a series stands still beyond that until a person has spoken.
-pub(super) const WAITING_MAX: usize = SETTLED_MAX;
+pub(in crate::domain) const WAITING_MAX: usize = SETTLED_MAX;
 
 /// Goes on without what is held; true if it does, so that what comes next must be planned.
-pub(super) fn go_on_without_held(record: &mut Record, rules: &Rules<'_>, now: Timestamp) -> bool {
-    let Some(held_to) = rules.in_force.missing.filter(Missing::holds).map(|missing| missing.at.min(now))
-    else {
-        return false;
-    };
+pub(super) fn go_on_without_held(record: &mut Record, rules: &Rules<'_>) -> bool {
+    let Some(held_to) = rules.in_force.missing.and_then(|missing| missing.held_to) else { return false };
     let is_held = |r: &&Reminder| {
         r.state == State::Pending
             && r.rule.comes_again()

@@ -76,23 +76,28 @@ impl Actions {
             return Self::default();
         }
         let aims = Aims { id, record, dates, planned };
-        let acknowledged = acknowledgement.map(|(target, version)| (aims.meant(target, version), version));
+        let told_at = |field, version| task.told_at(field).unwrap_or(instant_of(version));
+        let acknowledged = acknowledgement.map(|(target, version)| {
+            let at = told_at(Field::Acknowledged, version);
+            (aims.meant(target, at), version, at)
+        });
         let snoozed = snooze.and_then(|(snooze, version)| {
-            let meant = aims.meant(snooze.of, version);
+            let at = told_at(Field::Snooze, version);
+            let meant = aims.meant(snooze.of, at);
             let Meant::Of(occurrence) = meant else { return None };
-            if acknowledged.is_some_and(|(of, by)| of == meant && by > version) {
+            if acknowledged.is_some_and(|(of, by, _)| of == meant && by > version) {
                 return None;
             }
             // The merge makes instants of minutes.
             let Until::At(until) = snooze.until else { return None };
-            let birth = instant_of(version).max(task.open_since());
+            let birth = at.max(task.open_since());
             Some(Planned::at(occurrence, Rule::Snooze(until), until, birth))
         });
-        let acknowledged = acknowledged.and_then(|(meant, version)| {
+        let acknowledged = acknowledged.and_then(|(meant, _, at)| {
             let last = match meant {
                 Meant::Of(Some(occurrence)) => occurrence,
                 // Of no occurrence: then of all that were due by then.
-                Meant::Of(None) => dates?.until(instant_of(version))?,
+                Meant::Of(None) => dates?.until(at)?,
                 Meant::Gone => return None,
             };
             Some(dates?.instant(last))
@@ -136,14 +141,14 @@ struct Aims<'a> {
 }
 
 impl Aims<'_> {
-    fn meant(&self, target: Target, version: Version) -> Meant {
+    fn meant(&self, target: Target, at: Timestamp) -> Meant {
         match target {
             Target::Occurrence(occurrence) => self.present_or_gone(Some(occurrence)),
             Target::Reminder(reminder) => match self.reminder(reminder) {
                 Some(occurrence) => self.present_or_gone(occurrence),
-                None => self.unnamed(instant_of(version)),
+                None => self.unnamed(at),
             },
-            Target::Present => self.unnamed(instant_of(version)),
+            Target::Present => self.unnamed(at),
         }
     }
 

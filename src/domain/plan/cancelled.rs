@@ -3,7 +3,7 @@
 
 use super::Planned;
 use super::dates::Dates;
-use super::limits::LeftOut;
+use super::limits::{self, LeftOut};
 use crate::domain::event::{Target, TaskId};
 use crate::domain::record::Record;
 use crate::domain::reminder::{ReminderId, Rule, State};
@@ -20,7 +20,17 @@ pub(super) fn leave_out(
     if task.called_off.is_empty() {
         return;
     }
-    let (off, kept): (Vec<_>, Vec<_>) = planned.drain(..).partition(|planned| is_off(id, task, planned));
+    let (off, mut kept): (Vec<_>, Vec<_>) = planned.drain(..).partition(|planned| is_off(id, task, planned));
+    // It was the one reminder of its instant, for all that there was then.
+    kept.retain(|planned| {
+        let is_meant_too = |off: &Planned| {
+            limits::is_one(off, planned)
+                && is_off(id, task, &Planned { birth: off.birth.max(planned.birth), ..*off })
+        };
+        let goes_with_it = off.iter().any(is_meant_too);
+        left_out.extend(goes_with_it.then_some((*planned, LeftOut::SameInstant)));
+        !goes_with_it
+    });
     left_out.extend(off.into_iter().map(|planned| (planned, LeftOut::CalledOff)));
     *planned = kept;
 }

@@ -70,6 +70,13 @@ fn another_was_it(record: &Record, planned: &Planned) -> bool {
     those.peek().is_some() && !those.any(|reminder| planned.is(reminder))
 }
 
+/// Whether one reminder does for both.
+pub(super) fn is_one(other: &Planned, next: &Planned) -> bool {
+    !other.is_born_expired()
+        && other.instant() == next.instant()
+        && (other.occurrence == next.occurrence || other.occurrence.is_none() || next.occurrence.is_none())
+}
+
 /// Keeps what is worth a reminder. Of two at one instant the first stays, if they are of one occurrence or an
 /// explicit time is one of them; what was past when it came to be stands in nobody's way, nor does what its user is not
 /// told of at that instant in the way of a snooze, which no wish moves.
@@ -84,12 +91,7 @@ pub(super) fn keep(
     let mut kept: Vec<Planned> = Vec::with_capacity(planned.len().min(PLANNED_MAX));
     for next in planned.drain(..) {
         let same = |other: &Planned| {
-            !other.is_born_expired()
-                && other.instant() == next.instant()
-                && (other.occurrence == next.occurrence
-                    || other.occurrence.is_none()
-                    || next.occurrence.is_none())
-                && (!matches!(next.rule, Rule::Snooze(_)) || is_told_then(other))
+            is_one(other, &next) && (!matches!(next.rule, Rule::Snooze(_)) || is_told_then(other))
         };
         if kept.iter().any(same) {
             left_out.push((next, LeftOut::SameInstant));

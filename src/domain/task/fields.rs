@@ -2,7 +2,7 @@
 
 use super::{Cell, Task};
 use crate::domain::due::{Due, Zone};
-use crate::domain::event::{Field, Nags, Priority, Snooze, Statement, Status, Target};
+use crate::domain::event::{Event, Field, Kind, Nags, Priority, Snooze, Statement, Status, Target};
 use crate::domain::time::Timestamp;
 use crate::domain::version::Version;
 
@@ -136,5 +136,26 @@ impl Task {
             Statement::Acknowledged(target) => Some((target?, cell.version)),
             _ => None,
         }
+    }
+
+    /// The latest version of what `event` states.
+    pub(super) fn newest(&self, event: &Event) -> Option<i64> {
+        let is_stated = |cell: &&Cell| {
+            let field = cell.statement.field();
+            match event.kind {
+                Kind::Deleted => true,
+                Kind::Completed => field == Field::Status,
+                _ => event.statements.iter().any(|statement| statement.field() == field),
+            }
+        };
+        let created = self.created.filter(|_| matches!(event.kind, Kind::Created | Kind::Deleted));
+        let cells = self.cells.iter().filter(is_stated).map(|cell| cell.version);
+        cells.chain(created).chain(self.deleted).map(|version| version.ms).max()
+    }
+
+    /// When an action was told: its version's instant, unless that had to be lifted over another's.
+    pub(in crate::domain) fn told_at(&self, field: Field) -> Option<Timestamp> {
+        let cell = self.cell(field)?;
+        Some(cell.since.unwrap_or(Timestamp::from_millis(cell.version.ms)))
     }
 }

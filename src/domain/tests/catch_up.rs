@@ -77,7 +77,8 @@ fn what_was_due_by_a_restore_is_never_skipped_and_its_latest_fires() {
         (Skip, 100, [S, P, S]),
         (Coalesce, 90, [S, P, S]),
     ] {
-        let missing = Missing { from: minute(0), at: minute(restored_at), until: minute(restored_at) };
+        let at = minute(restored_at);
+        let missing = Missing { from: minute(0), at, until: at, held_to: None };
         let expiry = Expiry { after: EXPIRE_AFTER, missing: Some(missing), leap: None };
         let mut kept = record(&[30, 0, 10]);
         assert!(catch_up(&task("t"), &mut kept, choice, expiry, minute(300), &|_| false));

@@ -115,3 +115,12 @@ fn what_was_called_off_stands_in_no_others_way() {
         assert_eq!(rules_of(&record).len(), 1, "{name}: {:?}", rules_of(&record));
     }
 }
+
+#[test]
+fn what_is_called_off_goes_with_all_that_it_was_the_one_reminder_for() {
+    let event = created(T0, &[due(minute(60)), offsets(&[0]), times(&[60])]);
+    let id =
+        ReminderId::of(&task("t"), Some(Moment::new(Due::Instant(minute(60)), Zone::UTC)), Rule::Offset(0));
+    let off = updated(minute(10), &[Statement::Cancelled(Some(Target::Reminder(id)))]);
+    assert_eq!(rules_of(&record(&[event, off])), [""; 0]);
+}

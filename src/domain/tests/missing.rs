@@ -9,7 +9,7 @@ use crate::domain::{Cause, erase, fate};
 
 /// The backup is of minute 50, the store was restored at minute 100.
 fn restored() -> PolicyInForce {
-    let missing = Missing { from: minute(50), at: minute(100), until: minute(100) };
+    let missing = Missing { from: minute(50), at: minute(100), until: minute(100), held_to: None };
     PolicyInForce { missing: Some(missing), ..policy() }
 }
 

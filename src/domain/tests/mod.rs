@@ -6,6 +6,7 @@ mod bucket;
 mod cancelling;
 mod catch_up;
 pub(crate) mod history;
+mod holding;
 mod identity;
 mod importing;
 mod keeping;

@@ -139,3 +139,33 @@ fn a_clock_that_was_set_back_makes_nothing_that_is_told_since_older_than_what_wa
         assert_eq!((again.changed, task.due()), (false, Some(Due::Instant(due))), "{name}");
     }
 }
+
+#[test]
+fn an_action_that_is_lifted_over_an_earlier_one_was_still_told_when_it_came() {
+    let bare = |event: Event| Event { stamps: Stamps::default(), producer: Some(PRODUCER.into()), ..event };
+    let snooze = |at, until| {
+        let statement = Statement::Snooze(Some(Snooze { of: Target::Present, until }));
+        Event { statements: vec![statement], ..event(Kind::Snoozed, minute(at)) }
+    };
+    // The task was told of by a producer four minutes ahead, and snoozed before the clock was set back by an hour.
+    let ahead = created(minute(64), &[due(minute(600)), offsets(&[0])]);
+    let of_before = snooze(120, Until::At(minute(130)));
+    for (name, before, action, until) in [
+        ("nothing it states was told before", vec![], snooze(61, Until::At(minute(63))), 63),
+        ("by minutes", vec![of_before.clone()], snooze(61, Until::Minutes(10)), 71),
+        ("until an instant", vec![of_before], snooze(61, Until::At(minute(70))), 70),
+    ] {
+        let mut record = Record::default();
+        record.task.apply(&ahead, minute(61));
+        for event in &before {
+            let _ = record.task.apply(event, minute(120));
+        }
+        record.task.apply(&bare(action), minute(61));
+        replanned(&mut record, &policy(), minute(61));
+        assert!(
+            pending(&record).contains(&(format!("snooze:{}", minute(until).to_rfc3339()), until)),
+            "{name}"
+        );
+        assert!(record.task.arrivals.is_empty(), "nobody delivers it again");
+    }
+}

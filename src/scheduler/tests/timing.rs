@@ -108,6 +108,20 @@ async fn a_clock_that_is_set_ahead_by_more_than_expire_after_expires_nothing_by_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_clock_has_passed_over_is_the_sum_of_its_steps() {
+    const HOUR: i64 = 60 * 60 * 1_000;
+    let worker = Worker::start().await;
+    worker.sleep(2 * SECOND).await;
+    for (step, ahead) in [(HOUR, HOUR), (10 * HOUR, 11 * HOUR), (-600, 11 * HOUR - 600), (-20 * HOUR, 0)] {
+        worker.clock.step(step);
+        worker.sleep(3600 * SECOND).await;
+        let leap = worker.writer.read(|view| view.policy.leap).await.unwrap();
+        let span = leap.map_or(0, |leap| i64::try_from(leap.to.since(leap.from).as_millis()).unwrap());
+        assert!((span - ahead).abs() <= 1_100, "{step}: {span} for {ahead}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_suspend_of_an_hour_fires_all_that_fell_due_within_a_second_of_waking() {
     const HOUR: u32 = 60 * 60 * 1_000;
     let worker = Worker::start().await;

@@ -125,7 +125,10 @@ async fn a_policy_that_came_while_the_clock_was_ahead_is_none_of_the_future() {
     let (store, clock) = worker.crash().await;
     let ahead = Arc::new(TokioClock::starting_at(clock.now().plus(Duration::from_secs(366 * 86_400))));
     open(&store, &ahead, other_offsets(5)).run().crash().await;
+    let generation = store.meta().unwrap().policy.unwrap().generation;
     let worker = open(&store, &clock, other_offsets(5)).run();
     let since = worker.writer.read(|view| view.policy.since).await.unwrap();
     assert!(since.offsets.medium <= clock.now() && since.zone == Timestamp::MIN);
+    // That is no other policy: nothing that has ended is planned anew by a clock that may be behind.
+    assert_eq!(worker.meta().await.policy.unwrap().generation, generation);
 }

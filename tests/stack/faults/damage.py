@@ -21,7 +21,7 @@ PAGE_BYTES = 4096
 # How long a worker may take to open a damaged store, or to refuse it.
 DECIDED_SECONDS = 60.0
 # And to send again what it does not know that it sent.
-SETTLED_SECONDS = 5.0
+SETTLED_SECONDS = 20.0
 # One that comes upon the damage as it serves ends, and the next start decides.
 STARTS = 2
 # The worker itself puts another one in its place, each minute and wherever it can't read it: that it is there counts.

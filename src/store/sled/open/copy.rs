@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::advice::{FREE_SPACE, unreachable};
-use super::{Place, SledStore, of_store};
+use super::{Place, SledStore, await_release, of_store};
 use crate::store::OpenError;
 
 impl SledStore {
@@ -86,6 +86,9 @@ impl Place {
         let mut held = Vec::new();
         // The second is sled's own lock: a store of which the lock file was lost may be held all the same.
         for path in [&self.lock, &self.dir.join("db")] {
+            if *path != self.lock {
+                await_release(&self.dir);
+            }
             let mut file = match File::open(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
