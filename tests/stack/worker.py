@@ -69,6 +69,12 @@ class Worker:
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return repr(error)
 
+    async def metric(self, name: str) -> float:
+        """The sum of a metric over its labels."""
+        async with self._session.get(self._ops("/metrics")) as reply:
+            lines = (await reply.text()).splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
     async def post(self, path: str) -> dict:
         """Tells its ops port to do something, which must succeed."""
         headers = {"content-type": "application/json"}

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ..processes import now_ms, until
+from ..processes import now_ms, poll, until
 from ..stage import Stage
 from .outages import AHEAD_MS, spread
 
@@ -55,3 +55,9 @@ async def waiting(stage: Stage, events: int = WAITING) -> None:
     await stage.publish(spread(stage, "waiting", events, now_ms() + 6_000, 14_000))
     await stage.begin()
     await stage.ledger.complete(90)
+
+    async def received() -> bool:
+        return await stage.worker.metric("reminder_worker_receipts_total") >= events
+
+    # daprd ends badly where its app has gone while something is on its way to it.
+    await poll("every reminder has come back as a receipt", received, 90)
