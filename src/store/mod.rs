@@ -20,6 +20,9 @@ pub use ledger::Ledger;
 pub use meta::{Dated, EventTally, Meta, Paused, PolicyMark, Usage, WishesPass};
 pub use restored::{AfterRestore, Restored};
 
+/// How the reason begins for which a store is made anew that can be read and from which reminders are gone.
+pub const HOLDS_LESS: &str = "it holds less than it has counted";
+
 /// A place in one of the two reminder indexes: the instant first, then the id.
 pub type IndexKey = (Timestamp, ReminderId);
 
@@ -185,6 +188,9 @@ pub trait Store: Send + Sync + 'static {
     fn torn(&self) -> Option<StoreError> {
         None
     }
+
+    /// That it is torn though each part of it can be read, since it holds less than it should.
+    fn tear(&self, _why: String) {}
 
     /// How much room there is where it lies; `None` where that means nothing.
     ///

@@ -1,12 +1,13 @@
 //! Reconciliation: a recount of all there is, a step at a time between other commands, against the counters.
 //!
 //! What is counted and compared is [`crate::store::audit`]'s; here it is driven. Every group that is committed while a
-//! recount is under way is shown to it, so that it stays exact ([`Group::finish`]).
+//! recount is under way is shown to it, so that it stays exact ([`Group::finish`]). Where it finds that reminders are gone,
+//! the store is torn as one is of which a part can't be read: the process ends, and the next start makes it anew.
 
 use super::core::Core;
 use super::group::Group;
-use crate::store::StoreError;
-use crate::store::audit::Recount;
+use crate::store::audit::{Mismatch, Recount};
+use crate::store::{HOLDS_LESS, StoreError};
 
 impl Group<'_> {
     /// Counts what comes next; true while more is left of this pass.
@@ -36,6 +37,15 @@ impl Core {
                 there,
                 "the store is not as it was counted, which must not be: stop the worker and look with `store verify`"
             );
+        }
+        // Once: what is made anew of it and is still not as it was counted is for a person.
+        let is_made_anew = self.restored.as_ref().is_some_and(|restored| {
+            restored.reason.as_ref().is_some_and(|reason| reason.starts_with(HOLDS_LESS))
+        });
+        if let Some(Mismatch { what, counted, there }) =
+            result.mismatches.iter().find(|mismatch| mismatch.lacks() && !is_made_anew)
+        {
+            self.store.tear(format!("{HOLDS_LESS}: {what}, {counted} counted and {there} there"));
         }
         if result.mismatches.is_empty() {
             tracing::debug!(tasks = result.tasks, "the store is as it was counted");

@@ -35,6 +35,17 @@ pub struct Mismatch {
     pub there: i64,
 }
 
+impl Mismatch {
+    /// Whether reminders, or their places, are gone: what no release leaves out by itself. Where the newest of the engine's
+    /// files is hurt, it takes that for a write that was cut off, and goes back to what the page held before.
+    #[must_use]
+    pub fn lacks(&self) -> bool {
+        let is_of_reminders = ["pending_index", "settled_index"].contains(&self.what)
+            || State::ALL.iter().any(|state| state.name() == self.what);
+        is_of_reminders && self.there < self.counted
+    }
+}
+
 /// The counters among themselves.
 pub(super) fn of_counters(meta: &Meta) -> Vec<Mismatch> {
     let received = differs("received", whole(meta.ledger.received), whole(meta.events.total()));

@@ -339,6 +339,10 @@ impl Store for SledStore {
         Some(StoreError::Torn(why.to_owned()))
     }
 
+    fn tear(&self, why: String) {
+        self.disk.tear(why);
+    }
+
     fn disk_space(&self) -> std::io::Result<Option<DiskSpace>> {
         self.disk.space()
     }

@@ -66,14 +66,23 @@ impl Pieces {
         values::decode_meta(&parts::value(&self.whole, &key, &stored).ok()?).ok()
     }
 
-    /// The store that they make, with what is left out as `backup` has it.
+    /// The store that they make, with what is left out as `backup` has it; and each record of it that is not there, where
+    /// some are `gone` of which nothing tells which.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]: neither has the counters.
-    pub(super) fn joined(self, backup: Option<&SledStore>) -> Result<SledStore, StoreError> {
+    pub(super) fn joined(self, backup: Option<&SledStore>, gone: bool) -> Result<SledStore, StoreError> {
         let Self { whole, left_out } = self;
         if let Some(backup) = backup {
             let mut writes = Writes::new();
+            for space in [keys::RECORD, keys::PART].into_iter().filter(|_| gone) {
+                backup.disk.range(&[space], &[space + 1], &mut |key, stored| {
+                    if whole.get(key)?.is_none() {
+                        writes.insert(key.to_vec(), Some(stored.to_vec()));
+                    }
+                    Ok(true)
+                })?;
+            }
             for LeftOut { from, to, .. } in &left_out {
                 backup.disk.range(from, to, &mut |key, stored| {
                     writes.insert(key.to_vec(), Some(stored.to_vec()));

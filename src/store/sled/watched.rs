@@ -27,6 +27,11 @@ impl Watched {
         self.torn.get().map(String::as_str)
     }
 
+    /// Takes it for torn, as one that could not be read.
+    pub(super) fn tear(&self, why: String) {
+        self.torn.get_or_init(|| why);
+    }
+
     fn watch<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Corrupt(why)) = &done {
             self.torn.get_or_init(|| why.clone());

@@ -30,7 +30,7 @@ MARKER = "store.marker"
 Hurt = Callable[[Path], None]
 
 # Anything else breaks a promise.
-GOOD = ("right", "right, restored from the backup", "refused")
+GOOD = ("right", "right, restored from the backup", "right, made anew", "refused")
 
 
 def _cut(name: str, length: Callable[[int], int]) -> Hurt:
@@ -150,11 +150,12 @@ async def _play(bench: Bench, rounds: int, with_backup: bool) -> None:
             gone = right[0].keys() - found[0].keys()
             bench.book.lose([(f"{task} of round {bench.rounds}", due) for task in gone for due, _ in right[0][task]])
         else:
-            what = "right, restored from the backup" if moved else "right"
+            anew = "restored from the backup" if with_backup else "made anew"
+            what = f"right, {anew}" if moved else "right"
         kind = what.split(":")[0]
         kinds[kind] += 1
         broken = [] if kind in GOOD else [what]
-        if moved and not (with_backup and kind in GOOD):
+        if moved and (kind == "refused" or kind not in GOOD):
             broken.append(f"files were moved: {moved}")
         with open(log, "rb") as file:
             file.seek(told)

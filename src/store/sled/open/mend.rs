@@ -6,6 +6,9 @@
 //! of the tasks, or where its counters say that it has gone back as well, the store says so of itself as after a restore:
 //! what was committed since that backup may be missing of it.
 //!
+//! Where reminders are gone and nothing tells which, as a recount finds where the engine took what was hurt for a write that
+//! was cut off, each record is taken of the backup that the store does not have.
+//!
 //! Where the counters are among what can't be read and no backup has them, where they have gone back and no backup is older than
 //! they, or where the engine does not open it any more, the store is damaged as any other is ([`super::recover`]).
 
@@ -24,7 +27,7 @@ use crate::domain::Timestamp;
 use crate::store::sled::backup::{Contents, Kept, stamp, write};
 use crate::store::sled::migrations::FORMAT;
 use crate::store::sled::pieces::Pieces;
-use crate::store::{Batch, Op, OpenError, Store as _, StoreError};
+use crate::store::{Batch, HOLDS_LESS, Op, OpenError, Store as _, StoreError};
 
 impl Place {
     /// Makes the store anew, if its marker says that a part of it can't be read.
@@ -62,7 +65,9 @@ impl Place {
         for left_out in &pieces.left_out {
             tracing::error!(%left_out, "a part of the store");
         }
-        let mut store = pieces.joined(backup.as_ref().map(|(_, store, _)| store)).map_err(failed)?;
+        let holds_less = why.starts_with(HOLDS_LESS);
+        let mut store =
+            pieces.joined(backup.as_ref().map(|(_, store, _)| store), holds_less).map_err(failed)?;
         if let (None, Some(identity)) = (store.identity(), marker.identity) {
             store.give(identity).map_err(failed)?;
         }
@@ -72,9 +77,10 @@ impl Place {
             backup = backup.as_ref().map(|(kept, ..)| kept.name.as_str()),
             "a part of the store could not be read, so it is made anew of what can be, with the rest as that backup has it"
         );
-        if left_out > 0 || gone.is_some() {
+        let is_of_backup = left_out > 0 || holds_less;
+        if is_of_backup || gone.is_some() {
             let (name, finished) = backup.as_ref().map_or((ITSELF, Timestamp::MIN), |(kept, _, contents)| {
-                (if left_out > 0 { kept.name.as_str() } else { ITSELF }, contents.finished)
+                (if is_of_backup { kept.name.as_str() } else { ITSELF }, contents.finished)
             });
             let seen = marker.witness.map(|witness| witness.at());
             let mut restored = recovery.origin(Some(aside.clone()), &why).restored(name, finished).seen(seen);

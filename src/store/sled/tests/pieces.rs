@@ -77,7 +77,7 @@ proptest! {
         let backup = has_backup.then_some(&backup);
         let pieces = Pieces::of(&torn, backup).unwrap();
         prop_assert_eq!(pieces.left_out.is_empty(), tears.is_empty());
-        let made = pieces.joined(backup).unwrap();
+        let made = pieces.joined(backup, false).unwrap();
         for number in 0..TASKS {
             let of = |store: &SledStore| store.record(&task(number)).unwrap();
             let expected = if is_torn(number) { backup.and_then(of) } else { of(&whole) };
@@ -101,7 +101,7 @@ proptest! {
         let tears = tears.iter().map(|(pending, from, length)| (key(*pending, *from), key(*pending, from + length)));
         let pieces = Pieces::of(&tear(&whole, tears.collect()), None).unwrap();
         prop_assert_eq!(&pieces.left_out, &vec![]);
-        let made = pieces.joined(None).unwrap();
+        let made = pieces.joined(None, false).unwrap();
         prop_assert_eq!(made.pending(None, usize::MAX).unwrap(), whole.pending(None, usize::MAX).unwrap());
         prop_assert_eq!(made.settled(None, usize::MAX).unwrap(), whole.settled(None, usize::MAX).unwrap());
     }
@@ -147,7 +147,7 @@ fn what_cannot_be_read_of_the_quarantine_and_the_outbox_keeps_its_place_and_is_t
             span(keys::OUTBOX_BODY, 4, 5),
         ],
     );
-    let made = Pieces::of(&torn, None).unwrap().joined(None).unwrap();
+    let made = Pieces::of(&torn, None).unwrap().joined(None, false).unwrap();
     let codes: Vec<_> =
         made.quarantined(None, 9).unwrap().into_iter().map(|(number, event)| (number, event.code)).collect();
     assert_eq!(codes.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
@@ -163,7 +163,7 @@ fn what_cannot_be_read_of_the_quarantine_and_the_outbox_keeps_its_place_and_is_t
 fn without_counters_no_store_can_be_made() {
     let whole = store(&[vec![(1, true)]]);
     let meta = || (vec![keys::META], vec![keys::META + 1]);
-    let made = |backup| Pieces::of(&tear(&whole, vec![meta()]), backup).unwrap().joined(backup);
+    let made = |backup| Pieces::of(&tear(&whole, vec![meta()]), backup).unwrap().joined(backup, false);
     assert!(matches!(made(None), Err(StoreError::Corrupt(_))));
     assert_eq!(made(Some(&whole)).unwrap().fingerprint().unwrap().0, whole.fingerprint().unwrap().0);
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::domain::ReminderId;
-use crate::store::StoreError;
 use crate::store::audit::audit;
 use crate::store::sled::open::witness::{HAS_GONE_BACK, Marker, Witness};
 use crate::store::sled::tests::disks::places_of;
+use crate::store::{HOLDS_LESS, StoreError};
 
 const MANY: usize = 6_000;
 
@@ -171,6 +171,41 @@ fn a_pause_of_a_store_that_is_made_anew_of_its_own_counters_holds_on() {
     comes_upon_it(&stage);
     let store = stage.open().unwrap();
     assert!(store.restored().unwrap().is_some() && store.meta().unwrap().paused.is_some());
+}
+
+#[test]
+fn one_from_which_reminders_are_gone_is_made_anew_with_the_records_that_the_backup_has() {
+    for (with_backup, is_record_gone) in [(true, true), (true, false), (false, false)] {
+        let (stage, whole) = many(with_backup);
+        let store = stage.open().unwrap();
+        // As where the engine takes a page for one that was never written.
+        let mut gone = Writes::new();
+        store
+            .disk
+            .range(&[keys::PENDING], &[keys::PENDING + 1], &mut |key, _| {
+                gone.insert(key.to_vec(), None);
+                Ok(gone.len() < 20)
+            })
+            .unwrap();
+        if is_record_gone {
+            gone.insert(keys::record(&task(20)), None);
+        }
+        store.disk.apply(&gone).unwrap();
+        let found = audit(&store).unwrap().mismatches;
+        assert!(
+            found.iter().any(|mismatch| mismatch.what == "pending_index" && mismatch.lacks()),
+            "{found:?}"
+        );
+        store.tear(format!("{HOLDS_LESS}: {}", found[0].what));
+        assert!(matches!(store.torn(), Some(StoreError::Torn(_))));
+        store.close();
+        let store = stage.open().unwrap();
+        assert_eq!(store.tasks(None, usize::MAX).unwrap(), whole.tasks(None, usize::MAX).unwrap());
+        assert_eq!(store.pending(None, usize::MAX).unwrap(), whole.pending(None, usize::MAX).unwrap());
+        assert_eq!(audit(&store).unwrap().mismatches, vec![]);
+        let restored = store.restored().unwrap().unwrap();
+        assert!(restored.reason.is_some_and(|why| why.starts_with(HOLDS_LESS)), "it is told, and done once");
+    }
 }
 
 #[test]
