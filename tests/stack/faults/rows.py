@@ -140,9 +140,9 @@ FAULTS = [
             "worker is started there and shows all reminders, states, counters and the quarantine."
         ),
         accepted=(
-            "it refuses with exit code 74, names the damage and moves nothing. *Lost* counts, over all rounds, tasks that were gone in a store "
-            "which opened as if nothing had happened: where its newest segment, up to 4 MiB, is hurt, the engine takes that for a write that "
-            "was cut off and goes back to what came before."
+            "it refuses with exit code 74, names the damage and moves nothing. Where its newest segment, up to 4 MiB, is hurt, the engine takes "
+            "that for a write that was cut off and goes back to what came before: the start's recount finds that reminders are gone, and the "
+            "next start makes the store anew of its tasks. *Lost* counts, over all rounds, tasks that were gone all the same, which it says."
         ),
     ),
     Fault(
