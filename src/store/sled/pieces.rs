@@ -66,16 +66,34 @@ impl Pieces {
         values::decode_meta(&parts::value(&self.whole, &key, &stored).ok()?).ok()
     }
 
-    /// The store that they make, with what is left out as `backup` has it; and each record of it that is not there, where
-    /// some are `gone` of which nothing tells which.
+    /// Whether they are fewer reminders than they count, besides those that were forgotten; `None` where that can't be
+    /// told. The engine may have gone back in some pages that it reads well.
+    ///
+    /// # Errors
+    /// [`StoreError`], but for values that can't be read.
+    pub(super) fn lack_some(&self) -> Result<Option<bool>, StoreError> {
+        let counted = self.counters().and_then(|meta| Some((meta.reminders, meta.ledger.forgotten?)));
+        let Some((mut counted, forgotten)) = counted else { return Ok(None) };
+        counted.take_off(&forgotten);
+        self.whole.range(&[keys::RECORD], &[keys::RECORD + 1], &mut |key, stored| {
+            let value = parts::value(&self.whole, key, stored).ok();
+            let record = value.and_then(|value| records::decode(&value).ok());
+            counted.take_off(&Tally::count(&record.map(|record| record.reminders).unwrap_or_default()));
+            Ok(true)
+        })?;
+        Ok(Some(State::ALL.iter().any(|state| counted.of(*state) > 0)))
+    }
+
+    /// The store that they make, with what is left out as `backup` has it; and, where they `lack` some, each record of it
+    /// that is not there.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`]: neither has the counters.
-    pub(super) fn joined(self, backup: Option<&SledStore>, gone: bool) -> Result<SledStore, StoreError> {
+    pub(super) fn joined(self, backup: Option<&SledStore>, lack: bool) -> Result<SledStore, StoreError> {
         let Self { whole, left_out } = self;
         if let Some(backup) = backup {
             let mut writes = Writes::new();
-            for space in [keys::RECORD, keys::PART].into_iter().filter(|_| gone) {
+            for space in [keys::RECORD, keys::PART].into_iter().filter(|_| lack) {
                 backup.disk.range(&[space], &[space + 1], &mut |key, stored| {
                     if whole.get(key)?.is_none() {
                         writes.insert(key.to_vec(), Some(stored.to_vec()));

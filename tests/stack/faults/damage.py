@@ -30,7 +30,7 @@ MARKER = "store.marker"
 Hurt = Callable[[Path], None]
 
 # Anything else breaks a promise.
-GOOD = ("right", "right, restored from the backup", "right, made anew", "refused")
+GOOD = ("right", "right, restored from the backup", "right, made anew", "right but for what it says to be gone", "refused")
 
 
 def _cut(name: str, length: Callable[[int], int]) -> Hurt:
@@ -134,17 +134,19 @@ async def _play(bench: Bench, rounds: int, with_backup: bool) -> None:
     bench.on(home / "store")
     await _fill(bench, with_backup)
     copy = bench.directory / "copy"
-    right, _ = await _shown(bench, home, copy, lambda _: None, None)
+    right, _, _ = await _shown(bench, home, copy, lambda _: None, None)
     if isinstance(right, str):
         raise Failed(f"the undamaged copy is not right: {right}")
     kinds: collections.Counter[str] = collections.Counter()
     for name, hurt in damages(rounds):
         log = bench.worker.process.log
         told = log.stat().st_size
-        found, moved = await _shown(bench, home, copy, hurt, right)
+        found, moved, told = await _shown(bench, home, copy, hurt, right)
         bench.rounds += 1
         if isinstance(found, str):
             what = found
+        elif found != right and told and not with_backup:
+            what = "right but for what it says to be gone: " + _difference(right, found)
         elif found != right:
             what = _difference(right, found)
             gone = right[0].keys() - found[0].keys()
@@ -182,23 +184,27 @@ async def _fill(bench: Bench, with_backup: bool) -> None:
 
 
 async def _shown(bench: Bench, home: Path, copy: Path, hurt: Hurt, right):
-    """What a worker shows of a damaged copy: reminders and counters, or in words why not; and what was moved."""
+    """What a worker shows of a damaged copy: reminders and counters, or in words why not; what was moved; and whether it
+    says that something is missing."""
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(home, copy)
     hurt(copy / "store")
     before = _files(copy)
     bench.on(copy / "store")
     process = bench.worker.process
+    told = False
     try:
         for _ in range(STARTS):
             process.start()
             shown = await _decided(bench, right)
             if process.runs() or str(shown).startswith("refused"):
                 break
+        ready = await bench.worker.ask("/readyz")
+        told = isinstance(ready, dict) and "restored" in ready.get("warnings", {})
     finally:
         await process.erase()
     after = _files(copy)
-    return shown, sorted(name for name, number in before.items() if after.get(name) != number)
+    return shown, sorted(name for name, number in before.items() if after.get(name) != number), told
 
 
 async def _decided(bench: Bench, right):

@@ -142,7 +142,7 @@ FAULTS = [
         accepted=(
             "it refuses with exit code 74, names the damage and moves nothing. Where its newest segment, up to 4 MiB, is hurt, the engine takes "
             "that for a write that was cut off and goes back to what came before: the start's recount finds that reminders are gone, and the "
-            "next start makes the store anew of its tasks. *Lost* counts, over all rounds, tasks that were gone all the same, which it says."
+            "next start makes the store anew of its tasks. What lay in a part that can't be read, and is in no backup, is gone, which it says."
         ),
     ),
     Fault(

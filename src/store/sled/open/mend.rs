@@ -65,9 +65,10 @@ impl Place {
         for left_out in &pieces.left_out {
             tracing::error!(%left_out, "a part of the store");
         }
-        let holds_less = why.starts_with(HOLDS_LESS);
-        let mut store =
-            pieces.joined(backup.as_ref().map(|(_, store, _)| store), holds_less).map_err(failed)?;
+        let lack = pieces.lack_some().map_err(failed)?;
+        let holds_less = why.starts_with(HOLDS_LESS) || lack == Some(true);
+        let of = backup.as_ref().map(|(_, store, _)| store);
+        let mut store = pieces.joined(of, holds_less || lack.is_none()).map_err(failed)?;
         if let (None, Some(identity)) = (store.identity(), marker.identity) {
             store.give(identity).map_err(failed)?;
         }
