@@ -139,7 +139,7 @@ fn a_full_disk_is_out_of_reach_and_not_damaged() {
 #[test]
 fn a_store_that_is_gone_though_its_marker_is_there_is_damaged_and_nothing_is_made_in_its_place() {
     let missing: [(&str, Break); 5] = [
-        ("conf", |path| fs::remove_dir_all(path).unwrap()),
+        ("it is not there", |path| fs::remove_dir_all(path).unwrap()),
         ("conf", |path| fs::remove_file(path.join("conf")).unwrap()),
         ("conf", |path| fs::write(path.join("conf"), b"").unwrap()),
         ("db", |path| fs::remove_file(path.join("db")).unwrap()),
