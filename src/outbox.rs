@@ -4,7 +4,8 @@
 //! the loop how each attempt ended. An entry is answered for long before: nobody waits here.
 //!
 //! While nothing goes out to a topic it is held back with growing waits, so that an outage, or a topic that this app may
-//! not publish to yet, costs a few attempts and not one an entry, and holds up no other topic. A stop lets what is in flight end; what is cut off goes out again under the same `event_id`.
+//! not publish to yet, costs a few attempts and not one an entry, and holds up no other topic. A stop lets what is in
+//! flight end; what is cut off goes out again under the same `event_id`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -75,8 +75,7 @@ impl Core {
         let mut meta = store.meta()?;
         let empty = store.tasks(None, 1)?.is_empty();
         let restored = store.restored()?;
-        let mut policy = put_in_force(&mut meta, &settings.policy, now, empty, restored.as_ref());
-        policy.missing = restored.as_ref().map(Restored::missing);
+        let policy = put_in_force(&mut meta, &settings.policy, now, empty, restored.as_ref());
         let mut core = Self {
             store,
             pacing: RefCell::new(Pacing::new(&settings.firing, now)),

@@ -44,8 +44,8 @@ impl Group<'_> {
         Acceptance::Kept
     }
 
-    /// The entries that may go out now, oldest first; none for a topic that is `held`. A look that finds none may have ended at its bound; the next
-    /// one goes on from there.
+    /// The entries that may go out now, oldest first; none for a topic that is `held`. A look that finds none may have
+    /// ended at its bound; the next one goes on from there.
     pub(super) fn take_outbox(
         &mut self,
         limit: usize,

@@ -61,7 +61,7 @@ pub(super) fn put_in_force(
             date_only: mark.date_only.since,
             recurrence: mark.recurrence.unwrap_or_default().since,
         },
-        missing: None,
+        missing: restored.map(Restored::missing),
         leap: None,
     }
 }

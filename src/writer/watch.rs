@@ -35,15 +35,15 @@ impl Core {
         telemetry::clock_jump(jump.name());
         let ahead = self.policy.leap.map_or(Duration::ZERO, |leap| leap.to.since(leap.from));
         let ahead = match jump {
-            Jump::Ahead(by) => ahead.saturating_add(by),
+            Jump::Ahead(by) => Some(ahead.saturating_add(by)),
             Jump::Back(by) => {
                 self.set_back = Some(SetBack { by, at: now.monotonic });
-                ahead.saturating_sub(by)
+                Some(ahead.saturating_sub(by))
             }
-            Jump::Suspended(_) => ahead,
+            Jump::Suspended(_) => None,
         };
-        let leap = Leap { from: now.wall.minus(ahead), to: now.wall };
-        if !matches!(jump, Jump::Suspended(_)) {
+        if let Some(ahead) = ahead {
+            let leap = Leap { from: now.wall.minus(ahead), to: now.wall };
             Arc::make_mut(&mut self.policy).leap = Some(leap).filter(|_| !ahead.is_zero());
         }
         self.judge_anew();

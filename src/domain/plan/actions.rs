@@ -15,7 +15,6 @@ use crate::domain::record::Record;
 use crate::domain::reminder::{ReminderId, Rule, State};
 use crate::domain::task::Task;
 use crate::domain::time::Timestamp;
-use crate::domain::version::Version;
 
 /// Whether an action that names what it is about would come to something.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,13 +75,12 @@ impl Actions {
             return Self::default();
         }
         let aims = Aims { id, record, dates, planned };
-        let told_at = |field, version| task.told_at(field).unwrap_or(instant_of(version));
-        let acknowledged = acknowledgement.map(|(target, version)| {
-            let at = told_at(Field::Acknowledged, version);
-            (aims.meant(target, at), version, at)
+        let acknowledged = acknowledgement.and_then(|(target, version)| {
+            let at = task.told_at(Field::Acknowledged)?;
+            Some((aims.meant(target, at), version, at))
         });
         let snoozed = snooze.and_then(|(snooze, version)| {
-            let at = told_at(Field::Snooze, version);
+            let at = task.told_at(Field::Snooze)?;
             let meant = aims.meant(snooze.of, at);
             let Meant::Of(occurrence) = meant else { return None };
             if acknowledged.is_some_and(|(of, by, _)| of == meant && by > version) {
@@ -200,10 +198,6 @@ impl Aims<'_> {
             (None, None) => Meant::Of(None),
         }
     }
-}
-
-fn instant_of(version: Version) -> Timestamp {
-    Timestamp::from_millis(version.ms)
 }
 
 /// Since when the task's due date has been this occurrence.

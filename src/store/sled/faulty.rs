@@ -105,7 +105,7 @@ impl FaultyDisk {
     /// [`FileError`]
     pub fn restore(&self, file: &[u8], origin: Origin, seen: Option<Timestamp>) -> Result<bool, FileError> {
         let (store, contents) = SledStore::of_reader(file)?;
-        let restored = store.say_restored(origin.restored("backup", contents.finished).seen(seen))?;
+        let restored = store.say_restored(origin.restored("backup", contents.finished).seen(seen), true)?;
         let mut inner = self.inner();
         inner.durable = MemoryDisk::of(&store.disk)?;
         inner.visible = Arc::new(MemoryDisk::of(&store.disk)?);

@@ -257,14 +257,14 @@ impl Place {
         match std::fs::metadata(&self.dir) {
             Ok(found) if !found.is_dir() => return Err(unreachable(&self.dir, "it is not a directory")),
             Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && marked => {
+                return Err(damaged(&self.dir, &format!("it is not there, though {}", lost(&self.dir))));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(unreachable(&self.dir, &error.to_string())),
         }
         if marked {
             self.is_mounted()?;
-        }
-        if marked && !self.dir.exists() {
-            return Err(damaged(&self.dir, &format!("it is not there, though {}", lost(&self.dir))));
         }
         for file in ["conf", "db"].iter().filter(|_| marked) {
             match std::fs::metadata(self.dir.join(file)) {

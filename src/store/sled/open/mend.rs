@@ -27,7 +27,7 @@ use crate::domain::Timestamp;
 use crate::store::sled::backup::{Contents, Kept, stamp, write};
 use crate::store::sled::migrations::FORMAT;
 use crate::store::sled::pieces::Pieces;
-use crate::store::{Batch, HOLDS_LESS, Op, OpenError, Store as _, StoreError};
+use crate::store::{HOLDS_LESS, OpenError, Store as _, StoreError};
 
 impl Place {
     /// Makes the store anew, if its marker says that a part of it can't be read.
@@ -46,7 +46,7 @@ impl Place {
         let failed = |error| of_store(&self.dir, error);
         let pieces = self.pieces(lock, cache_mb, backup.as_ref().map(|(_, store, _)| store))?;
         let counters = pieces.counters();
-        let of_backup = counters.is_none();
+        let counters_are_gone = counters.is_none();
         let gone = counters.and_then(|counters| {
             let gone = marker.witness.and_then(|witness| witness.accuses(&counters))?;
             Some((gone, counters))
@@ -86,12 +86,8 @@ impl Place {
             let seen = marker.witness.map(|witness| witness.at());
             let mut restored = recovery.origin(Some(aside.clone()), &why).restored(name, finished).seen(seen);
             restored.from = gone.as_ref().map_or(restored.from, |(gone, _)| restored.from.min(gone.at));
-            let mut batch = Batch::default();
-            batch.push(Op::PutRestored(Box::new(restored.after(store.restored().map_err(failed)?.as_ref()))));
-            if of_backup {
-                store.forget_pause(&mut batch).map_err(failed)?;
-            }
-            store.commit(&batch).map_err(failed)?;
+            // A pause is kept with the counters.
+            store.say_restored(restored, counters_are_gone).map_err(failed)?;
         }
         let print = Some(self.print().map_err(io)?);
         let note = Note { stage: Stage::Ready, aside, reason: why, store: store.identity(), print };

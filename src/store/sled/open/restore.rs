@@ -111,12 +111,18 @@ impl SledStore {
         Self::of_reader(BufReader::new(File::open(from)?))
     }
 
-    /// Keeps that it was `restored` from a backup, after all that the backup says of itself.
-    pub(in crate::store::sled) fn say_restored(&self, restored: Restored) -> Result<Restored, StoreError> {
+    /// Keeps that it was `restored` from a backup, after all that it says of itself; a pause goes that is the backup's.
+    pub(in crate::store::sled) fn say_restored(
+        &self,
+        restored: Restored,
+        pause_is_of_backup: bool,
+    ) -> Result<Restored, StoreError> {
         let restored = restored.after(self.restored()?.as_ref());
         let mut batch = Batch::default();
         batch.push(Op::PutRestored(Box::new(restored.clone())));
-        self.forget_pause(&mut batch)?;
+        if pause_is_of_backup {
+            self.forget_pause(&mut batch)?;
+        }
         self.commit(&batch)?;
         Ok(restored)
     }
@@ -124,7 +130,7 @@ impl SledStore {
     /// Forgets a pause that comes back with a backup: who has let reminders go on since then would never know that they
     /// stand still again, until they have come too late. What goes out for it is a repeat, which can be dropped by who reads
     /// it, and a person can pause again.
-    pub(super) fn forget_pause(&self, batch: &mut Batch) -> Result<(), StoreError> {
+    fn forget_pause(&self, batch: &mut Batch) -> Result<(), StoreError> {
         let mut meta = self.meta()?;
         if let Some(paused) = meta.paused.take() {
             tracing::error!(
@@ -230,7 +236,7 @@ impl Place {
         if let Some(origin) = origin {
             let name = from.file_name().unwrap_or_default().to_string_lossy();
             let restored = origin.restored(name, contents.finished).seen(self.clock_seen());
-            store.say_restored(restored).map_err(unread)?;
+            store.say_restored(restored, true).map_err(unread)?;
         }
         store.close();
         Ok(contents)
